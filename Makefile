@@ -1,0 +1,165 @@
+# Lowtide. `make help` lists the targets and the knobs.
+O      ?= build
+PREFIX ?= /usr/local
+CUDA_HOME ?= $(firstword $(wildcard /usr/local/cuda /opt/cuda $(sort $(wildcard /usr/local/cuda-*))))
+CUDA_INC  := $(firstword $(foreach d,$(CUDA_HOME)/include /usr/include $(O)/deps/include,$(if $(wildcard $(d)/cuda.h),$(d))))
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2))
+
+SAN_address := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SAN_thread  := -fsanitize=thread -fno-omit-frame-pointer
+SANFLAGS    := $(SAN_$(SAN))
+
+CFLAGS  ?= -O2 -g
+WARN    := -Wall -Wextra -Wpedantic -Wshadow
+BASE    := -std=gnu11 $(WARN) -MMD -MP $(SANFLAGS)
+CUDA    := -D__CUDA_API_VERSION_INTERNAL $(if $(CUDA_INC),-isystem $(CUDA_INC))
+LIB     := -fPIC -fvisibility=hidden -ftls-model=initial-exec
+
+objects = $(patsubst %,$(O)/obj/%.o,$(basename $(1)))
+
+POLICY_SRC := $(wildcard policy/*.c)
+SHIM_SRC   := $(wildcard shim/*.c shim/*/*.c)
+SHIM_ASM   := $(wildcard shim/*/*.S)
+SIM_SRC    := $(wildcard tests/sim/*.c)
+TOOL_SRC   := $(wildcard tools/*.c)
+UNIT_SRC   := $(filter-out tests/unit/sim_image.c,$(wildcard tests/unit/*.c))
+WORK_ALL   := $(wildcard tests/workloads/*.c)
+WORK_LIB   := $(wildcard tests/workloads/common*.c)
+WORK_SRC   := $(filter-out $(WORK_LIB) tests/workloads/kernels.c,$(WORK_ALL))
+E2E_SRC    := $(wildcard tests/e2e/*.c)
+GPU_SRC    := $(wildcard tests/gpu/*.c)
+
+POLICY_OBJ := $(call objects,$(POLICY_SRC))
+SHIM_OBJ   := $(call objects,$(SHIM_SRC)) $(call objects,$(SHIM_ASM))
+SIM_OBJ    := $(call objects,$(SIM_SRC))
+UNITS      := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
+WORKLOADS  := $(patsubst tests/workloads/%.c,$(O)/workloads/%,$(WORK_SRC))
+
+SHIM := $(O)/liblowtide.so
+SIM  := $(O)/sim/libcuda.so.1
+CLI  := $(O)/lowtide
+UNIT_HELP := $(O)/unit/sim_image.so $(patsubst tests/fake/%.c,$(O)/fake/%.so,$(wildcard tests/fake/*.c))
+
+.PHONY: all check demo bench check-unit check-e2e check-san check-stress check-gpu bench-gpu lint format \
+        format-check layers install uninstall clean help deps headers
+
+all: headers $(SHIM) $(SIM) $(CLI) $(WORKLOADS) $(O)/workloads/kernels.so
+
+help: ## this text
+	@echo 'targets:'; grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
+		while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
+	@printf '%s\n' 'knobs:' '  V=1 verbose   O=dir build folder   SAN=address|thread   DESTDIR= PREFIX=   CUDA_HOME=' \
+		'  CC= CFLAGS=   SEEDS= CAPS= POLICIES= WORKLOADS= SCHEDS= for the end-to-end matrix'
+
+headers:
+	@test -n "$(CUDA_INC)" || { echo 'lowtide: cuda.h not found: set CUDA_HOME to a CUDA 12 or newer toolkit' >&2; exit 1; }
+
+deps: ## make sure that what the build and the tests need is installed
+	@tools/deps
+
+# --- objects -------------------------------------------------------------------------------------
+$(O)/obj/policy/%.o: policy/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(LIB) -Ipolicy -c $< -o $@
+$(O)/obj/shim/%.o: shim/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(LIB) $(CUDA) -Ishim -Ipolicy -c $< -o $@
+$(O)/obj/shim/%.o: shim/%.S
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(LIB) -c $< -o $@
+$(O)/obj/tests/sim/%.o: tests/sim/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) -fPIC -fvisibility=hidden $(CUDA) -Itests/sim -c $< -o $@
+
+# --- libraries -----------------------------------------------------------------------------------
+$(SHIM): $(SHIM_OBJ) $(POLICY_OBJ)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-z,now -Wl,-soname,liblowtide.so -o $@ $^ -pthread -ldl
+$(SIM): $(SIM_OBJ)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-Bsymbolic -Wl,-soname,libcuda.so.1 -o $@ $^ -pthread -lm -ldl
+	$(Q)ln -sf libcuda.so.1 $(O)/sim/libcuda.so
+
+# --- programs ------------------------------------------------------------------------------------
+$(CLI): $(TOOL_SRC) $(wildcard tools/*.h) shim/settings.c shim/log.c shim/settings.def shim/settings.h
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) $(SANFLAGS) $(if $(CUDA_INC),-isystem $(CUDA_INC)) \
+		-Ishim -Ipolicy -Itools -o $@ $(filter %.c,$^) -ldl
+
+$(O)/workloads/kernels.so: tests/workloads/kernels.c tests/sim/sim_kernel.h
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) -fPIC -shared -Itests/sim -o $@ $<
+$(O)/workloads/%: tests/workloads/%.c $(WORK_LIB) $(wildcard tests/workloads/*.h) | $(SIM)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) $(SANFLAGS) -isystem $(CUDA_INC) -Itests/workloads -Itests/sim \
+		-o $@ $< $(WORK_LIB) -L$(O)/sim -l:libcuda.so.1 -pthread -lm
+$(O)/e2e/%: tests/e2e/%.c | $(SIM)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) $(SANFLAGS) -isystem $(CUDA_INC) -Itests/workloads -o $@ $< \
+		-L$(O)/sim -l:libcuda.so.1 -pthread -ldl -lm
+$(O)/unit/sim_image.so: tests/unit/sim_image.c tests/sim/sim_kernel.h
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) -fPIC -shared -Itests/sim -o $@ $<
+$(O)/fake/%.so: tests/fake/%.c
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) $(CUDA) -fPIC -shared -Ishim -o $@ $<
+
+UNIT_CC = $(CC) $(CFLAGS) -std=gnu11 $(WARN) -MMD -MP $(SANFLAGS) -Ishim -Ipolicy -Itests/sim -o $@ $<
+$(O)/unit/policy_%: tests/unit/policy_%.c $(POLICY_OBJ)
+	$(call say,UNIT,$@)
+	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(POLICY_OBJ) -lcriterion -lm
+$(O)/unit/settings_%: tests/unit/settings_%.c $(call objects,shim/settings.c shim/log.c)
+	$(call say,UNIT,$@)
+	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(call objects,shim/settings.c shim/log.c) -lcriterion -lm
+$(O)/unit/sim_%: tests/unit/sim_%.c $(SIM) $(UNIT_HELP)
+	$(call say,UNIT,$@)
+	$(Q)mkdir -p $(@D) && $(UNIT_CC) -isystem $(CUDA_INC) -L$(O)/sim -l:libcuda.so.1 -lcriterion -lm -pthread
+$(O)/unit/door_%: tests/unit/door_%.c $(SHIM_OBJ) $(POLICY_OBJ) $(UNIT_HELP)
+	$(call say,UNIT,$@)
+	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) $(SHIM_OBJ) $(POLICY_OBJ) -lcriterion -pthread -ldl -lm
+
+# --- tests ---------------------------------------------------------------------------------------
+check: deps ## unit and end-to-end tests, on the simulated GPU
+	$(Q)$(MAKE) --no-print-directory all check-unit check-e2e
+
+check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
+	$(Q)tests/run-units $(O) $(UNITS)
+
+check-e2e: all $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(E2E_SRC)) ## whole programs under the preload
+	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh) tests/e2e/matrix
+
+check-san: ## the unit and end-to-end tests of the parts that run under ASan and UBSan
+	$(Q)$(MAKE) --no-print-directory O=$(O)/san SAN=address CFLAGS='-O1 -g' check-unit-san
+
+check-unit-san: $(filter $(O)/unit/policy_% $(O)/unit/settings_%,$(UNITS))
+	$(Q)tests/run-units $(O) $^
+.PHONY: check-unit-san
+
+layers: ## policy/ needs no CUDA, threads, clock or I/O; the library needs only libc and exports only what it must
+	$(Q)$(MAKE) --no-print-directory $(SHIM)
+	$(Q)O=$(O) tests/check-layers
+
+check-gpu: ## what only a GPU can show
+	@echo 'skipped: no GPU tests exist yet'
+bench-gpu: ## measurements that need a GPU
+	@echo 'skipped: no GPU benchmarks exist yet'
+
+# --- hygiene -------------------------------------------------------------------------------------
+FORMATTED = $(shell git ls-files '*.c' '*.h' | grep -v tests/sim/sim_kernel.h)
+format: ## reformat every C file
+	$(Q)clang-format -i $(FORMATTED)
+format-check: ## fail if a file is not formatted
+	$(Q)clang-format --dry-run -Werror $(FORMATTED)
+lint: ## cppcheck over our own sources
+	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
+		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches -Ipolicy -Ishim policy shim tools
+
+install: $(SHIM) $(CLI) ## install the library and the command below $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(SHIM) $(DESTDIR)$(PREFIX)/lib/liblowtide.so
+	install -D -m 755 $(CLI) $(DESTDIR)$(PREFIX)/bin/lowtide
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/lib/liblowtide.so $(DESTDIR)$(PREFIX)/bin/lowtide
+clean: ## remove the build folder
+	rm -rf $(O)
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)
