@@ -111,6 +111,10 @@ $(O)/unit/policy_%: tests/unit/policy_%.c $(POLICY_OBJ)
 $(O)/unit/settings_%: tests/unit/settings_%.c $(call objects,shim/settings.c shim/log.c)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(call objects,shim/settings.c shim/log.c) -lcriterion -lm
+PAGER_ALONE := $(call objects,shim/pager/ledger.c shim/pager/holding.c)
+$(O)/unit/pager_%: tests/unit/pager_%.c $(PAGER_ALONE)
+	$(call say,UNIT,$@)
+	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(PAGER_ALONE) -lcriterion -lm -pthread
 $(O)/unit/sim_%: tests/unit/sim_%.c $(SIM) $(UNIT_HELP)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) -isystem $(CUDA_INC) -L$(O)/sim -l:libcuda.so.1 -lcriterion -lm -pthread
@@ -131,7 +135,7 @@ check-e2e: all $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(E2E_SRC)) ## whole programs
 check-san: ## the unit and end-to-end tests of the parts that run under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory O=$(O)/san SAN=address CFLAGS='-O1 -g' check-unit-san
 
-check-unit-san: $(filter $(O)/unit/policy_% $(O)/unit/settings_%,$(UNITS))
+check-unit-san: $(filter $(O)/unit/policy_% $(O)/unit/settings_% $(O)/unit/pager_%,$(UNITS))
 	$(Q)tests/run-units $(O) $^
 .PHONY: check-unit-san
 

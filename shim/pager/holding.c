@@ -1,0 +1,226 @@
+#include "pager/holding.h"
+
+#include "pager/ledger.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+/* A preloaded library does not end its host: an entry that finds no memory is not added, and its charge
+ * then stays on the account (too much rather than too little). */
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(entry) ((entry)->lost = true)
+#include <uthash.h>
+
+struct linear {
+	uint64_t address, bytes;
+	int device;
+	bool lost;
+	UT_hash_handle hh;
+};
+
+struct physical {
+	uint64_t handle, bytes;
+	int device;
+	unsigned int handles, mappings; /* the memory goes when both are 0 */
+	bool lost;
+	UT_hash_handle hh;
+};
+
+struct mapping {
+	uint64_t address, bytes, handle;
+	bool lost;
+	UT_hash_handle hh;
+};
+
+static struct {
+	pthread_mutex_t lock;
+	struct linear *linear;      /* guarded by lock */
+	struct physical *physical;  /* guarded by lock */
+	struct mapping *mappings;   /* guarded by lock */
+} holdings = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool is_small(uint64_t bytes)
+{
+	return bytes < LEDGER_SMALL_BYTES;
+}
+
+bool holding_charge(int device, uint64_t bytes)
+{
+	return is_small(bytes) ? ledger_take_small(device, bytes)
+			       : ledger_take(device, ledger_charge_bytes(bytes));
+}
+
+void holding_uncharge(int device, uint64_t bytes)
+{
+	if (is_small(bytes))
+		ledger_give_back_small(device, bytes);
+	else
+		ledger_give_back(device, ledger_charge_bytes(bytes));
+}
+
+void holding_remember(uint64_t address, int device, uint64_t bytes)
+{
+	struct linear *entry = calloc(1, sizeof(*entry));
+
+	if (!entry)
+		return;
+	entry->address = address;
+	entry->device = device;
+	entry->bytes = bytes;
+	pthread_mutex_lock(&holdings.lock);
+	HASH_ADD(hh, holdings.linear, address, sizeof(entry->address), entry);
+	pthread_mutex_unlock(&holdings.lock);
+	if (entry->lost)
+		free(entry);
+}
+
+void holding_forget(uint64_t address)
+{
+	struct linear *entry;
+
+	pthread_mutex_lock(&holdings.lock);
+	HASH_FIND(hh, holdings.linear, &address, sizeof(address), entry);
+	if (entry)
+		HASH_DEL(holdings.linear, entry);
+	pthread_mutex_unlock(&holdings.lock);
+	if (!entry)
+		return;
+	holding_uncharge(entry->device, entry->bytes);
+	free(entry);
+}
+
+void holding_handle_created(uint64_t handle, int device, uint64_t bytes)
+{
+	struct physical *entry = calloc(1, sizeof(*entry));
+
+	if (!entry)
+		return;
+	entry->handle = handle;
+	entry->device = device;
+	entry->bytes = bytes;
+	entry->handles = 1;
+	pthread_mutex_lock(&holdings.lock);
+	HASH_ADD(hh, holdings.physical, handle, sizeof(entry->handle), entry);
+	pthread_mutex_unlock(&holdings.lock);
+	if (entry->lost)
+		free(entry);
+}
+
+/* Caller holds the lock. */
+static struct physical *physical_find(uint64_t handle)
+{
+	struct physical *entry;
+
+	HASH_FIND(hh, holdings.physical, &handle, sizeof(handle), entry);
+	return entry;
+}
+
+/* Caller holds the lock. */
+static void physical_settle(struct physical *entry)
+{
+	if (entry->handles || entry->mappings)
+		return;
+	HASH_DEL(holdings.physical, entry);
+	holding_uncharge(entry->device, entry->bytes);
+	free(entry);
+}
+
+void holding_handle_retained(uint64_t handle)
+{
+	struct physical *entry;
+
+	pthread_mutex_lock(&holdings.lock);
+	entry = physical_find(handle);
+	if (entry)
+		entry->handles++;
+	pthread_mutex_unlock(&holdings.lock);
+}
+
+void holding_handle_released(uint64_t handle)
+{
+	struct physical *entry;
+
+	pthread_mutex_lock(&holdings.lock);
+	entry = physical_find(handle);
+	if (entry) {
+		if (entry->handles)
+			entry->handles--;
+		physical_settle(entry);
+	}
+	pthread_mutex_unlock(&holdings.lock);
+}
+
+void holding_mapped(uint64_t address, uint64_t bytes, uint64_t handle)
+{
+	struct mapping *entry = calloc(1, sizeof(*entry));
+	struct physical *physical;
+
+	if (!entry)
+		return;
+	entry->address = address;
+	entry->bytes = bytes;
+	entry->handle = handle;
+	pthread_mutex_lock(&holdings.lock);
+	physical = physical_find(handle);
+	if (physical) {
+		HASH_ADD(hh, holdings.mappings, address, sizeof(entry->address), entry);
+		physical->mappings++;
+	} else {
+		entry->lost = true;
+	}
+	pthread_mutex_unlock(&holdings.lock);
+	if (entry->lost)
+		free(entry);
+}
+
+void holding_unmapped(uint64_t address, uint64_t bytes)
+{
+	struct mapping *entry, *next;
+	struct physical *physical;
+
+	pthread_mutex_lock(&holdings.lock);
+	HASH_ITER(hh, holdings.mappings, entry, next)
+	{
+		if (entry->address - address >= bytes)
+			continue;
+		HASH_DEL(holdings.mappings, entry);
+		physical = physical_find(entry->handle);
+		if (physical) {
+			physical->mappings--;
+			physical_settle(physical);
+		}
+		free(entry);
+	}
+	pthread_mutex_unlock(&holdings.lock);
+}
+
+void holding_forget_device(int device)
+{
+	struct linear *entry, *next;
+
+	pthread_mutex_lock(&holdings.lock);
+	HASH_ITER(hh, holdings.linear, entry, next)
+	{
+		if (entry->device != device)
+			continue;
+		HASH_DEL(holdings.linear, entry);
+		holding_uncharge(entry->device, entry->bytes);
+		free(entry);
+	}
+	pthread_mutex_unlock(&holdings.lock);
+}
+
+void holding_fork_prepare(void)
+{
+	pthread_mutex_lock(&holdings.lock);
+}
+
+void holding_fork_parent(void)
+{
+	pthread_mutex_unlock(&holdings.lock);
+}
+
+void holding_fork_child(void)
+{
+	pthread_mutex_unlock(&holdings.lock);
+}

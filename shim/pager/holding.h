@@ -1,0 +1,41 @@
+/*
+ * Holdings: each piece of VRAM the program holds, with what it was charged for.
+ *
+ * Owns two tables, guarded by one lock: linear memory by its address, and physical memory of the program's own
+ * virtual memory management by its handle. Every function may be called from any thread; none calls the
+ * driver. A name the tables do not know (allocated before the cap was in force) is not an error.
+ */
+#ifndef LOWTIDE_HOLDING_H
+#define LOWTIDE_HOLDING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Charges `bytes` on `device` before the driver is asked. False: it does not fit under the cap. */
+bool holding_charge(int device, uint64_t bytes);
+/* The driver refused after all: takes the charge back. */
+void holding_uncharge(int device, uint64_t bytes);
+
+/* The driver gave `address` for a charge of `bytes`: remember it, until holding_forget. */
+void holding_remember(uint64_t address, int device, uint64_t bytes);
+/* The driver freed `address`: its charge is taken back. */
+void holding_forget(uint64_t address);
+
+/* The same for handles of cuMemCreate. Their memory lives until every handle is released and every mapping
+ * is gone. */
+void holding_handle_created(uint64_t handle, int device, uint64_t bytes);
+void holding_handle_retained(uint64_t handle);
+void holding_handle_released(uint64_t handle);
+void holding_mapped(uint64_t address, uint64_t bytes, uint64_t handle);
+void holding_unmapped(uint64_t address, uint64_t bytes);
+
+/* Everything on this device is gone with its context (a primary context was reset). */
+void holding_forget_device(int device);
+
+/* The child of a fork holds none of its parent's memory. Called before, after in the parent, after in the
+ * child. */
+void holding_fork_prepare(void);
+void holding_fork_parent(void);
+void holding_fork_child(void);
+
+#endif

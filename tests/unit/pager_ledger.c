@@ -1,0 +1,128 @@
+#include "pager/holding.h"
+#include "pager/ledger.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <pthread.h>
+
+#define MIB (1ull << 20)
+
+Test(ledger, refuses_what_would_pass_the_cap_and_takes_nothing)
+{
+	ledger_open(0, 10 * MIB);
+	cr_assert(ledger_take(0, 6 * MIB));
+	cr_assert_not(ledger_take(0, 6 * MIB));
+	cr_assert(eq(u64, ledger_taken_bytes(0), 6 * MIB));
+	cr_assert(ledger_take(0, 4 * MIB));
+	cr_assert_not(ledger_take(0, 1));
+}
+
+Test(ledger, is_not_fooled_by_a_size_that_wraps)
+{
+	ledger_open(0, 10 * MIB);
+	cr_assert(ledger_take(0, 4 * MIB));
+	cr_assert_not(ledger_take(0, UINT64_MAX - MIB));
+	cr_assert(eq(u64, ledger_charge_bytes(UINT64_MAX), UINT64_MAX));
+}
+
+Test(ledger, has_no_cap_until_it_is_opened_and_keeps_its_first)
+{
+	cr_assert(ledger_take(3, 1ull << 50));
+	ledger_give_back(3, 1ull << 50);
+	ledger_open(3, MIB);
+	ledger_open(3, 100 * MIB);
+	cr_assert(eq(u64, ledger_cap_bytes(3), MIB));
+	cr_assert_not(ledger_take(3, 2 * MIB));
+}
+
+Test(ledger, never_gives_back_more_than_was_taken)
+{
+	ledger_open(0, 10 * MIB);
+	cr_assert(ledger_take(0, MIB));
+	ledger_give_back(0, 5 * MIB);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
+	cr_assert(eq(u64, ledger_peak_bytes(0), MIB));
+}
+
+Test(ledger, charges_ten_thousand_tiny_allocations_for_the_pages_they_share)
+{
+	ledger_open(0, 64 * MIB);
+	for (int i = 0; i < 10000; i++)
+		cr_assert(ledger_take_small(0, 100), "tiny allocation %d", i);
+	/* 10,000 x 512 bytes is under 5 MiB: three pages and one more. */
+	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * LEDGER_PAGE_BYTES));
+	for (int i = 0; i < 10000; i++)
+		ledger_give_back_small(0, 100);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * LEDGER_PAGE_BYTES), "pages with survivors stay");
+}
+
+static void *take_and_give_back(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 20000; i++)
+		if (ledger_take(0, 3 * MIB)) {
+			if (ledger_taken_bytes(0) > 10 * MIB)
+				return (void *)1;
+			ledger_give_back(0, 3 * MIB);
+		}
+	return NULL;
+}
+
+Test(ledger, stays_under_the_cap_with_eight_threads_taking)
+{
+	pthread_t threads[8];
+
+	ledger_open(0, 10 * MIB);
+	for (int i = 0; i < 8; i++)
+		cr_assert(zero(int, pthread_create(&threads[i], NULL, take_and_give_back, NULL)));
+	for (int i = 0; i < 8; i++) {
+		void *seen;
+
+		pthread_join(threads[i], &seen);
+		cr_assert(zero(ptr, seen), "thread %d saw the cap passed", i);
+	}
+	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
+	cr_assert(le(u64, ledger_peak_bytes(0), 10 * MIB));
+}
+
+Test(holding, gives_an_allocation_back_once)
+{
+	ledger_open(0, 10 * MIB);
+	cr_assert(holding_charge(0, 3 * MIB));
+	holding_remember(0x1000, 0, 3 * MIB);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB), "3 MiB take two pages");
+	holding_forget(0x1000);
+	holding_forget(0x1000);
+	holding_forget(0x2000);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
+}
+
+Test(holding, keeps_physical_memory_until_the_last_handle_and_the_last_mapping_are_gone)
+{
+	ledger_open(0, 10 * MIB);
+	cr_assert(holding_charge(0, 4 * MIB));
+	holding_handle_created(7, 0, 4 * MIB);
+	holding_mapped(0x10000000, 4 * MIB, 7);
+	holding_mapped(0x20000000, 4 * MIB, 7);
+	holding_handle_retained(7);
+	holding_handle_released(7);
+	holding_handle_released(7);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB), "still mapped twice");
+	holding_unmapped(0x10000000, 4 * MIB);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB), "still mapped once");
+	holding_unmapped(0x20000000, 4 * MIB);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
+}
+
+Test(holding, forgets_only_the_device_that_was_reset)
+{
+	ledger_open(0, 10 * MIB);
+	ledger_open(1, 10 * MIB);
+	cr_assert(holding_charge(0, 2 * MIB));
+	cr_assert(holding_charge(1, 2 * MIB));
+	holding_remember(0x1000, 0, 2 * MIB);
+	holding_remember(0x2000, 1, 2 * MIB);
+	holding_forget_device(0);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
+	cr_assert(eq(u64, ledger_taken_bytes(1), 2 * MIB));
+}
