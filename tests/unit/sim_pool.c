@@ -1,0 +1,50 @@
+/* Stream-ordered allocation. */
+#include "sim_test.h"
+
+Test(sim_pool, an_async_allocation_is_counted_and_given_back_after_a_synchronization)
+{
+	CUdeviceptr ptr;
+
+	sim_start();
+	size_t before = sim_free_bytes();
+	OK(cuMemAllocAsync(&ptr, 8 * MIB, NULL));
+	OK(sim_fill(ptr, 1, 1000, 4, NULL));
+	sim_check_fill(ptr, 1, 1000);
+	cr_assert_leq(sim_free_bytes(), before - 8 * MIB);
+	OK(cuMemFreeAsync(ptr, NULL));
+	OK(cuCtxSynchronize());
+	cr_assert_eq(sim_free_bytes(), before);
+}
+
+Test(sim_pool, work_before_the_free_still_reaches_the_memory)
+{
+	CUdeviceptr ptr;
+
+	sim_start();
+	OK(cuMemAllocAsync(&ptr, MIB, NULL));
+	OK(sim_spin(1e7, NULL));
+	OK(sim_fill(ptr, 1, 1000, 4, NULL));
+	OK(cuMemFreeAsync(ptr, NULL));
+	OK(cuCtxSynchronize());
+}
+
+Test(sim_pool, freeing_twice_in_stream_order_is_refused)
+{
+	CUdeviceptr ptr;
+
+	sim_start();
+	OK(cuMemAllocAsync(&ptr, MIB, NULL));
+	OK(cuMemFreeAsync(ptr, NULL));
+	EXPECT(CUDA_ERROR_INVALID_VALUE, cuMemFreeAsync(ptr, NULL));
+}
+
+Test(sim_pool, the_default_pool_is_current_and_cannot_be_destroyed)
+{
+	CUmemoryPool a, b;
+
+	sim_start();
+	OK(cuDeviceGetDefaultMemPool(&a, 0));
+	OK(cuDeviceGetMemPool(&b, 0));
+	cr_assert_eq(a, b);
+	EXPECT(CUDA_ERROR_INVALID_VALUE, cuMemPoolDestroy(a));
+}
