@@ -74,8 +74,9 @@ void holding_remember(uint64_t address, int device, uint64_t bytes)
 		free(entry);
 }
 
-void holding_forget(uint64_t address)
+struct holding holding_detach(uint64_t address)
 {
+	struct holding held = {.device = -1};
 	struct linear *entry;
 
 	pthread_mutex_lock(&holdings.lock);
@@ -83,10 +84,22 @@ void holding_forget(uint64_t address)
 	if (entry)
 		HASH_DEL(holdings.linear, entry);
 	pthread_mutex_unlock(&holdings.lock);
-	if (!entry)
+	if (entry) {
+		held.device = entry->device;
+		held.bytes = entry->bytes;
+		free(entry);
+	}
+	return held;
+}
+
+void holding_settle_free(struct holding held, uint64_t address, bool freed)
+{
+	if (held.device < 0)
 		return;
-	holding_uncharge(entry->device, entry->bytes);
-	free(entry);
+	if (freed)
+		holding_uncharge(held.device, held.bytes);
+	else
+		holding_remember(address, held.device, held.bytes);
 }
 
 void holding_handle_created(uint64_t handle, int device, uint64_t bytes)

@@ -16,10 +16,18 @@ bool holding_charge(int device, uint64_t bytes);
 /* The driver refused after all: takes the charge back. */
 void holding_uncharge(int device, uint64_t bytes);
 
-/* The driver gave `address` for a charge of `bytes`: remember it, until holding_forget. */
+/* The driver gave `address` for a charge of `bytes`: remember it, until holding_detach. */
 void holding_remember(uint64_t address, int device, uint64_t bytes);
-/* The driver freed `address`: its charge is taken back. */
-void holding_forget(uint64_t address);
+
+/* Freeing, in two steps: the entry goes before the driver is asked (another thread may be given the same
+ * address the moment it is free), the charge after. A device of -1: nothing was known of the address. */
+struct holding {
+	int device;
+	uint64_t bytes;
+};
+struct holding holding_detach(uint64_t address);
+/* `freed`: the driver did it, the charge goes. Otherwise the entry comes back. */
+void holding_settle_free(struct holding held, uint64_t address, bool freed);
 
 /* The same for handles of cuMemCreate. Their memory lives until every handle is released and every mapping
  * is gone. */

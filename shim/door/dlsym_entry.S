@@ -1,0 +1,101 @@
+/*
+ * The two exported doors that must keep their caller: the real dlsym resolves RTLD_NEXT, and the real dlopen finds
+ * its search path, by who called. Both end in a jump, never a call.
+ *
+ * dlsym(handle, name): ask door_dlsym_answer(handle, name, return address), else jump to the real one.
+ * dlopen(file, mode): without RTLD_DEEPBIND (8), under which a plugin would see the driver's symbols before ours.
+ */
+#if defined(__x86_64__)
+	.text
+	.globl	dlsym
+	.type	dlsym, @function
+dlsym:
+	.cfi_startproc
+	endbr64
+	movq	(%rsp), %rdx
+	pushq	%rdi
+	.cfi_adjust_cfa_offset 8
+	pushq	%rsi
+	.cfi_adjust_cfa_offset 8
+	subq	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	call	door_dlsym_answer
+	addq	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	popq	%rsi
+	.cfi_adjust_cfa_offset -8
+	popq	%rdi
+	.cfi_adjust_cfa_offset -8
+	testq	%rax, %rax
+	jne	1f
+	jmp	*door_next_dlsym(%rip)
+1:	ret
+	.cfi_endproc
+	.size	dlsym, .-dlsym
+
+	.globl	dlopen
+	.type	dlopen, @function
+dlopen:
+	.cfi_startproc
+	endbr64
+	andl	$~8, %esi
+	cmpq	$0, door_next_dlopen(%rip)
+	jne	1f
+	pushq	%rdi
+	.cfi_adjust_cfa_offset 8
+	pushq	%rsi
+	.cfi_adjust_cfa_offset 8
+	subq	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	call	door_find_dlopen
+	addq	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	popq	%rsi
+	.cfi_adjust_cfa_offset -8
+	popq	%rdi
+	.cfi_adjust_cfa_offset -8
+1:	jmp	*door_next_dlopen(%rip)
+	.cfi_endproc
+	.size	dlopen, .-dlopen
+#elif defined(__aarch64__)
+	.text
+	.globl	dlsym
+	.type	dlsym, %function
+dlsym:
+	stp	x29, x30, [sp, #-32]!
+	stp	x0, x1, [sp, #16]
+	mov	x29, sp
+	mov	x2, x30
+	bl	door_dlsym_answer
+	mov	x9, x0
+	ldp	x0, x1, [sp, #16]
+	ldp	x29, x30, [sp], #32
+	cbz	x9, 1f
+	mov	x0, x9
+	ret
+1:	adrp	x9, door_next_dlsym
+	ldr	x9, [x9, #:lo12:door_next_dlsym]
+	br	x9
+	.size	dlsym, .-dlsym
+
+	.globl	dlopen
+	.type	dlopen, %function
+dlopen:
+	and	w1, w1, #~8
+	adrp	x9, door_next_dlopen
+	ldr	x10, [x9, #:lo12:door_next_dlopen]
+	cbnz	x10, 1f
+	stp	x29, x30, [sp, #-32]!
+	stp	x0, x1, [sp, #16]
+	mov	x29, sp
+	bl	door_find_dlopen
+	ldp	x0, x1, [sp, #16]
+	ldp	x29, x30, [sp], #32
+	adrp	x9, door_next_dlopen
+	ldr	x10, [x9, #:lo12:door_next_dlopen]
+1:	br	x10
+	.size	dlopen, .-dlopen
+#else
+#error "x86-64 and aarch64 only"
+#endif
+	.section .note.GNU-stack, "", %progbits

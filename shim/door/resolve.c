@@ -1,0 +1,85 @@
+#include "door/resolve.h"
+
+#include "door/driver.h"
+#include "door/export.h"
+
+#include <string.h>
+
+/* Each wrapper has the type the toolkit gives the function: a drifted signature does not compile. */
+#define USE(base, since, stream, symbol)
+#define HOOK(base, since, stream, symbol)                                                      \
+	_Static_assert(__builtin_types_compatible_p(__typeof__(&symbol),                       \
+						    PFN_##base##_v##since##stream),            \
+		       #symbol " has another signature in these headers");
+#include "hooks.def"
+#undef HOOK
+
+static const struct row {
+	const char *base, *symbol;
+	int since;
+	bool per_thread;
+	void (*wrapper)(void);
+} rows[] = {
+#define HOOK(base, since, stream, symbol)                                                      \
+	{#base, #symbol, since, sizeof(#stream) > 1, (void (*)(void))symbol},
+#include "hooks.def"
+#undef HOOK
+#undef USE
+};
+
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+void *resolve_symbol(const char *symbol)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (!strcmp(rows[i].symbol, symbol))
+			return __extension__(void *) rows[i].wrapper;
+	return NULL;
+}
+
+void *resolve_base(const char *base, int version, bool per_thread)
+{
+	const struct row *best = NULL;
+
+	for (size_t i = 0; i < ROWS; i++) {
+		const struct row *row = &rows[i];
+
+		if (row->since > version || (row->per_thread && !per_thread) || strcmp(row->base, base))
+			continue;
+		/* Rows rise by version, and the per-thread flavour stands after the plain one. */
+		best = row;
+	}
+	return best ? __extension__(void *) best->wrapper : NULL;
+}
+
+/* Only where the driver has the function: what it lacks must go on being absent. */
+static CUresult answer(CUresult result, const char *symbol, void **pfn, int version, cuuint64_t flags)
+{
+	void *wrapper;
+
+	if (result != CUDA_SUCCESS || !pfn || !*pfn || !symbol)
+		return result;
+	wrapper = resolve_base(symbol, version, flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM);
+	if (wrapper)
+		*pfn = wrapper;
+	return result;
+}
+
+LT_EXPORT CUresult CUDAAPI cuGetProcAddress(const char *symbol, void **pfn, int cudaVersion,
+					    cuuint64_t flags)
+{
+	if (!driver_has(cuGetProcAddress))
+		return CUDA_ERROR_NOT_FOUND;
+	return answer(real(cuGetProcAddress)(symbol, pfn, cudaVersion, flags), symbol, pfn,
+		      cudaVersion, flags);
+}
+
+LT_EXPORT CUresult CUDAAPI cuGetProcAddress_v2(const char *symbol, void **pfn, int cudaVersion,
+					       cuuint64_t flags,
+					       CUdriverProcAddressQueryResult *symbolStatus)
+{
+	if (!driver_has(cuGetProcAddress_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	return answer(real(cuGetProcAddress_v2)(symbol, pfn, cudaVersion, flags, symbolStatus), symbol,
+		      pfn, cudaVersion, flags);
+}

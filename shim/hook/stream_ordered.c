@@ -1,0 +1,88 @@
+/*
+ * Stream-ordered memory, in both stream flavours. The charge is what was asked for; what a pool keeps beyond
+ * that is not known here.
+ */
+#include "door/driver.h"
+#include "door/export.h"
+#include "pager/admission.h"
+#include "pager/holding.h"
+
+LT_EXPORT CUresult CUDAAPI cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
+{
+	CUresult result;
+	int device;
+
+	if (!driver_has(cuMemAllocAsync))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!admission_ask(bytesize, &device))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	result = real(cuMemAllocAsync)(dptr, bytesize, hStream);
+	return admission_settle(result, device, bytesize, result == CUDA_SUCCESS ? *dptr : 0);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize,
+						   CUmemoryPool pool, CUstream hStream)
+{
+	CUresult result;
+	int device;
+
+	if (!driver_has(cuMemAllocFromPoolAsync))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!admission_ask(bytesize, &device))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	result = real(cuMemAllocFromPoolAsync)(dptr, bytesize, pool, hStream);
+	return admission_settle(result, device, bytesize, result == CUDA_SUCCESS ? *dptr : 0);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
+{
+	struct holding held;
+	CUresult result;
+
+	if (!driver_has(cuMemFreeAsync))
+		return CUDA_ERROR_NOT_FOUND;
+	held = holding_detach(dptr);
+	result = real(cuMemFreeAsync)(dptr, hStream);
+	holding_settle_free(held, dptr, result == CUDA_SUCCESS);
+	return result;
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemAllocAsync_ptsz(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
+{
+	CUresult result;
+	int device;
+
+	if (!driver_has(cuMemAllocAsync_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!admission_ask(bytesize, &device))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	result = real(cuMemAllocAsync_ptsz)(dptr, bytesize, hStream);
+	return admission_settle(result, device, bytesize, result == CUDA_SUCCESS ? *dptr : 0);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *dptr, size_t bytesize,
+						   CUmemoryPool pool, CUstream hStream)
+{
+	CUresult result;
+	int device;
+
+	if (!driver_has(cuMemAllocFromPoolAsync_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!admission_ask(bytesize, &device))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	result = real(cuMemAllocFromPoolAsync_ptsz)(dptr, bytesize, pool, hStream);
+	return admission_settle(result, device, bytesize, result == CUDA_SUCCESS ? *dptr : 0);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemFreeAsync_ptsz(CUdeviceptr dptr, CUstream hStream)
+{
+	struct holding held;
+	CUresult result;
+
+	if (!driver_has(cuMemFreeAsync_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	held = holding_detach(dptr);
+	result = real(cuMemFreeAsync_ptsz)(dptr, hStream);
+	holding_settle_free(held, dptr, result == CUDA_SUCCESS);
+	return result;
+}
