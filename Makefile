@@ -13,7 +13,7 @@ SANFLAGS    := $(SAN_$(SAN))
 
 CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Wpedantic -Wshadow
-BASE    := -std=gnu11 $(WARN) -MMD -MP $(SANFLAGS)
+BASE    := -std=gnu11 -D_GNU_SOURCE $(WARN) -MMD -MP $(SANFLAGS)
 CUDA    := -D__CUDA_API_VERSION_INTERNAL $(if $(CUDA_INC),-isystem $(CUDA_INC))
 LIB     := -fPIC -fvisibility=hidden -ftls-model=initial-exec
 
@@ -95,10 +95,20 @@ $(O)/workloads/%: tests/workloads/%.c $(WORK_LIB) $(wildcard tests/workloads/*.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) $(SANFLAGS) -isystem $(CUDA_INC) -Itests/workloads -Itests/sim \
 		-o $@ $< $(WORK_LIB) -L$(O)/sim -l:libcuda.so.1 -pthread -lm
-$(O)/e2e/%: tests/e2e/%.c | $(SIM)
+E2E_CC = $(CC) $(CFLAGS) -std=gnu11 -D_GNU_SOURCE $(WARN) -isystem $(CUDA_INC) -o $@ $<
+FAKE   := $(O)/fake/libcuda.so.1
+$(FAKE): tests/fake/libcuda.c
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) $(CUDA) -fPIC -shared -Wl,-Bsymbolic \
+		-Wl,-soname,libcuda.so.1 -o $@ $< -pthread
+$(O)/e2e/%_plugin.so: tests/e2e/%_plugin.c $(FAKE)
+	$(Q)mkdir -p $(@D) && $(E2E_CC) -fPIC -shared -L$(O)/fake -l:libcuda.so.1
+$(O)/e2e/no_driver: tests/e2e/no_driver.c
 	$(call say,CC,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) $(SANFLAGS) -isystem $(CUDA_INC) -Itests/workloads -o $@ $< \
-		-L$(O)/sim -l:libcuda.so.1 -pthread -ldl -lm
+	$(Q)mkdir -p $(@D) && $(E2E_CC) -ldl
+$(O)/e2e/%: tests/e2e/%.c $(FAKE)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(E2E_CC) -L$(O)/fake -l:libcuda.so.1 -pthread -ldl
 $(O)/unit/sim_image.so: tests/unit/sim_image.c tests/sim/sim_kernel.h
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) -fPIC -shared -Itests/sim -o $@ $<
 $(O)/fake/%.so: tests/fake/%.c
@@ -129,8 +139,10 @@ check: deps ## unit and end-to-end tests, on the simulated GPU
 check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 	$(Q)tests/run-units $(O) $(UNITS)
 
-check-e2e: all $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(E2E_SRC)) ## whole programs under the preload
-	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh) tests/e2e/matrix
+E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) \
+       $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
+check-e2e: all $(E2E) ## whole programs under the preload
+	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
 
 check-san: ## the unit and end-to-end tests of the parts that run under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory O=$(O)/san SAN=address CFLAGS='-O1 -g' check-unit-san

@@ -91,9 +91,20 @@ Test(holding, gives_an_allocation_back_once)
 	cr_assert(holding_charge(0, 3 * MIB));
 	holding_remember(0x1000, 0, 3 * MIB);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB), "3 MiB take two pages");
-	holding_forget(0x1000);
-	holding_forget(0x1000);
-	holding_forget(0x2000);
+	holding_settle_free(holding_detach(0x1000), 0x1000, true);
+	holding_settle_free(holding_detach(0x1000), 0x1000, true);
+	holding_settle_free(holding_detach(0x2000), 0x2000, true);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
+}
+
+Test(holding, keeps_the_charge_of_an_allocation_the_driver_would_not_free)
+{
+	ledger_open(0, 10 * MIB);
+	cr_assert(holding_charge(0, 4 * MIB));
+	holding_remember(0x1000, 0, 4 * MIB);
+	holding_settle_free(holding_detach(0x1000), 0x1000, false);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB));
+	holding_settle_free(holding_detach(0x1000), 0x1000, true);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
 }
 
