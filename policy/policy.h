@@ -1,14 +1,16 @@
 /*
  * Decisions: which blocks should be in VRAM. Events in, actions out; nothing else.
  *
- * A policy knows blocks by small integer ids that the caller chooses (dense, reused after removal), their
- * sizes, the component and group each belongs to, and what it is told happened. It never sees an address, a
- * clock, a lock or a file: time arrives as `now_ns`, and the caller executes the actions and reports their
- * effect with policy_block_moved(). The same object code decides in the preloaded library and in the replay.
+ * A policy knows blocks by small integer ids that the caller chooses (dense, reused after
+ * removal), their sizes, the component and group each belongs to, and what it is told happened.
+ * It never sees an address, a clock, a lock or a file: time arrives as `now_ns`, and the caller
+ * executes the actions and reports their effect with policy_block_moved(). The same object code
+ * decides in the preloaded library and in the replay.
  *
- * Contract for the whole interface: pointers are never NULL unless said; functions are total (they cannot
- * fail, except policy_create and policy_block_added, which allocate); one policy belongs to one device and
- * is guarded by the caller's lock. Nothing is allocated on the decision path (use, tick, pressure).
+ * Contract for the whole interface: pointers are never NULL unless said; functions are total
+ * (they cannot fail, except policy_create and policy_block_added, which allocate); one policy
+ * belongs to one device and is guarded by the caller's lock. Nothing is allocated on the
+ * decision path (use, tick, pressure).
  */
 #ifndef LOWTIDE_POLICY_H
 #define LOWTIDE_POLICY_H
@@ -20,34 +22,39 @@
 struct policy;
 
 enum policy_verb {
-	POLICY_PAGE_IN,  /* move the block to VRAM; the caller skips it if no frame is free by then */
-	POLICY_EVICT,    /* move the block to its host frame */
+	POLICY_PAGE_IN,	 /* move the block to VRAM; the caller skips it if no frame is free by
+			    then */
+	POLICY_EVICT,	 /* move the block to its host frame */
 	POLICY_IN_PLACE, /* leave the named block cold: this launch reads it over the bus */
 };
 
-/* Executed in order: a policy lists the evictions that make room before the page-ins that need it. */
+/* Executed in order: a policy lists the evictions that make room before the page-ins that need
+ * it. */
 struct policy_action {
 	enum policy_verb verb;
 	uint32_t block;
 };
 
-/* What the policy decides under. Bytes, bytes per second, ratios; immutable after policy_create. */
+/* What the policy decides under. Bytes, bytes per second, ratios; immutable after
+ * policy_create. */
 struct policy_config {
-	uint64_t cap_bytes;       /* VRAM that device frames may take, all together */
-	uint64_t low_bytes;       /* balanced: evict down to this mark once above high_bytes */
-	uint64_t high_bytes;      /* balanced: nothing moves below this; 0 = cap_bytes */
-	double h2d_bytes_per_s;   /* bus rate towards the device */
-	double d2h_bytes_per_s;   /* bus rate towards the host */
-	double in_place_ratio;    /* zero-copy rate as a share of h2d_bytes_per_s, 0..1; 0 = never in place */
-	double switch_ns;         /* price of changing one block's home, both directions alike */
-	uint32_t look_ahead;      /* sequential: blocks to bring in beyond those named; 0 = its default */
+	uint64_t cap_bytes;	/* VRAM that device frames may take, all together */
+	uint64_t low_bytes;	/* balanced: evict down to this mark once above high_bytes */
+	uint64_t high_bytes;	/* balanced: nothing moves below this; 0 = cap_bytes */
+	double h2d_bytes_per_s; /* bus rate towards the device */
+	double d2h_bytes_per_s; /* bus rate towards the host */
+	double in_place_ratio;	/* zero-copy rate as a share of h2d_bytes_per_s, 0..1; 0 = never
+				   in place */
+	double switch_ns;	/* price of changing one block's home, both directions alike */
+	uint32_t
+	    look_ahead; /* sequential: blocks to bring in beyond those named; 0 = its default */
 };
 
 /* Counts since creation, for reports. */
 struct policy_report {
-	const char *name;    /* of the policy that decides now (auto names its choice) */
-	const char *reason;  /* one sentence: why (auto), or the policy's own description */
-	uint64_t page_ins;   /* actions given, by verb */
+	const char *name;   /* of the policy that decides now (auto names its choice) */
+	const char *reason; /* one sentence: why (auto), or the policy's own description */
+	uint64_t page_ins;  /* actions given, by verb */
 	uint64_t evictions;
 	uint64_t in_place;
 	uint32_t cycle_blocks; /* length of the learnt cycle in blocks named; 0 = none learnt */
@@ -56,16 +63,17 @@ struct policy_report {
 
 /* The registry, from policies.def: NULL past the end. */
 const char *policy_name(size_t index);
-const char *policy_description(const char *name); /* one line; NULL if there is no such policy */
+const char *
+policy_description(const char *name); /* one line; NULL if there is no such policy */
 
 /* NULL: no such policy (see policy_name) or out of memory. */
 struct policy *policy_create(const char *name, const struct policy_config *config);
 void policy_destroy(struct policy *policy); /* NULL is fine */
 
-/* A block exists from now on. `group` is 0 when unknown. False: out of memory, the block stays unknown to
- * the policy, which then never names it. `resident`: where it starts. */
-bool policy_block_added(struct policy *policy, uint32_t block, uint64_t bytes, uint32_t component,
-			uint32_t group, bool resident, uint64_t now_ns);
+/* A block exists from now on. `group` is 0 when unknown. False: out of memory, the block stays
+ * unknown to the policy, which then never names it. `resident`: where it starts. */
+bool policy_block_added(struct policy *policy, uint32_t block, uint64_t bytes,
+			uint32_t component, uint32_t group, bool resident, uint64_t now_ns);
 void policy_block_removed(struct policy *policy, uint32_t block);
 /* The caller moved it (or it failed to and the block is where `resident` says). */
 void policy_block_moved(struct policy *policy, uint32_t block, bool resident);
@@ -75,18 +83,20 @@ void policy_block_pinned(struct policy *policy, uint32_t block, bool pinned);
 void policy_block_uploaded(struct policy *policy, uint32_t block, uint64_t now_ns);
 void policy_block_grouped(struct policy *policy, uint32_t block, uint32_t group);
 
-/* Where should a new block of so many bytes begin? True: VRAM, if the caller has a frame free. */
+/* Where should a new block of so many bytes begin? True: VRAM, if the caller has a frame free.
+ */
 bool policy_place_on_device(const struct policy *policy, uint64_t bytes);
 
-/* An operation names these blocks (each once). Writes at most `max` actions, returns how many. The caller
- * asks before the operation runs and may execute none of them. A block named and not resident, with no
- * action for it, is used in place. */
+/* An operation names these blocks (each once). Writes at most `max` actions, returns how many.
+ * The caller asks before the operation runs and may execute none of them. A block named and not
+ * resident, with no action for it, is used in place. */
 size_t policy_use(struct policy *policy, const uint32_t *blocks, size_t count, uint64_t now_ns,
 		  struct policy_action *actions, size_t max);
 /* Nothing is running (the program synchronised): a good moment for moves that were put off. */
-size_t policy_quiet(struct policy *policy, uint64_t now_ns, struct policy_action *actions, size_t max);
-/* `bytes` of VRAM are needed for something that cannot page. Evictions that free at least so much where
- * possible, best victims first. */
+size_t policy_quiet(struct policy *policy, uint64_t now_ns, struct policy_action *actions,
+		    size_t max);
+/* `bytes` of VRAM are needed for something that cannot page. Evictions that free at least so
+ * much where possible, best victims first. */
 size_t policy_pressure(struct policy *policy, uint64_t bytes, uint64_t now_ns,
 		       struct policy_action *actions, size_t max);
 

@@ -9,7 +9,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-static _Atomic int log_threshold = LOG_WARN;     /* atomic */
+static _Atomic int log_threshold = LOG_WARN;	   /* atomic */
 static _Atomic int log_descriptor = STDERR_FILENO; /* atomic */
 
 bool log_configure(const char *value)

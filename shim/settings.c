@@ -14,7 +14,8 @@ static bool parse_number(const char **at, double *number)
 	char *end;
 
 	/* strtod also takes "inf", "nan", signs and hexadecimal, none of which is a size. */
-	if (!strchr("0123456789.", **at) || !**at || (at[0][0] == '0' && (at[0][1] | 32) == 'x'))
+	if (!strchr("0123456789.", **at) || !**at ||
+	    (at[0][0] == '0' && (at[0][1] | 32) == 'x'))
 		return false;
 	errno = 0;
 	*number = strtod(*at, &end);
@@ -88,7 +89,8 @@ static bool parse_vram(struct settings *settings, const char *value)
 
 static bool parse_policy(struct settings *settings, const char *value)
 {
-	static const char *const names[] = {"none", "balanced", "sequential", "group", "auto", "lru"};
+	static const char *const names[] = {"none",  "balanced", "sequential",
+					    "group", "auto",	 "lru"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(names[i], value)) {
@@ -127,7 +129,8 @@ static const struct row {
 	const char *name, *fallback, *accepted;
 	bool (*parse)(struct settings *settings, const char *value);
 } rows[] = {
-#define SETTING(name, parser, fallback, accepted, does) {#name, fallback, accepted, parse_##parser},
+#define SETTING(name, parser, fallback, accepted, does)                                        \
+	{#name, fallback, accepted, parse_##parser},
 #include "settings.def"
 #undef SETTING
 };
@@ -212,8 +215,8 @@ static void read_one(struct settings *settings, const char *variable)
 	row = row_find(name, length);
 	if (row) {
 		if (!row->parse(settings, equals + 1))
-			log_error("LOWTIDE_%s=%s is not understood; accepted: %s; using %s", row->name,
-				  equals + 1, row->accepted, row->fallback);
+			log_error("LOWTIDE_%s=%s is not understood; accepted: %s; using %s",
+				  row->name, equals + 1, row->accepted, row->fallback);
 		return;
 	}
 	if (length >= sizeof(unknown))
@@ -233,7 +236,8 @@ static void read_once(void)
 	settings_defaults(&current);
 	for (char **variable = environ; variable && *variable; variable++)
 		if (!strncmp(*variable, "LOWTIDE_LOG=", strlen("LOWTIDE_LOG=")))
-			read_one(&current, *variable); /* first: the others' messages go where it says */
+			read_one(&current,
+				 *variable); /* first: the others' messages go where it says */
 	for (char **variable = environ; variable && *variable; variable++)
 		if (!strncmp(*variable, "LOWTIDE_", strlen("LOWTIDE_")) &&
 		    strncmp(*variable, "LOWTIDE_LOG=", strlen("LOWTIDE_LOG=")))

@@ -1,8 +1,8 @@
 /*
  * The settings: read from the environment once, at first use, then immutable. Any thread.
  *
- * A bad value costs one line in the log, naming the variable, the value and what is accepted; its default then
- * holds and the program runs on.
+ * A bad value costs one line in the log, naming the variable, the value and what is accepted;
+ * its default then holds and the program runs on.
  */
 #ifndef LOWTIDE_SETTINGS_H
 #define LOWTIDE_SETTINGS_H
@@ -22,9 +22,9 @@ struct settings_cap {
 enum settings_report { REPORT_PHYSICAL, REPORT_CAP };
 
 struct settings {
-	struct settings_cap cap;                        /* for a device without one of its own */
+	struct settings_cap cap; /* for a device without one of its own */
 	struct settings_cap device_cap[SETTINGS_DEVICES]; /* both members 0: none of its own */
-	const char *policy; /* one of the accepted names */
+	const char *policy;				  /* one of the accepted names */
 	enum settings_report report;
 	bool disable;
 };
@@ -34,8 +34,8 @@ const struct settings *settings_get(void);
 /* The cap of a device with so many bytes of memory, never more than it has. */
 uint64_t settings_cap_bytes(const struct settings *settings, int device, uint64_t total_bytes);
 
-/* Parses VALUE as LOWTIDE_<NAME> would be. False: not accepted, and nothing changed. For tests and the reader
- * of the environment. */
+/* Parses VALUE as LOWTIDE_<NAME> would be. False: not accepted, and nothing changed. For tests
+ * and the reader of the environment. */
 bool settings_parse(struct settings *settings, const char *name, const char *value);
 void settings_defaults(struct settings *settings);
 

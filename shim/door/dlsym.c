@@ -1,7 +1,7 @@
 /*
- * The dlsym door. The exported dlsym is a few lines of assembly (dlsym_entry.S): it asks door_dlsym_answer and,
- * where that knows nothing, jumps to the real one with the caller's return address untouched, because
- * RTLD_NEXT is resolved by who called.
+ * The dlsym door. The exported dlsym is a few lines of assembly (dlsym_entry.S): it asks
+ * door_dlsym_answer and, where that knows nothing, jumps to the real one with the caller's
+ * return address untouched, because RTLD_NEXT is resolved by who called.
  */
 #include "door/dlsym.h"
 

@@ -16,7 +16,8 @@ static void load_once(void)
 	if (!handle)
 		return;
 #define HOOK(base, since, stream, symbol)                                                      \
-	lt_driver.symbol = __extension__(PFN_##base##_v##since##stream)door_real_dlsym(handle, #symbol);
+	lt_driver.symbol =                                                                     \
+	    __extension__(PFN_##base##_v##since##stream) door_real_dlsym(handle, #symbol);
 #define USE HOOK
 #include "hooks.def"
 #undef USE

@@ -5,12 +5,13 @@
 
 #include <string.h>
 
-/* Each wrapper has the type the toolkit gives the function: a drifted signature does not compile. */
+/* Each wrapper has the type the toolkit gives the function: a drifted signature does not
+ * compile. */
 #define USE(base, since, stream, symbol)
 #define HOOK(base, since, stream, symbol)                                                      \
-	_Static_assert(__builtin_types_compatible_p(__typeof__(&symbol),                       \
-						    PFN_##base##_v##since##stream),            \
-		       #symbol " has another signature in these headers");
+	_Static_assert(                                                                        \
+	    __builtin_types_compatible_p(__typeof__(&symbol), PFN_##base##_v##since##stream),  \
+	    #symbol " has another signature in these headers");
 #include "hooks.def"
 #undef HOOK
 
@@ -44,22 +45,28 @@ void *resolve_base(const char *base, int version, bool per_thread)
 	for (size_t i = 0; i < ROWS; i++) {
 		const struct row *row = &rows[i];
 
-		if (row->since > version || (row->per_thread && !per_thread) || strcmp(row->base, base))
+		if (row->since > version || (row->per_thread && !per_thread) ||
+		    strcmp(row->base, base))
 			continue;
-		/* Rows rise by version, and the per-thread flavour stands after the plain one. */
+		/* Rows rise by version, and the per-thread flavour stands after the plain one.
+		 */
 		best = row;
 	}
-	return best ? __extension__(void *) best->wrapper : NULL;
+	if (!best)
+		return NULL;
+	return __extension__(void *) best->wrapper;
 }
 
 /* Only where the driver has the function: what it lacks must go on being absent. */
-static CUresult answer(CUresult result, const char *symbol, void **pfn, int version, cuuint64_t flags)
+static CUresult answer(CUresult result, const char *symbol, void **pfn, int version,
+		       cuuint64_t flags)
 {
 	void *wrapper;
 
 	if (result != CUDA_SUCCESS || !pfn || !*pfn || !symbol)
 		return result;
-	wrapper = resolve_base(symbol, version, flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM);
+	wrapper = resolve_base(symbol, version,
+			       flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM);
 	if (wrapper)
 		*pfn = wrapper;
 	return result;
@@ -80,6 +87,6 @@ LT_EXPORT CUresult CUDAAPI cuGetProcAddress_v2(const char *symbol, void **pfn, i
 {
 	if (!driver_has(cuGetProcAddress_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	return answer(real(cuGetProcAddress_v2)(symbol, pfn, cudaVersion, flags, symbolStatus), symbol,
-		      pfn, cudaVersion, flags);
+	return answer(real(cuGetProcAddress_v2)(symbol, pfn, cudaVersion, flags, symbolStatus),
+		      symbol, pfn, cudaVersion, flags);
 }

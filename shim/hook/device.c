@@ -1,5 +1,6 @@
 /*
- * Devices: what the program is told of their memory, and a primary context that takes its memory with it.
+ * Devices: what the program is told of their memory, and a primary context that takes its
+ * memory with it.
  */
 #include "door/driver.h"
 #include "door/export.h"

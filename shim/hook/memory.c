@@ -1,5 +1,6 @@
 /*
- * Linear memory: what the program allocates on the device, charged to the ledger before the driver is asked.
+ * Linear memory: what the program allocates on the device, charged to the ledger before the
+ * driver is asked.
  */
 #include "door/driver.h"
 #include "door/export.h"
@@ -19,11 +20,13 @@ LT_EXPORT CUresult CUDAAPI cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
 	return admission_settle(result, device, bytesize, result == CUDA_SUCCESS ? *dptr : 0);
 }
 
-/* The widest pitch any device asks for; the driver tells the true one only after it has allocated. */
+/* The widest pitch any device asks for; the driver tells the true one only after it has
+ * allocated. */
 #define PITCH_BYTES 512
 
-LT_EXPORT CUresult CUDAAPI cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch, size_t WidthInBytes,
-					      size_t Height, unsigned int ElementSizeBytes)
+LT_EXPORT CUresult CUDAAPI cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch,
+					      size_t WidthInBytes, size_t Height,
+					      unsigned int ElementSizeBytes)
 {
 	size_t pitch = (WidthInBytes + PITCH_BYTES - 1) / PITCH_BYTES * PITCH_BYTES;
 	size_t bytes;
@@ -38,9 +41,10 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch,
 	return admission_settle(result, device, bytes, result == CUDA_SUCCESS ? *dptr : 0);
 }
 
-/* Managed memory moves between the card and RAM as the driver likes; it is charged as if all of it were on
- * the card. */
-LT_EXPORT CUresult CUDAAPI cuMemAllocManaged(CUdeviceptr *dptr, size_t bytesize, unsigned int flags)
+/* Managed memory moves between the card and RAM as the driver likes; it is charged as if all of
+ * it were on the card. */
+LT_EXPORT CUresult CUDAAPI cuMemAllocManaged(CUdeviceptr *dptr, size_t bytesize,
+					     unsigned int flags)
 {
 	CUresult result;
 	int device;

@@ -1,6 +1,6 @@
 /*
- * Stream-ordered memory, in both stream flavours. The charge is what was asked for; what a pool keeps beyond
- * that is not known here.
+ * Stream-ordered memory, in both stream flavours. The charge is what was asked for; what a pool
+ * keeps beyond that is not known here.
  */
 #include "door/driver.h"
 #include "door/export.h"
@@ -47,7 +47,8 @@ LT_EXPORT CUresult CUDAAPI cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
 	return result;
 }
 
-LT_EXPORT CUresult CUDAAPI cuMemAllocAsync_ptsz(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
+LT_EXPORT CUresult CUDAAPI cuMemAllocAsync_ptsz(CUdeviceptr *dptr, size_t bytesize,
+						CUstream hStream)
 {
 	CUresult result;
 	int device;
@@ -61,7 +62,7 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocAsync_ptsz(CUdeviceptr *dptr, size_t bytesi
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *dptr, size_t bytesize,
-						   CUmemoryPool pool, CUstream hStream)
+							CUmemoryPool pool, CUstream hStream)
 {
 	CUresult result;
 	int device;

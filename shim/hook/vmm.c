@@ -1,6 +1,6 @@
 /*
- * The program's own virtual memory management: physical memory on a device is charged from its creation until
- * its last handle is released and its last mapping is gone.
+ * The program's own virtual memory management: physical memory on a device is charged from its
+ * creation until its last handle is released and its last mapping is gone.
  */
 #include "door/driver.h"
 #include "door/export.h"
@@ -8,7 +8,8 @@
 #include "pager/holding.h"
 
 LT_EXPORT CUresult CUDAAPI cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size,
-				       const CUmemAllocationProp *prop, unsigned long long flags)
+				       const CUmemAllocationProp *prop,
+				       unsigned long long flags)
 {
 	bool charged = prop && prop->location.type == CU_MEM_LOCATION_TYPE_DEVICE;
 	CUresult result;
@@ -38,7 +39,8 @@ LT_EXPORT CUresult CUDAAPI cuMemRelease(CUmemGenericAllocationHandle handle)
 	return result;
 }
 
-LT_EXPORT CUresult CUDAAPI cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle, void *addr)
+LT_EXPORT CUresult CUDAAPI cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle,
+						       void *addr)
 {
 	CUresult result;
 
@@ -51,7 +53,8 @@ LT_EXPORT CUresult CUDAAPI cuMemRetainAllocationHandle(CUmemGenericAllocationHan
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemMap(CUdeviceptr ptr, size_t size, size_t offset,
-				    CUmemGenericAllocationHandle handle, unsigned long long flags)
+				    CUmemGenericAllocationHandle handle,
+				    unsigned long long flags)
 {
 	CUresult result;
 

@@ -12,16 +12,18 @@
 
 #define MIB ((uint64_t)1 << 20)
 
-/* A user who set a cap expects paging; this version has none, and a silent out-of-memory would puzzle. */
+/* A user who set a cap expects paging; this version has none, and a silent out-of-memory would
+ * puzzle. */
 static void say_there_is_no_paging(const struct settings *settings)
 {
 	static atomic_flag said = ATOMIC_FLAG_INIT;
 
 	if (!strcmp(settings->policy, "none") || atomic_flag_test_and_set(&said))
 		return;
-	log_warn("LOWTIDE_POLICY=%s: this version enforces the cap but does not page yet, as under "
-		 "LOWTIDE_POLICY=none (set that to silence this line)",
-		 settings->policy);
+	log_warn(
+	    "LOWTIDE_POLICY=%s: this version enforces the cap but does not page yet, as under "
+	    "LOWTIDE_POLICY=none (set that to silence this line)",
+	    settings->policy);
 }
 
 static void account_open(int device)
@@ -56,9 +58,11 @@ bool admission_ask_device(int device, size_t bytes)
 	if (holding_charge(device, bytes))
 		return true;
 	if (device >= 0 && device < LEDGER_DEVICES && !atomic_flag_test_and_set(&said[device]))
-		log_warn("device %d: %zu bytes refused as out of memory: %" PRIu64 " of the cap's %" PRIu64
+		log_warn("device %d: %zu bytes refused as out of memory: %" PRIu64
+			 " of the cap's %" PRIu64
 			 " MiB are taken (raise LOWTIDE_VRAM to allow more; said once)",
-			 device, bytes, ledger_taken_bytes(device) / MIB, ledger_cap_bytes(device) / MIB);
+			 device, bytes, ledger_taken_bytes(device) / MIB,
+			 ledger_cap_bytes(device) / MIB);
 	return false;
 }
 

@@ -1,8 +1,9 @@
 /*
  * Admission: may this allocation be made on the current device?
  *
- * The one place where hooks meet the ledger and the settings. Owns nothing; any thread, no lock held. A
- * device's account is opened at its first allocation, with the cap that LOWTIDE_VRAM gives for it.
+ * The one place where hooks meet the ledger and the settings. Owns nothing; any thread, no lock
+ * held. A device's account is opened at its first allocation, with the cap that LOWTIDE_VRAM
+ * gives for it.
  */
 #ifndef LOWTIDE_ADMISSION_H
 #define LOWTIDE_ADMISSION_H
@@ -15,19 +16,19 @@
 /* False under LOWTIDE_DISABLE=1: then nothing is charged and nothing refused. */
 bool admission_in_force(void);
 
-/* Charges `bytes` to the current context's device. False: it does not fit, and the caller answers
- * CUDA_ERROR_OUT_OF_MEMORY as a smaller card would. *device is -1 where nothing was charged (no context, a
- * size of 0): the driver then answers for itself. */
+/* Charges `bytes` to the current context's device. False: it does not fit, and the caller
+ * answers CUDA_ERROR_OUT_OF_MEMORY as a smaller card would. *device is -1 where nothing was
+ * charged (no context, a size of 0): the driver then answers for itself. */
 bool admission_ask(size_t bytes, int *device);
 /* The same for a device that the call names itself. */
 bool admission_ask_device(int device, size_t bytes);
 
-/* After the driver answered: remembers the memory if `result` is success, takes the charge back if not.
- * Returns `result`. */
+/* After the driver answered: remembers the memory if `result` is success, takes the charge back
+ * if not. Returns `result`. */
 CUresult admission_settle(CUresult result, int device, size_t bytes, CUdeviceptr address);
 
-/* What the program is told about memory on the current device, by LOWTIDE_REPORT. In: the driver's own
- * figures, in bytes. */
+/* What the program is told about memory on the current device, by LOWTIDE_REPORT. In: the
+ * driver's own figures, in bytes. */
 void admission_report(size_t *free_bytes, size_t *total_bytes);
 /* The total alone, for cuDeviceTotalMem. */
 size_t admission_report_total(int device, size_t total_bytes);

@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* A preloaded library does not end its host: an entry that finds no memory is not added, and its charge
- * then stays on the account (too much rather than too little). */
+/* A preloaded library does not end its host: an entry that finds no memory is not added, and
+ * its charge then stays on the account (too much rather than too little). */
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(entry) ((entry)->lost = true)
 #include <uthash.h>
@@ -34,9 +34,9 @@ struct mapping {
 
 static struct {
 	pthread_mutex_t lock;
-	struct linear *linear;      /* guarded by lock */
-	struct physical *physical;  /* guarded by lock */
-	struct mapping *mappings;   /* guarded by lock */
+	struct linear *linear;	   /* guarded by lock */
+	struct physical *physical; /* guarded by lock */
+	struct mapping *mappings;  /* guarded by lock */
 } holdings = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static bool is_small(uint64_t bytes)
@@ -192,8 +192,8 @@ void holding_unmapped(uint64_t address, uint64_t bytes)
 	struct physical *physical;
 
 	pthread_mutex_lock(&holdings.lock);
-	HASH_ITER(hh, holdings.mappings, entry, next)
-	{
+	for (entry = holdings.mappings; entry; entry = next) {
+		next = entry->hh.next;
 		if (entry->address - address >= bytes)
 			continue;
 		HASH_DEL(holdings.mappings, entry);
@@ -212,8 +212,8 @@ void holding_forget_device(int device)
 	struct linear *entry, *next;
 
 	pthread_mutex_lock(&holdings.lock);
-	HASH_ITER(hh, holdings.linear, entry, next)
-	{
+	for (entry = holdings.linear; entry; entry = next) {
+		next = entry->hh.next;
 		if (entry->device != device)
 			continue;
 		HASH_DEL(holdings.linear, entry);

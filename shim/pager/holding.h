@@ -1,9 +1,10 @@
 /*
  * Holdings: each piece of VRAM the program holds, with what it was charged for.
  *
- * Owns two tables, guarded by one lock: linear memory by its address, and physical memory of the program's own
- * virtual memory management by its handle. Every function may be called from any thread; none calls the
- * driver. A name the tables do not know (allocated before the cap was in force) is not an error.
+ * Owns two tables, guarded by one lock: linear memory by its address, and physical memory of
+ * the program's own virtual memory management by its handle. Every function may be called from
+ * any thread; none calls the driver. A name the tables do not know (allocated before the cap
+ * was in force) is not an error.
  */
 #ifndef LOWTIDE_HOLDING_H
 #define LOWTIDE_HOLDING_H
@@ -11,7 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Charges `bytes` on `device` before the driver is asked. False: it does not fit under the cap. */
+/* Charges `bytes` on `device` before the driver is asked. False: it does not fit under the cap.
+ */
 bool holding_charge(int device, uint64_t bytes);
 /* The driver refused after all: takes the charge back. */
 void holding_uncharge(int device, uint64_t bytes);
@@ -19,8 +21,9 @@ void holding_uncharge(int device, uint64_t bytes);
 /* The driver gave `address` for a charge of `bytes`: remember it, until holding_detach. */
 void holding_remember(uint64_t address, int device, uint64_t bytes);
 
-/* Freeing, in two steps: the entry goes before the driver is asked (another thread may be given the same
- * address the moment it is free), the charge after. A device of -1: nothing was known of the address. */
+/* Freeing, in two steps: the entry goes before the driver is asked (another thread may be given
+ * the same address the moment it is free), the charge after. A device of -1: nothing was known
+ * of the address. */
 struct holding {
 	int device;
 	uint64_t bytes;
@@ -29,8 +32,8 @@ struct holding holding_detach(uint64_t address);
 /* `freed`: the driver did it, the charge goes. Otherwise the entry comes back. */
 void holding_settle_free(struct holding held, uint64_t address, bool freed);
 
-/* The same for handles of cuMemCreate. Their memory lives until every handle is released and every mapping
- * is gone. */
+/* The same for handles of cuMemCreate. Their memory lives until every handle is released and
+ * every mapping is gone. */
 void holding_handle_created(uint64_t handle, int device, uint64_t bytes);
 void holding_handle_retained(uint64_t handle);
 void holding_handle_released(uint64_t handle);
@@ -40,8 +43,8 @@ void holding_unmapped(uint64_t address, uint64_t bytes);
 /* Everything on this device is gone with its context (a primary context was reset). */
 void holding_forget_device(int device);
 
-/* The child of a fork holds none of its parent's memory. Called before, after in the parent, after in the
- * child. */
+/* The child of a fork holds none of its parent's memory. Called before, after in the parent,
+ * after in the child. */
 void holding_fork_prepare(void);
 void holding_fork_parent(void);
 void holding_fork_child(void);

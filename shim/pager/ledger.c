@@ -5,11 +5,12 @@
 
 struct account {
 	atomic_bool open;
-	_Atomic uint64_t cap_bytes;   /* written once, before `open` */
-	_Atomic uint64_t taken_bytes; /* atomic: a compare-and-swap keeps it at or under the cap */
-	_Atomic uint64_t peak_bytes;  /* atomic, only ever grows */
+	_Atomic uint64_t cap_bytes; /* written once, before `open` */
+	_Atomic uint64_t
+	    taken_bytes; /* atomic: a compare-and-swap keeps it at or under the cap */
+	_Atomic uint64_t peak_bytes; /* atomic, only ever grows */
 	atomic_flag opening;
-	uint64_t small_bytes;       /* sum of live small allocations; guarded by small_lock */
+	uint64_t small_bytes;	    /* sum of live small allocations; guarded by small_lock */
 	uint64_t small_peak_bytes;  /* its largest value; guarded by small_lock */
 	uint64_t small_taken_bytes; /* pages taken for them; guarded by small_lock */
 };
@@ -101,7 +102,8 @@ uint64_t ledger_charge_bytes(uint64_t bytes)
 	return (bytes + LEDGER_PAGE_BYTES - 1) / LEDGER_PAGE_BYTES * LEDGER_PAGE_BYTES;
 }
 
-/* The driver hands out small allocations in steps; 512 bytes is what its pointers are aligned to. */
+/* The driver hands out small allocations in steps; 512 bytes is what its pointers are aligned
+ * to. */
 static uint64_t small_size(uint64_t bytes)
 {
 	return (bytes + 511) / 512 * 512;

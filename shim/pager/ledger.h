@@ -1,9 +1,10 @@
 /*
  * The ledger: how much VRAM this process holds on each device, and the cap it must stay under.
  *
- * Owns one account a device: cap, bytes taken, high-water mark. Bytes are taken *before* the driver is asked
- * for them and given back when the driver refuses or after it freed them, so that the account is never below
- * what the device holds. Any thread may call; large takes are lock-free, small ones share a mutex.
+ * Owns one account a device: cap, bytes taken, high-water mark. Bytes are taken *before* the
+ * driver is asked for them and given back when the driver refuses or after it freed them, so
+ * that the account is never below what the device holds. Any thread may call; large takes are
+ * lock-free, small ones share a mutex.
  */
 #ifndef LOWTIDE_LEDGER_H
 #define LOWTIDE_LEDGER_H
@@ -13,8 +14,8 @@
 
 #define LEDGER_DEVICES 64
 
-/* Large allocations get whole pages of this size from the driver (the device's granularity on every card
- * since Volta). */
+/* Large allocations get whole pages of this size from the driver (the device's granularity on
+ * every card since Volta). */
 #define LEDGER_PAGE_BYTES (2ull << 20)
 
 /* Opens the account with its cap in bytes. A second call for the same device changes nothing.
@@ -22,8 +23,8 @@
 void ledger_open(int device, uint64_t cap_bytes);
 bool ledger_is_open(int device);
 
-/* Takes bytes from the account. False, and nothing taken, if that would pass the cap. An account that is
- * not open has no cap. */
+/* Takes bytes from the account. False, and nothing taken, if that would pass the cap. An
+ * account that is not open has no cap. */
 bool ledger_take(int device, uint64_t bytes);
 /* Gives back what ledger_take took; never more than is taken. */
 void ledger_give_back(int device, uint64_t bytes);
@@ -35,9 +36,10 @@ uint64_t ledger_peak_bytes(int device);
 /* What the driver takes for an allocation that has pages of its own: whole pages. Saturates. */
 uint64_t ledger_charge_bytes(uint64_t bytes);
 
-/* Allocations under LEDGER_SMALL_BYTES share pages in the driver, which says nowhere how. They are charged
- * together: as many pages as their largest sum so far needs, and one more, and these are never given back
- * (one survivor keeps a page). False, and nothing taken, if that would pass the cap. */
+/* Allocations under LEDGER_SMALL_BYTES share pages in the driver, which says nowhere how. They
+ * are charged together: as many pages as their largest sum so far needs, and one more, and
+ * these are never given back (one survivor keeps a page). False, and nothing taken, if that
+ * would pass the cap. */
 #define LEDGER_SMALL_BYTES (1ull << 20)
 bool ledger_take_small(int device, uint64_t bytes);
 void ledger_give_back_small(int device, uint64_t bytes);

@@ -1,6 +1,6 @@
 /*
- * An ordinary program that takes memory in every way it can until the driver refuses, gives it back, and does it
- * again from two threads. Prints what it saw; knows nothing of Lowtide.
+ * An ordinary program that takes memory in every way it can until the driver refuses, gives it
+ * back, and does it again from two threads. Prints what it saw; knows nothing of Lowtide.
  */
 #include <cuda.h>
 #include <dlfcn.h>
@@ -55,7 +55,7 @@ static void *churn(void *seed)
 static unsigned long long fake(const char *name)
 {
 	unsigned long long (*ask)(void) =
-		__extension__(unsigned long long (*)(void)) dlsym(RTLD_DEFAULT, name);
+	    __extension__(unsigned long long (*)(void)) dlsym(RTLD_DEFAULT, name);
 
 	return ask ? ask() : 0;
 }
@@ -103,7 +103,8 @@ int main(void)
 	printf("after: %d of 32 MiB\n", count);
 	cuMemGetInfo(&free_bytes, &total);
 	cuDeviceTotalMem(&shown, 0);
-	printf("told: free %zu total %zu device %zu MiB\n", free_bytes >> 20, total >> 20, shown >> 20);
+	printf("told: free %zu total %zu device %zu MiB\n", free_bytes >> 20, total >> 20,
+	       shown >> 20);
 	give_all(count);
 	fflush(stdout);
 	if (!fork()) {

@@ -1,6 +1,6 @@
 /*
- * An ordinary program that reaches the driver through every door, and prints what it was answered.
- * usage: doors PLUGIN     PLUGIN: doors_plugin.so, opened with RTLD_DEEPBIND
+ * An ordinary program that reaches the driver through every door, and prints what it was
+ * answered. usage: doors PLUGIN     PLUGIN: doors_plugin.so, opened with RTLD_DEEPBIND
  */
 #include <cuda.h>
 #include <dlfcn.h>
@@ -48,8 +48,9 @@ int main(int argc, char **argv)
 	again("cuMemAlloc", &found, 3020, 0, NULL);
 	show("again", found);
 	again("cuMemAllocAsync", &found, 11020, 2, NULL);
-	printf("per_thread %s\n",
-	       found == dlsym(library, "cuMemAllocAsync_ptsz") ? "own flavour" : "another flavour");
+	printf("per_thread %s\n", found == dlsym(library, "cuMemAllocAsync_ptsz")
+				      ? "own flavour"
+				      : "another flavour");
 	again("cuMemAllocAsync", &found, 11020, 0, NULL);
 	printf("plain %s\n",
 	       found == dlsym(library, "cuMemAllocAsync") ? "own flavour" : "another flavour");

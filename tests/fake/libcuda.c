@@ -1,9 +1,11 @@
 /*
- * A driver small enough to check by eye: it hands out numbers for memory and counts what it gave.
+ * A driver small enough to check by eye: it hands out numbers for memory and counts what it
+ * gave.
  *
- * It stands in for libcuda.so.1 where only *which* function is reached matters, and how much memory was asked
- * of it. Device 0 has FAKE_TOTAL bytes; FAKE_PEAK tells, through cuCtxGetDevice's neighbour below, the most it
- * ever held. Linked with -Bsymbolic, so that it never calls through a preload.
+ * It stands in for libcuda.so.1 where only *which* function is reached matters, and how much
+ * memory was asked of it. Device 0 has FAKE_TOTAL bytes; FAKE_PEAK tells, through
+ * cuCtxGetDevice's neighbour below, the most it ever held. Linked with -Bsymbolic, so that it
+ * never calls through a preload.
  */
 #include <cuda.h>
 #include <pthread.h>
@@ -159,7 +161,8 @@ EXPORT CUresult CUDAAPI cuMemMap(CUdeviceptr ptr, size_t bytes, size_t offset,
 				 CUmemGenericAllocationHandle handle, unsigned long long flags)
 {
 	(void)flags;
-	if (offset || ptr != handle + 0x10000000ull || bytes != slots[handle / 0x100000000ull].bytes)
+	if (offset || ptr != handle + 0x10000000ull ||
+	    bytes != slots[handle / 0x100000000ull].bytes)
 		return CUDA_ERROR_INVALID_VALUE;
 	slots[handle / 0x100000000ull].mappings++;
 	return CUDA_SUCCESS;
@@ -174,7 +177,8 @@ EXPORT CUresult CUDAAPI cuMemUnmap(CUdeviceptr ptr, size_t bytes)
 }
 
 EXPORT CUresult CUDAAPI cuGetProcAddress_v2(const char *symbol, void **pfn, int version,
-					    cuuint64_t flags, CUdriverProcAddressQueryResult *status);
+					    cuuint64_t flags,
+					    CUdriverProcAddressQueryResult *status);
 
 static const struct {
 	const char *base;
@@ -182,17 +186,18 @@ static const struct {
 	cuuint64_t flags;
 	void (*function)(void);
 } table[] = {
-	{"cuInit", 2000, 0, (void (*)(void))cuInit},
-	{"cuDriverGetVersion", 2020, 0, (void (*)(void))cuDriverGetVersion},
-	{"cuMemAlloc", 3020, 0, (void (*)(void))cuMemAlloc_v2},
-	{"cuMemFree", 3020, 0, (void (*)(void))cuMemFree_v2},
-	{"cuMemAllocAsync", 11020, 2, (void (*)(void))cuMemAllocAsync_ptsz},
-	{"cuMemAllocAsync", 11020, 0, (void (*)(void))cuMemAllocAsync},
-	{"cuGetProcAddress", 12000, 0, (void (*)(void))cuGetProcAddress_v2},
+    {"cuInit", 2000, 0, (void (*)(void))cuInit},
+    {"cuDriverGetVersion", 2020, 0, (void (*)(void))cuDriverGetVersion},
+    {"cuMemAlloc", 3020, 0, (void (*)(void))cuMemAlloc_v2},
+    {"cuMemFree", 3020, 0, (void (*)(void))cuMemFree_v2},
+    {"cuMemAllocAsync", 11020, 2, (void (*)(void))cuMemAllocAsync_ptsz},
+    {"cuMemAllocAsync", 11020, 0, (void (*)(void))cuMemAllocAsync},
+    {"cuGetProcAddress", 12000, 0, (void (*)(void))cuGetProcAddress_v2},
 };
 
 EXPORT CUresult CUDAAPI cuGetProcAddress_v2(const char *symbol, void **pfn, int version,
-					    cuuint64_t flags, CUdriverProcAddressQueryResult *status)
+					    cuuint64_t flags,
+					    CUdriverProcAddressQueryResult *status)
 {
 	*pfn = NULL;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)

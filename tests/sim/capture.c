@@ -1,4 +1,5 @@
-/* Stream capture: streams that record a graph instead of working, and events that carry it across. */
+/* Stream capture: streams that record a graph instead of working, and events that carry it
+ * across. */
 #include "capture.h"
 #include "graph.h"
 #include <pthread.h>
@@ -106,10 +107,12 @@ static CUresult add(CUstream stream, CUgraphNodeType type, const void *params)
 	if (!p) {
 		result = CUDA_ERROR_ILLEGAL_STATE;
 	} else if (!p->capture->invalid) {
-		result = sim_graph_add(&node, p->capture->graph, p->deps, p->count, type, params);
+		result =
+		    sim_graph_add(&node, p->capture->graph, p->deps, p->count, type, params);
 		if (result == CUDA_SUCCESS) {
 			p->count = 0;
-			result = place_join(p, &node, 1) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+			result =
+			    place_join(p, &node, 1) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 		}
 	}
 	pthread_mutex_unlock(&lock);
@@ -297,10 +300,9 @@ SIM_EXPORT_GRAPH CUresult cuStreamEndCapture(CUstream stream, CUgraph *out)
 	return result;
 }
 
-SIM_EXPORT_GRAPH CUresult cuStreamGetCaptureInfo_v3(CUstream stream, CUstreamCaptureStatus *status,
-						    cuuint64_t *id, CUgraph *graph,
-						    const CUgraphNode **deps,
-						    const CUgraphEdgeData **edges, size_t *count)
+SIM_EXPORT_GRAPH CUresult cuStreamGetCaptureInfo_v3(
+    CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
+    const CUgraphNode **deps, const CUgraphEdgeData **edges, size_t *count)
 {
 	struct place *p;
 
@@ -310,8 +312,8 @@ SIM_EXPORT_GRAPH CUresult cuStreamGetCaptureInfo_v3(CUstream stream, CUstreamCap
 	p = place_find(stream, false);
 	*status = CU_STREAM_CAPTURE_STATUS_NONE;
 	if (p) {
-		*status = p->capture->invalid ? CU_STREAM_CAPTURE_STATUS_INVALIDATED :
-						CU_STREAM_CAPTURE_STATUS_ACTIVE;
+		*status = p->capture->invalid ? CU_STREAM_CAPTURE_STATUS_INVALIDATED
+					      : CU_STREAM_CAPTURE_STATUS_ACTIVE;
 		if (id)
 			*id = p->capture->id;
 		if (graph)
@@ -327,7 +329,8 @@ SIM_EXPORT_GRAPH CUresult cuStreamGetCaptureInfo_v3(CUstream stream, CUstreamCap
 	return CUDA_SUCCESS;
 }
 
-SIM_EXPORT_GRAPH CUresult cuStreamGetCaptureInfo_v2(CUstream stream, CUstreamCaptureStatus *status,
+SIM_EXPORT_GRAPH CUresult cuStreamGetCaptureInfo_v2(CUstream stream,
+						    CUstreamCaptureStatus *status,
 						    cuuint64_t *id, CUgraph *graph,
 						    const CUgraphNode **deps, size_t *count)
 {

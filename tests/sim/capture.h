@@ -1,4 +1,5 @@
-/* Stream capture's seam to the rest of the simulator: each stream operation asks sim_capturing first. */
+/* Stream capture's seam to the rest of the simulator: each stream operation asks sim_capturing
+ * first. */
 #ifndef SIM_CAPTURE_H
 #define SIM_CAPTURE_H
 
@@ -12,11 +13,13 @@ CUresult sim_capture_memcpy(CUstream stream, const CUDA_MEMCPY3D *params);
 CUresult sim_capture_memset(CUstream stream, const CUDA_MEMSET_NODE_PARAMS *params);
 CUresult sim_capture_host(CUstream stream, const CUDA_HOST_NODE_PARAMS *params);
 CUresult sim_capture_record(CUstream stream, CUevent event);
-/* Joins `stream` to the capture that `event` was recorded in; *captured is false if there is none. */
+/* Joins `stream` to the capture that `event` was recorded in; *captured is false if there is
+ * none. */
 CUresult sim_capture_wait(CUstream stream, CUevent event, bool *captured);
 /* For calls that wait for or ask about a stream: invalidates its capture. */
 CUresult sim_capture_forbid(CUstream stream);
-/* For calls that may wait for everything (allocation, legacy stream): CUDA_SUCCESS outside capture. */
+/* For calls that may wait for everything (allocation, legacy stream): CUDA_SUCCESS outside
+ * capture. */
 CUresult sim_capture_unsafe(void);
 
 #endif

@@ -21,7 +21,8 @@ static size_t params_end(CUfunction function, size_t *count)
 }
 
 /* One block of memory: the pointer array, then the packed values it points into. */
-static CUresult kernel_copy(CUDA_KERNEL_NODE_PARAMS_v2 *to, const CUDA_KERNEL_NODE_PARAMS_v2 *from)
+static CUresult kernel_copy(CUDA_KERNEL_NODE_PARAMS_v2 *to,
+			    const CUDA_KERNEL_NODE_PARAMS_v2 *from)
 {
 	size_t count, offset, bytes, end;
 	const unsigned char *packed = NULL;
@@ -221,15 +222,15 @@ static CUresult node_run(CUgraphNode node, CUstream s)
 
 	switch ((int)node->type) {
 	case CU_GRAPH_NODE_TYPE_KERNEL:
-		return cuLaunchKernel(k->func, k->gridDimX, k->gridDimY, k->gridDimZ, k->blockDimX,
-				      k->blockDimY, k->blockDimZ, k->sharedMemBytes, s,
-				      k->kernelParams, NULL);
+		return cuLaunchKernel(k->func, k->gridDimX, k->gridDimY, k->gridDimZ,
+				      k->blockDimX, k->blockDimY, k->blockDimZ,
+				      k->sharedMemBytes, s, k->kernelParams, NULL);
 	case CU_GRAPH_NODE_TYPE_MEMCPY:
 		return cuMemcpy3DAsync_v2(&node->u.memcpy, s);
 	case CU_GRAPH_NODE_TYPE_MEMSET:
 		if (m->elementSize == 1)
-			return cuMemsetD2D8Async(m->dst, pitch, (unsigned char)m->value, m->width,
-						 m->height, s);
+			return cuMemsetD2D8Async(m->dst, pitch, (unsigned char)m->value,
+						 m->width, m->height, s);
 		if (m->elementSize == 2)
 			return cuMemsetD2D16Async(m->dst, pitch, (unsigned short)m->value,
 						  m->width, m->height, s);
@@ -298,7 +299,7 @@ SIM_EXPORT_GRAPH CUresult cuGraphClone(CUgraph *out, CUgraph graph)
 }
 
 #define ADD(name, params_t, kind)                                                              \
-	SIM_EXPORT_GRAPH CUresult name(CUgraphNode *out, CUgraph graph,                         \
+	SIM_EXPORT_GRAPH CUresult name(CUgraphNode *out, CUgraph graph,                        \
 				       const CUgraphNode *deps, size_t count,                  \
 				       const params_t *params)                                 \
 	{                                                                                      \
@@ -317,7 +318,8 @@ SIM_EXPORT_GRAPH CUresult cuGraphAddMemcpyNode(CUgraphNode *out, CUgraph graph,
 
 SIM_EXPORT_GRAPH CUresult cuGraphAddMemsetNode(CUgraphNode *out, CUgraph graph,
 					       const CUgraphNode *deps, size_t count,
-					       const CUDA_MEMSET_NODE_PARAMS *params, CUcontext ctx)
+					       const CUDA_MEMSET_NODE_PARAMS *params,
+					       CUcontext ctx)
 {
 	(void)ctx;
 	return sim_graph_add(out, graph, deps, count, CU_GRAPH_NODE_TYPE_MEMSET, params);
@@ -370,14 +372,14 @@ SIM_EXPORT_GRAPH CUresult cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType *
 }
 
 #define GET_SET(get, set, exec_set_decl, params_t, kind, member)                               \
-	SIM_EXPORT_GRAPH CUresult get(CUgraphNode node, params_t *params)                       \
+	SIM_EXPORT_GRAPH CUresult get(CUgraphNode node, params_t *params)                      \
 	{                                                                                      \
 		if (!node || !params || node->type != (kind))                                  \
 			return CUDA_ERROR_INVALID_VALUE;                                       \
 		*params = node->u.member;                                                      \
 		return CUDA_SUCCESS;                                                           \
 	}                                                                                      \
-	SIM_EXPORT_GRAPH CUresult set(CUgraphNode node, const params_t *params)                 \
+	SIM_EXPORT_GRAPH CUresult set(CUgraphNode node, const params_t *params)                \
 	{                                                                                      \
 		if (!node || node->type != (kind))                                             \
 			return CUDA_ERROR_INVALID_VALUE;                                       \
@@ -463,7 +465,8 @@ SIM_EXPORT_GRAPH CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph,
 	info->result = CU_GRAPH_EXEC_UPDATE_SUCCESS;
 	if (graph->count != exec->graph->count)
 		info->result = CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED;
-	for (size_t i = 0; info->result == CU_GRAPH_EXEC_UPDATE_SUCCESS && i < graph->count; i++) {
+	for (size_t i = 0; info->result == CU_GRAPH_EXEC_UPDATE_SUCCESS && i < graph->count;
+	     i++) {
 		CUgraphNode a = graph->nodes[i], b = exec->graph->nodes[i];
 
 		if (a->type != b->type)

@@ -1,4 +1,5 @@
-/* Graphs as the simulator holds them. A graph that can run is a deep copy of the one it came from. */
+/* Graphs as the simulator holds them. A graph that can run is a deep copy of the one it came
+ * from. */
 #ifndef SIM_GRAPH_H
 #define SIM_GRAPH_H
 
@@ -14,7 +15,7 @@ struct CUgraphNode_st {
 	CUgraphNode *deps;
 	size_t dep_count;
 	CUgraphNode twin; /* its copy while a graph is being copied */
-	int done;         /* scratch of the walk in dependency order */
+	int done;	  /* scratch of the walk in dependency order */
 	union {
 		CUDA_KERNEL_NODE_PARAMS_v2 kernel;
 		CUDA_MEMCPY3D memcpy;

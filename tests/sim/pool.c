@@ -1,6 +1,7 @@
 /*
- * Stream-ordered allocation: memory exists from the call on, and a free takes effect once its stream
- * has reached it and somebody synchronized, as with a pool whose release threshold is zero.
+ * Stream-ordered allocation: memory exists from the call on, and a free takes effect once its
+ * stream has reached it and somebody synchronized, as with a pool whose release threshold is
+ * zero.
  */
 #include "pool.h"
 #include "graph.h"

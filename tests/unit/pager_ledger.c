@@ -53,7 +53,8 @@ Test(ledger, charges_ten_thousand_tiny_allocations_for_the_pages_they_share)
 	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * LEDGER_PAGE_BYTES));
 	for (int i = 0; i < 10000; i++)
 		ledger_give_back_small(0, 100);
-	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * LEDGER_PAGE_BYTES), "pages with survivors stay");
+	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * LEDGER_PAGE_BYTES),
+		  "pages with survivors stay");
 }
 
 static void *take_and_give_back(void *unused)
@@ -74,7 +75,8 @@ Test(ledger, stays_under_the_cap_with_eight_threads_taking)
 
 	ledger_open(0, 10 * MIB);
 	for (int i = 0; i < 8; i++)
-		cr_assert(zero(int, pthread_create(&threads[i], NULL, take_and_give_back, NULL)));
+		cr_assert(
+		    zero(int, pthread_create(&threads[i], NULL, take_and_give_back, NULL)));
 	for (int i = 0; i < 8; i++) {
 		void *seen;
 

@@ -57,9 +57,10 @@ Test(settings, give_each_device_its_own_cap)
 Test(settings, refuse_nonsense_and_keep_what_they_had)
 {
 	static const char *const bad[] = {
-		"",	"potato", "-1G",  "0",	     "0G",     "8X",	"8GG",	     "101%",
-		"0%",	"inf",	  "nan",  "0x10",    "8G,",    ",8G",	"1e30G",     "64:8G",
-		"0:",	":8G",	  "8 G",  " 8G",     "8G 4G",  "0:8G;1:4G", "1e999", "99999999999999999999:1G",
+	    "",	   "potato", "-1G",   "0",	   "0G",    "8X",
+	    "8GG", "101%",   "0%",    "inf",	   "nan",   "0x10",
+	    "8G,", ",8G",    "1e30G", "64:8G",	   "0:",    ":8G",
+	    "8 G", " 8G",    "8G 4G", "0:8G;1:4G", "1e999", "99999999999999999999:1G",
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -67,8 +68,10 @@ Test(settings, refuse_nonsense_and_keep_what_they_had)
 
 		settings_defaults(&settings);
 		settings_parse(&settings, "VRAM", "3G");
-		cr_assert_not(settings_parse(&settings, "VRAM", bad[i]), "\"%s\" is refused", bad[i]);
-		cr_assert(eq(u64, settings_cap_bytes(&settings, 0, 24 * GIB), 3 * GIB), "\"%s\"", bad[i]);
+		cr_assert_not(settings_parse(&settings, "VRAM", bad[i]), "\"%s\" is refused",
+			      bad[i]);
+		cr_assert(eq(u64, settings_cap_bytes(&settings, 0, 24 * GIB), 3 * GIB),
+			  "\"%s\"", bad[i]);
 	}
 }
 

@@ -123,18 +123,30 @@ Test(sim_copy, a_rectangle_lands_where_it_should)
 
 	sim_start();
 	CUdeviceptr a = sim_alloc(64 * 8);
-	CUDA_MEMCPY2D copy = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = from,
-			      .srcPitch = 32, .srcXInBytes = 1, .srcY = 2,
-			      .dstMemoryType = CU_MEMORYTYPE_DEVICE, .dstDevice = a,
-			      .dstPitch = 64, .dstXInBytes = 5, .dstY = 1,
-			      .WidthInBytes = 20, .Height = 4};
+	CUDA_MEMCPY2D copy = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+			      .srcHost = from,
+			      .srcPitch = 32,
+			      .srcXInBytes = 1,
+			      .srcY = 2,
+			      .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+			      .dstDevice = a,
+			      .dstPitch = 64,
+			      .dstXInBytes = 5,
+			      .dstY = 1,
+			      .WidthInBytes = 20,
+			      .Height = 4};
 
 	pattern(5);
 	OK(cuMemsetD8(a, 0, 64 * 8));
 	OK(cuMemcpy2D(&copy));
-	CUDA_MEMCPY2D home = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = a,
-			      .srcPitch = 64, .dstMemoryType = CU_MEMORYTYPE_HOST,
-			      .dstHost = host, .dstPitch = 32, .WidthInBytes = 32, .Height = 8};
+	CUDA_MEMCPY2D home = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+			      .srcDevice = a,
+			      .srcPitch = 64,
+			      .dstMemoryType = CU_MEMORYTYPE_HOST,
+			      .dstHost = host,
+			      .dstPitch = 32,
+			      .WidthInBytes = 32,
+			      .Height = 8};
 	OK(cuMemcpy2D(&home));
 	for (unsigned int y = 0; y < 8; y++)
 		for (unsigned int x = 0; x < 32; x++) {
@@ -151,11 +163,20 @@ Test(sim_copy, a_box_lands_where_it_should)
 
 	sim_start();
 	CUdeviceptr a = sim_alloc(sizeof(host));
-	CUDA_MEMCPY3D copy = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = from,
-			      .srcPitch = 16, .srcHeight = 8,
-			      .dstMemoryType = CU_MEMORYTYPE_DEVICE, .dstDevice = a,
-			      .dstPitch = 16, .dstHeight = 8, .dstXInBytes = 2, .dstY = 1,
-			      .dstZ = 1, .WidthInBytes = 7, .Height = 3, .Depth = 2};
+	CUDA_MEMCPY3D copy = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+			      .srcHost = from,
+			      .srcPitch = 16,
+			      .srcHeight = 8,
+			      .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+			      .dstDevice = a,
+			      .dstPitch = 16,
+			      .dstHeight = 8,
+			      .dstXInBytes = 2,
+			      .dstY = 1,
+			      .dstZ = 1,
+			      .WidthInBytes = 7,
+			      .Height = 3,
+			      .Depth = 2};
 
 	pattern(6);
 	OK(cuMemsetD8(a, 0, sizeof(host)));
@@ -164,10 +185,10 @@ Test(sim_copy, a_box_lands_where_it_should)
 	for (unsigned int z = 0; z < 4; z++)
 		for (unsigned int y = 0; y < 8; y++)
 			for (unsigned int x = 0; x < 16; x++) {
-				unsigned int in = x >= 2 && x < 9 && y >= 1 && y < 4 && z >= 1 &&
-						  z < 3;
+				unsigned int in =
+				    x >= 2 && x < 9 && y >= 1 && y < 4 && z >= 1 && z < 3;
 				unsigned int want =
-					in ? from[((z - 1) * 8 + y - 1) * 16 + x - 2] : 0;
+				    in ? from[((z - 1) * 8 + y - 1) * 16 + x - 2] : 0;
 
 				cr_assert_eq(host[(z * 8 + y) * 16 + x], want);
 			}
@@ -175,9 +196,13 @@ Test(sim_copy, a_box_lands_where_it_should)
 
 Test(sim_copy, a_pitch_narrower_than_the_row_is_invalid)
 {
-	CUDA_MEMCPY2D copy = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = from,
-			      .srcPitch = 8, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-			      .dstPitch = 64, .WidthInBytes = 20, .Height = 4};
+	CUDA_MEMCPY2D copy = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+			      .srcHost = from,
+			      .srcPitch = 8,
+			      .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+			      .dstPitch = 64,
+			      .WidthInBytes = 20,
+			      .Height = 4};
 
 	sim_start();
 	copy.dstDevice = sim_alloc(1024);

@@ -3,9 +3,14 @@
 
 static CUDA_KERNEL_NODE_PARAMS increment_node(void **params)
 {
-	return (CUDA_KERNEL_NODE_PARAMS){.func = sim_function("increment"), .gridDimX = 1,
-					 .gridDimY = 1, .gridDimZ = 1, .blockDimX = 1,
-					 .blockDimY = 1, .blockDimZ = 1, .kernelParams = params};
+	return (CUDA_KERNEL_NODE_PARAMS){.func = sim_function("increment"),
+					 .gridDimX = 1,
+					 .gridDimY = 1,
+					 .gridDimZ = 1,
+					 .blockDimX = 1,
+					 .blockDimY = 1,
+					 .blockDimZ = 1,
+					 .kernelParams = params};
 }
 
 static unsigned int first_word(CUdeviceptr ptr)
@@ -28,8 +33,8 @@ Test(sim_graph, nodes_run_in_dependency_order_at_every_launch)
 	CUdeviceptr ptr = sim_alloc(256);
 	void *params[] = {&ptr, &by, &n};
 	CUDA_KERNEL_NODE_PARAMS kernel = increment_node(params);
-	CUDA_MEMSET_NODE_PARAMS zero = {.dst = ptr, .elementSize = 4, .width = 10, .height = 1,
-					.value = 100};
+	CUDA_MEMSET_NODE_PARAMS zero = {
+	    .dst = ptr, .elementSize = 4, .width = 10, .height = 1, .value = 100};
 	OK(cuGraphCreate(&graph, 0));
 	OK(cuGraphAddKernelNode(&add, graph, NULL, 0, &kernel));
 	OK(cuGraphAddMemsetNode(&set, graph, NULL, 0, &zero, NULL));

@@ -3,8 +3,7 @@
 
 KERNEL3(fill, unsigned int *, out, unsigned int, value, unsigned long, n)
 {
-	FOR_EACH(i, n)
-	{
+	FOR_EACH (i, n) {
 		TOUCH_WRITE(&out[i], sizeof(*out));
 		out[i] = value + (unsigned int)i;
 	}
@@ -13,7 +12,7 @@ KERNEL3(fill, unsigned int *, out, unsigned int, value, unsigned long, n)
 KERNEL3(increment, unsigned int *, out, unsigned int, by, unsigned long, n)
 {
 	TOUCH_WRITE(out, n * sizeof(*out));
-	FOR_EACH(i, n)
+	FOR_EACH (i, n)
 		out[i] += by;
 }
 
@@ -44,5 +43,5 @@ KERNEL4(mixed, unsigned char, a, double, b, unsigned short, c, double *, out)
 	out[2] = c;
 }
 
-KERNEL_IMAGE(KERNEL_ROW(fill), KERNEL_ROW(increment), KERNEL_ROW(peek), KERNEL_ROW(peek_undeclared),
-	     KERNEL_ROW(spin), KERNEL_ROW(mixed))
+KERNEL_IMAGE(KERNEL_ROW(fill), KERNEL_ROW(increment), KERNEL_ROW(peek),
+	     KERNEL_ROW(peek_undeclared), KERNEL_ROW(spin), KERNEL_ROW(mixed))

@@ -82,8 +82,12 @@ Test(sim_launch, the_extended_launch_runs_the_kernel)
 	unsigned int value = 8;
 	unsigned long n = 20;
 	void *params[] = {&out, &value, &n};
-	CUlaunchConfig config = {.gridDimX = 2, .gridDimY = 1, .gridDimZ = 1,
-				 .blockDimX = 1, .blockDimY = 1, .blockDimZ = 1};
+	CUlaunchConfig config = {.gridDimX = 2,
+				 .gridDimY = 1,
+				 .gridDimZ = 1,
+				 .blockDimX = 1,
+				 .blockDimY = 1,
+				 .blockDimZ = 1};
 
 	OK(cuLaunchKernelEx(&config, sim_function("fill"), params, NULL));
 	sim_check_fill(out, 8, 20);

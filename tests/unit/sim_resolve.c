@@ -58,7 +58,8 @@ Test(sim_resolve, the_resolver_finds_itself)
 	void *found = NULL;
 
 	OK(cuInit(0));
-	OK(cuGetProcAddress("cuGetProcAddress", &found, 13000, CU_GET_PROC_ADDRESS_DEFAULT, &why));
+	OK(cuGetProcAddress("cuGetProcAddress", &found, 13000, CU_GET_PROC_ADDRESS_DEFAULT,
+			    &why));
 	cr_assert_not_null(found);
 }
 

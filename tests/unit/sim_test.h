@@ -18,8 +18,8 @@
 #define EXPECT(want, call)                                                                     \
 	do {                                                                                   \
 		CUresult expect_got = (call);                                                  \
-		cr_assert_eq(expect_got, (want), "%s: got %d, want %d", #call, (int)expect_got, \
-			     (int)(want));                                                     \
+		cr_assert_eq(expect_got, (want), "%s: got %d, want %d", #call,                 \
+			     (int)expect_got, (int)(want));                                    \
 	} while (0)
 
 /* Switches are read by cuInit, so a test calls setenv first. */
