@@ -19,6 +19,19 @@ LT_EXPORT CUresult CUDAAPI cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)
 	return result;
 }
 
+/* The symbol before 11.0, which is the one the 13.0 runtime still asks for. */
+LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxReset(CUdevice dev)
+{
+	CUresult result;
+
+	if (!driver_has(cuDevicePrimaryCtxReset))
+		return CUDA_ERROR_NOT_FOUND;
+	result = real(cuDevicePrimaryCtxReset)(dev);
+	if (result == CUDA_SUCCESS)
+		holding_forget_device(dev);
+	return result;
+}
+
 LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxReset_v2(CUdevice dev)
 {
 	CUresult result;
