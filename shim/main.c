@@ -10,5 +10,5 @@ __attribute__((constructor)) static void lowtide_load(void)
 {
 	/* Without these, a fork while another thread holds the lock leaves the child with it
 	 * held. */
-	pthread_atfork(holding_fork_prepare, holding_fork_parent, holding_fork_child);
+	pthread_atfork(holding_fork_prepare, holding_fork_done, holding_fork_done);
 }

@@ -226,14 +226,11 @@ void holding_forget_device(int device)
 void holding_fork_prepare(void)
 {
 	pthread_mutex_lock(&holdings.lock);
+	ledger_fork_prepare();
 }
 
-void holding_fork_parent(void)
+void holding_fork_done(void)
 {
-	pthread_mutex_unlock(&holdings.lock);
-}
-
-void holding_fork_child(void)
-{
+	ledger_fork_done();
 	pthread_mutex_unlock(&holdings.lock);
 }

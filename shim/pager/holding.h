@@ -43,10 +43,8 @@ void holding_unmapped(uint64_t address, uint64_t bytes);
 /* Everything on this device is gone with its context (a primary context was reset). */
 void holding_forget_device(int device);
 
-/* The child of a fork holds none of its parent's memory. Called before, after in the parent,
- * after in the child. */
+/* Around a fork, in parent and child: neither is left with a held lock. */
 void holding_fork_prepare(void);
-void holding_fork_parent(void);
-void holding_fork_child(void);
+void holding_fork_done(void);
 
 #endif

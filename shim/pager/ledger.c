@@ -147,3 +147,13 @@ void ledger_give_back_small(int device, uint64_t bytes)
 	account->small_bytes -= size < account->small_bytes ? size : account->small_bytes;
 	pthread_mutex_unlock(&small_lock);
 }
+
+void ledger_fork_prepare(void)
+{
+	pthread_mutex_lock(&small_lock);
+}
+
+void ledger_fork_done(void)
+{
+	pthread_mutex_unlock(&small_lock);
+}

@@ -4,6 +4,9 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define MIB (1ull << 20)
 
@@ -138,4 +141,42 @@ Test(holding, forgets_only_the_device_that_was_reset)
 	holding_forget_device(0);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
 	cr_assert(eq(u64, ledger_taken_bytes(1), 2 * MIB));
+}
+
+static atomic_bool forks_over;
+
+static void *charge_small_until_over(void *unused)
+{
+	(void)unused;
+	while (!atomic_load(&forks_over)) {
+		if (holding_charge(0, 100))
+			holding_remember(0x1000, 0, 100);
+		holding_settle_free(holding_detach(0x1000), 0x1000, true);
+	}
+	return NULL;
+}
+
+Test(holding, leaves_no_lock_held_in_a_child_forked_while_another_thread_allocates,
+     .timeout = 60)
+{
+	pthread_t thread;
+
+	ledger_open(0, 10 * MIB);
+	pthread_atfork(holding_fork_prepare, holding_fork_done, holding_fork_done);
+	cr_assert(zero(int, pthread_create(&thread, NULL, charge_small_until_over, NULL)));
+	for (int i = 0; i < 300; i++) {
+		pid_t child = fork();
+		int status;
+
+		if (!child) {
+			alarm(5); /* a held lock would hang here */
+			holding_charge(0, 100);
+			holding_remember(0x9000, 0, 100);
+			_exit(0);
+		}
+		waitpid(child, &status, 0);
+		cr_assert(zero(int, status), "child %d ended by itself", i);
+	}
+	atomic_store(&forks_over, true);
+	pthread_join(thread, NULL);
 }
