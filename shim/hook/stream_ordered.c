@@ -17,7 +17,8 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, C
 	if (!admission_ask(bytesize, &device))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	result = real(cuMemAllocAsync)(dptr, bytesize, hStream);
-	return admission_settle(result, device, bytesize, result == CUDA_SUCCESS ? *dptr : 0);
+	return admission_settle_pooled(result, device, bytesize,
+				       result == CUDA_SUCCESS ? *dptr : 0);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize,
@@ -31,7 +32,8 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t byt
 	if (!admission_ask(bytesize, &device))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	result = real(cuMemAllocFromPoolAsync)(dptr, bytesize, pool, hStream);
-	return admission_settle(result, device, bytesize, result == CUDA_SUCCESS ? *dptr : 0);
+	return admission_settle_pooled(result, device, bytesize,
+				       result == CUDA_SUCCESS ? *dptr : 0);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
@@ -58,7 +60,8 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocAsync_ptsz(CUdeviceptr *dptr, size_t bytesi
 	if (!admission_ask(bytesize, &device))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	result = real(cuMemAllocAsync_ptsz)(dptr, bytesize, hStream);
-	return admission_settle(result, device, bytesize, result == CUDA_SUCCESS ? *dptr : 0);
+	return admission_settle_pooled(result, device, bytesize,
+				       result == CUDA_SUCCESS ? *dptr : 0);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *dptr, size_t bytesize,
@@ -72,7 +75,8 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *dptr, size_
 	if (!admission_ask(bytesize, &device))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	result = real(cuMemAllocFromPoolAsync_ptsz)(dptr, bytesize, pool, hStream);
-	return admission_settle(result, device, bytesize, result == CUDA_SUCCESS ? *dptr : 0);
+	return admission_settle_pooled(result, device, bytesize,
+				       result == CUDA_SUCCESS ? *dptr : 0);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemFreeAsync_ptsz(CUdeviceptr dptr, CUstream hStream)

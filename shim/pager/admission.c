@@ -80,15 +80,30 @@ bool admission_ask(size_t bytes, int *device)
 	return true;
 }
 
-CUresult admission_settle(CUresult result, int device, size_t bytes, CUdeviceptr address)
+static CUresult settle(CUresult result, int device, size_t bytes, CUdeviceptr address,
+		       CUcontext context)
 {
 	if (device < 0)
 		return result;
 	if (result == CUDA_SUCCESS)
-		holding_remember(address, device, bytes);
+		holding_remember(address, device, (uintptr_t)context, bytes);
 	else
 		holding_uncharge(device, bytes);
 	return result;
+}
+
+CUresult admission_settle(CUresult result, int device, size_t bytes, CUdeviceptr address)
+{
+	CUcontext context = NULL;
+
+	if (real(cuCtxGetCurrent) && real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
+		context = NULL;
+	return settle(result, device, bytes, address, context);
+}
+
+CUresult admission_settle_pooled(CUresult result, int device, size_t bytes, CUdeviceptr address)
+{
+	return settle(result, device, bytes, address, NULL);
 }
 
 size_t admission_report_total(int device, size_t total_bytes)

@@ -26,6 +26,9 @@ bool admission_ask_device(int device, size_t bytes);
 /* After the driver answered: remembers the memory if `result` is success, takes the charge back
  * if not. Returns `result`. */
 CUresult admission_settle(CUresult result, int device, size_t bytes, CUdeviceptr address);
+/* The same for memory of a pool, which outlives the context it was asked for in. */
+CUresult admission_settle_pooled(CUresult result, int device, size_t bytes,
+				 CUdeviceptr address);
 
 /* What the program is told about memory on the current device, by LOWTIDE_REPORT. In: the
  * driver's own figures, in bytes. */

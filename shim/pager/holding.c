@@ -12,7 +12,7 @@
 #include <uthash.h>
 
 struct linear {
-	uint64_t address, bytes;
+	uint64_t address, bytes, context;
 	int device;
 	bool lost;
 	UT_hash_handle hh;
@@ -58,7 +58,7 @@ void holding_uncharge(int device, uint64_t bytes)
 		ledger_give_back(device, ledger_charge_bytes(bytes));
 }
 
-void holding_remember(uint64_t address, int device, uint64_t bytes)
+void holding_remember(uint64_t address, int device, uint64_t context, uint64_t bytes)
 {
 	struct linear *entry = calloc(1, sizeof(*entry));
 
@@ -66,6 +66,7 @@ void holding_remember(uint64_t address, int device, uint64_t bytes)
 		return;
 	entry->address = address;
 	entry->device = device;
+	entry->context = context;
 	entry->bytes = bytes;
 	pthread_mutex_lock(&holdings.lock);
 	HASH_ADD(hh, holdings.linear, address, sizeof(entry->address), entry);
@@ -86,6 +87,7 @@ struct holding holding_detach(uint64_t address)
 	pthread_mutex_unlock(&holdings.lock);
 	if (entry) {
 		held.device = entry->device;
+		held.context = entry->context;
 		held.bytes = entry->bytes;
 		free(entry);
 	}
@@ -99,7 +101,7 @@ void holding_settle_free(struct holding held, uint64_t address, bool freed)
 	if (freed)
 		holding_uncharge(held.device, held.bytes);
 	else
-		holding_remember(address, held.device, held.bytes);
+		holding_remember(address, held.device, held.context, held.bytes);
 }
 
 void holding_handle_created(uint64_t handle, int device, uint64_t bytes)
@@ -207,14 +209,14 @@ void holding_unmapped(uint64_t address, uint64_t bytes)
 	pthread_mutex_unlock(&holdings.lock);
 }
 
-void holding_forget_device(int device)
+void holding_forget_context(uint64_t context)
 {
 	struct linear *entry, *next;
 
 	pthread_mutex_lock(&holdings.lock);
 	for (entry = holdings.linear; entry; entry = next) {
 		next = entry->hh.next;
-		if (entry->device != device)
+		if (!context || entry->context != context)
 			continue;
 		HASH_DEL(holdings.linear, entry);
 		holding_uncharge(entry->device, entry->bytes);

@@ -19,13 +19,15 @@ bool holding_charge(int device, uint64_t bytes);
 void holding_uncharge(int device, uint64_t bytes);
 
 /* The driver gave `address` for a charge of `bytes`: remember it, until holding_detach. */
-void holding_remember(uint64_t address, int device, uint64_t bytes);
+/* `context`: whose end frees it; 0 for memory of a pool, which outlives contexts. */
+void holding_remember(uint64_t address, int device, uint64_t context, uint64_t bytes);
 
 /* Freeing, in two steps: the entry goes before the driver is asked (another thread may be given
  * the same address the moment it is free), the charge after. A device of -1: nothing was known
  * of the address. */
 struct holding {
 	int device;
+	uint64_t context;
 	uint64_t bytes;
 };
 struct holding holding_detach(uint64_t address);
@@ -40,8 +42,8 @@ void holding_handle_released(uint64_t handle);
 void holding_mapped(uint64_t address, uint64_t bytes, uint64_t handle);
 void holding_unmapped(uint64_t address, uint64_t bytes);
 
-/* Everything on this device is gone with its context (a primary context was reset). */
-void holding_forget_device(int device);
+/* The context ended, and the linear memory made in it with it. */
+void holding_forget_context(uint64_t context);
 
 /* Around a fork, in parent and child: neither is left with a held lock. */
 void holding_fork_prepare(void);

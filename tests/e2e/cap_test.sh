@@ -28,6 +28,8 @@ for mib in 64 256 512 768 1024; do
 	check "cap $mib: peak $(peak) MiB uses the cap" [ "$(peak)" -ge $((mib - 32)) ]
 	check "cap $mib: the second round is given as much as the first" \
 		[ "$(sed -n 's/round 0: //p' <<<"$out")" = "$(sed -n 's/round 1: //p' <<<"$out")" ]
+	check "cap $mib: a context that ends gives its memory back" \
+		[ "$(sed -n 's/in a context, round 0: //p' <<<"$out")" = "$(sed -n 's/in a context, round 1: //p' <<<"$out")" ]
 	check "cap $mib: nothing is left held" said 'held 0 MiB'
 done
 check "a cap of the whole card changes nothing" [ "$out" = "$bare" ]

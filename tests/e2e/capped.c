@@ -90,6 +90,17 @@ int main(void)
 		give_all(count);
 		cuMemUnmap(at, 64 << 20);
 	}
+	for (int round = 0; round < 2; round++) {
+		CUresult (*create)(CUcontext *, unsigned int, CUdevice) =
+		    __extension__(CUresult(*)(CUcontext *, unsigned int, CUdevice))
+			dlsym(RTLD_DEFAULT, "cuCtxCreate_v2");
+		CUcontext context;
+
+		create(&context, 0, 0);
+		count = take_all(32 << 20, &last);
+		printf("in a context, round %d: %d of 32 MiB\n", round, count);
+		cuCtxDestroy(context);
+	}
 	for (size_t i = 0; i < 4; i++)
 		pthread_create(&threads[i], NULL, churn, (void *)(i + 1));
 	for (int i = 0; i < 4; i++) {

@@ -20,6 +20,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct slot {
 	unsigned long long bytes;
 	int handles, mappings;
+	CUcontext context; /* whose end frees it; NULL: none */
 } slots[SLOTS];
 static unsigned long long held, peak;
 
@@ -105,9 +106,41 @@ EXPORT CUresult CUDAAPI cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
 	return CUDA_SUCCESS;
 }
 
+static _Thread_local CUcontext current;
+static int contexts; /* names given so far */
+
+EXPORT CUresult CUDAAPI cuCtxCreate_v2(CUcontext *context, unsigned int flags, CUdevice dev)
+{
+	(void)flags;
+	if (dev)
+		return CUDA_ERROR_INVALID_DEVICE;
+	*context = current = (CUcontext)(size_t)(16 * ++contexts);
+	return CUDA_SUCCESS;
+}
+
+EXPORT CUresult CUDAAPI cuCtxGetCurrent(CUcontext *context)
+{
+	*context = current;
+	return CUDA_SUCCESS;
+}
+
+EXPORT CUresult CUDAAPI cuCtxDestroy_v2(CUcontext context)
+{
+	for (unsigned long long i = 1; i < SLOTS; i++)
+		if (slots[i].bytes && slots[i].context == context)
+			drop(i * 0x100000000ull);
+	if (current == context)
+		current = NULL;
+	return CUDA_SUCCESS;
+}
+
 EXPORT CUresult CUDAAPI cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytes)
 {
-	return take(dptr, bytes);
+	CUresult result = take(dptr, bytes);
+
+	if (result == CUDA_SUCCESS)
+		slots[*dptr / 0x100000000ull].context = current;
+	return result;
 }
 
 EXPORT CUresult CUDAAPI cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pitch, size_t width,

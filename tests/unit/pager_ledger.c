@@ -94,7 +94,7 @@ Test(holding, gives_an_allocation_back_once)
 {
 	ledger_open(0, 10 * MIB);
 	cr_assert(holding_charge(0, 3 * MIB));
-	holding_remember(0x1000, 0, 3 * MIB);
+	holding_remember(0x1000, 0, 5, 3 * MIB);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB), "3 MiB take two pages");
 	holding_settle_free(holding_detach(0x1000), 0x1000, true);
 	holding_settle_free(holding_detach(0x1000), 0x1000, true);
@@ -106,7 +106,7 @@ Test(holding, keeps_the_charge_of_an_allocation_the_driver_would_not_free)
 {
 	ledger_open(0, 10 * MIB);
 	cr_assert(holding_charge(0, 4 * MIB));
-	holding_remember(0x1000, 0, 4 * MIB);
+	holding_remember(0x1000, 0, 5, 4 * MIB);
 	holding_settle_free(holding_detach(0x1000), 0x1000, false);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB));
 	holding_settle_free(holding_detach(0x1000), 0x1000, true);
@@ -130,17 +130,18 @@ Test(holding, keeps_physical_memory_until_the_last_handle_and_the_last_mapping_a
 	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
 }
 
-Test(holding, forgets_only_the_device_that_was_reset)
+Test(holding, forgets_only_what_the_ended_context_made)
 {
 	ledger_open(0, 10 * MIB);
-	ledger_open(1, 10 * MIB);
-	cr_assert(holding_charge(0, 2 * MIB));
-	cr_assert(holding_charge(1, 2 * MIB));
-	holding_remember(0x1000, 0, 2 * MIB);
-	holding_remember(0x2000, 1, 2 * MIB);
-	holding_forget_device(0);
-	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
-	cr_assert(eq(u64, ledger_taken_bytes(1), 2 * MIB));
+	for (uint64_t context = 0; context < 3; context++) {
+		cr_assert(holding_charge(0, 2 * MIB));
+		holding_remember(0x1000 * (context + 1), 0, context, 2 * MIB);
+	}
+	holding_forget_context(2);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB));
+	holding_forget_context(0);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB),
+		  "0 is no context: pools outlive them all");
 }
 
 static atomic_bool forks_over;
@@ -150,7 +151,7 @@ static void *charge_small_until_over(void *unused)
 	(void)unused;
 	while (!atomic_load(&forks_over)) {
 		if (holding_charge(0, 100))
-			holding_remember(0x1000, 0, 100);
+			holding_remember(0x1000, 0, 5, 100);
 		holding_settle_free(holding_detach(0x1000), 0x1000, true);
 	}
 	return NULL;
@@ -171,7 +172,7 @@ Test(holding, leaves_no_lock_held_in_a_child_forked_while_another_thread_allocat
 		if (!child) {
 			alarm(5); /* a held lock would hang here */
 			holding_charge(0, 100);
-			holding_remember(0x9000, 0, 100);
+			holding_remember(0x9000, 0, 5, 100);
 			_exit(0);
 		}
 		waitpid(child, &status, 0);
