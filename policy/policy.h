@@ -48,8 +48,8 @@ struct policy_config {
 	double switch_ns;	/* price of changing one block's home, both directions alike */
 	uint32_t
 	    look_ahead; /* sequential: blocks to bring in beyond those named; 0 = its default */
-	bool overlap;	/* moves run beside the work (graced); false: each batch of moves stops all
-			   work for as long as its copies take (strict) */
+	bool overlap;	/* moves run beside the work (graced); false: each batch of moves stops
+			   all   work for as long as its copies take (strict) */
 };
 
 /* Counts since creation, for reports. */
@@ -84,7 +84,8 @@ void policy_block_pinned(struct policy *policy, uint32_t block, bool pinned);
 /* Filled by an upload, i.e. not by a kernel: likely a weight. */
 void policy_block_uploaded(struct policy *policy, uint32_t block, uint64_t now_ns);
 void policy_block_grouped(struct policy *policy, uint32_t block, uint32_t group);
-/* What device frames may take has changed: something that cannot page took VRAM or gave it back. */
+/* What device frames may take has changed: something that cannot page took VRAM or gave it
+ * back. */
 void policy_cap_changed(struct policy *policy, uint64_t cap_bytes);
 
 /* Where should a new block of so many bytes begin? True: VRAM, if the caller has a frame free.

@@ -1,7 +1,10 @@
 /* Stream capture: streams that record a graph instead of working, and events that carry it
  * across. */
 #include "capture.h"
+
 #include "graph.h"
+#include "sim.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,6 +182,32 @@ CUresult sim_capture_wait(CUstream stream, CUevent event, bool *captured)
 	return result;
 }
 
+bool sim_capture_event_captured(CUevent event)
+{
+	bool found;
+
+	pthread_mutex_lock(&lock);
+	found = place_find(event, true) != NULL;
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+void sim_capture_event_forget(CUevent event)
+{
+	pthread_mutex_lock(&lock);
+	for (struct place **link = &places; *link; link = &(*link)->next) {
+		struct place *p = *link;
+
+		if (p->key != event || !p->is_event)
+			continue;
+		*link = p->next;
+		free(p->deps);
+		free(p);
+		break;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 CUresult sim_capture_forbid(CUstream stream)
 {
 	struct place *p;
@@ -214,8 +243,10 @@ CUresult sim_capture_unsafe(void)
 	return result;
 }
 
-SIM_EXPORT_GRAPH CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode)
+SIM_EXPORT CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode)
 {
+	SIM_CALL_ANYWHERE();
+	stream = sim_stream_named(stream);
 	CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
 	struct capture *capture;
 
@@ -265,8 +296,10 @@ static bool all_joined(struct capture *capture, const struct place *origin)
 	return true;
 }
 
-SIM_EXPORT_GRAPH CUresult cuStreamEndCapture(CUstream stream, CUgraph *out)
+SIM_EXPORT CUresult cuStreamEndCapture(CUstream stream, CUgraph *out)
 {
+	SIM_CALL_ANYWHERE();
+	stream = sim_stream_named(stream);
 	CUresult result = CUDA_SUCCESS;
 	struct capture *capture;
 	struct place *p;
@@ -300,10 +333,13 @@ SIM_EXPORT_GRAPH CUresult cuStreamEndCapture(CUstream stream, CUgraph *out)
 	return result;
 }
 
-SIM_EXPORT_GRAPH CUresult cuStreamGetCaptureInfo_v3(
-    CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
-    const CUgraphNode **deps, const CUgraphEdgeData **edges, size_t *count)
+SIM_EXPORT CUresult cuStreamGetCaptureInfo_v3(CUstream stream, CUstreamCaptureStatus *status,
+					      cuuint64_t *id, CUgraph *graph,
+					      const CUgraphNode **deps,
+					      const CUgraphEdgeData **edges, size_t *count)
 {
+	SIM_CALL_ANYWHERE();
+	stream = sim_stream_named(stream);
 	struct place *p;
 
 	if (!status)
@@ -329,21 +365,23 @@ SIM_EXPORT_GRAPH CUresult cuStreamGetCaptureInfo_v3(
 	return CUDA_SUCCESS;
 }
 
-SIM_EXPORT_GRAPH CUresult cuStreamGetCaptureInfo_v2(CUstream stream,
-						    CUstreamCaptureStatus *status,
-						    cuuint64_t *id, CUgraph *graph,
-						    const CUgraphNode **deps, size_t *count)
+SIM_EXPORT CUresult cuStreamGetCaptureInfo_v2(CUstream stream, CUstreamCaptureStatus *status,
+					      cuuint64_t *id, CUgraph *graph,
+					      const CUgraphNode **deps, size_t *count)
 {
+	SIM_CALL_ANYWHERE();
 	return cuStreamGetCaptureInfo_v3(stream, status, id, graph, deps, NULL, count);
 }
 
-SIM_EXPORT_GRAPH CUresult cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus *status)
+SIM_EXPORT CUresult cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus *status)
 {
+	SIM_CALL_ANYWHERE();
 	return cuStreamGetCaptureInfo_v3(stream, status, NULL, NULL, NULL, NULL, NULL);
 }
 
-SIM_EXPORT_GRAPH CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
+SIM_EXPORT CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
 {
+	SIM_CALL_ANYWHERE();
 	CUstreamCaptureMode old = thread_mode;
 
 	if (!mode)

@@ -16,6 +16,9 @@ CUresult sim_capture_record(CUstream stream, CUevent event);
 /* Joins `stream` to the capture that `event` was recorded in; *captured is false if there is
  * none. */
 CUresult sim_capture_wait(CUstream stream, CUevent event, bool *captured);
+/* The event carries a capture; a record outside one ends that. */
+bool sim_capture_event_captured(CUevent event);
+void sim_capture_event_forget(CUevent event);
 /* For calls that wait for or ask about a stream: invalidates its capture. */
 CUresult sim_capture_forbid(CUstream stream);
 /* For calls that may wait for everything (allocation, legacy stream): CUDA_SUCCESS outside

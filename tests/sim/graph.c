@@ -1,5 +1,8 @@
 /* Graphs: nodes own copies of their parameters; a launch replays them in dependency order. */
 #include "graph.h"
+
+#include "sim.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +16,7 @@ static size_t params_end(CUfunction function, size_t *count)
 	size_t offset, bytes, end = 0;
 
 	*count = 0;
-	while (cuFuncGetParamInfo(function, *count, &offset, &bytes) == CUDA_SUCCESS) {
+	while (sim_param_info(function, *count, &offset, &bytes) == CUDA_SUCCESS) {
 		end = offset + bytes;
 		++*count;
 	}
@@ -45,7 +48,7 @@ static CUresult kernel_copy(CUDA_KERNEL_NODE_PARAMS_v2 *to,
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	values = (unsigned char *)(array + count + 1);
 	for (size_t i = 0; i < count; i++) {
-		cuFuncGetParamInfo(to->func, i, &offset, &bytes);
+		sim_param_info(to->func, i, &offset, &bytes);
 		array[i] = values + offset;
 		memcpy(array[i], packed ? packed + offset : from->kernelParams[i], bytes);
 	}
@@ -274,24 +277,27 @@ static CUresult graph_run(CUgraph graph, CUstream stream, int only_check)
 
 /* --- the driver's functions -------------------------------------------------------------- */
 
-SIM_EXPORT_GRAPH CUresult cuGraphCreate(CUgraph *out, unsigned int flags)
+SIM_EXPORT CUresult cuGraphCreate(CUgraph *out, unsigned int flags)
 {
+	SIM_CALL_ANYWHERE();
 	if (!out || flags)
 		return CUDA_ERROR_INVALID_VALUE;
 	*out = calloc(1, sizeof(**out));
 	return *out ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-SIM_EXPORT_GRAPH CUresult cuGraphDestroy(CUgraph graph)
+SIM_EXPORT CUresult cuGraphDestroy(CUgraph graph)
 {
+	SIM_CALL_ANYWHERE();
 	if (!graph)
 		return CUDA_ERROR_INVALID_VALUE;
 	graph_free(graph);
 	return CUDA_SUCCESS;
 }
 
-SIM_EXPORT_GRAPH CUresult cuGraphClone(CUgraph *out, CUgraph graph)
+SIM_EXPORT CUresult cuGraphClone(CUgraph *out, CUgraph graph)
 {
+	SIM_CALL_ANYWHERE();
 	if (!out || !graph)
 		return CUDA_ERROR_INVALID_VALUE;
 	*out = graph_copy(graph);
@@ -299,49 +305,53 @@ SIM_EXPORT_GRAPH CUresult cuGraphClone(CUgraph *out, CUgraph graph)
 }
 
 #define ADD(name, params_t, kind)                                                              \
-	SIM_EXPORT_GRAPH CUresult name(CUgraphNode *out, CUgraph graph,                        \
-				       const CUgraphNode *deps, size_t count,                  \
-				       const params_t *params)                                 \
+	SIM_EXPORT CUresult name(CUgraphNode *out, CUgraph graph, const CUgraphNode *deps,     \
+				 size_t count, const params_t *params)                         \
 	{                                                                                      \
+		SIM_CALL_ANYWHERE();                                                           \
 		return sim_graph_add(out, graph, deps, count, kind, params);                   \
 	}
 ADD(cuGraphAddKernelNode_v2, CUDA_KERNEL_NODE_PARAMS_v2, CU_GRAPH_NODE_TYPE_KERNEL)
 ADD(cuGraphAddHostNode, CUDA_HOST_NODE_PARAMS, CU_GRAPH_NODE_TYPE_HOST)
 
-SIM_EXPORT_GRAPH CUresult cuGraphAddMemcpyNode(CUgraphNode *out, CUgraph graph,
-					       const CUgraphNode *deps, size_t count,
-					       const CUDA_MEMCPY3D *params, CUcontext ctx)
+SIM_EXPORT CUresult cuGraphAddMemcpyNode(CUgraphNode *out, CUgraph graph,
+					 const CUgraphNode *deps, size_t count,
+					 const CUDA_MEMCPY3D *params, CUcontext ctx)
 {
+	SIM_CALL_ANYWHERE();
 	(void)ctx;
 	return sim_graph_add(out, graph, deps, count, CU_GRAPH_NODE_TYPE_MEMCPY, params);
 }
 
-SIM_EXPORT_GRAPH CUresult cuGraphAddMemsetNode(CUgraphNode *out, CUgraph graph,
-					       const CUgraphNode *deps, size_t count,
-					       const CUDA_MEMSET_NODE_PARAMS *params,
-					       CUcontext ctx)
+SIM_EXPORT CUresult cuGraphAddMemsetNode(CUgraphNode *out, CUgraph graph,
+					 const CUgraphNode *deps, size_t count,
+					 const CUDA_MEMSET_NODE_PARAMS *params, CUcontext ctx)
 {
+	SIM_CALL_ANYWHERE();
 	(void)ctx;
 	return sim_graph_add(out, graph, deps, count, CU_GRAPH_NODE_TYPE_MEMSET, params);
 }
 
-SIM_EXPORT_GRAPH CUresult cuGraphAddEmptyNode(CUgraphNode *out, CUgraph graph,
-					      const CUgraphNode *deps, size_t count)
+SIM_EXPORT CUresult cuGraphAddEmptyNode(CUgraphNode *out, CUgraph graph,
+					const CUgraphNode *deps, size_t count)
 {
+	SIM_CALL_ANYWHERE();
 	return sim_graph_add(out, graph, deps, count, CU_GRAPH_NODE_TYPE_EMPTY, NULL);
 }
 
-SIM_EXPORT_GRAPH CUresult cuGraphAddChildGraphNode(CUgraphNode *out, CUgraph graph,
-						   const CUgraphNode *deps, size_t count,
-						   CUgraph child)
+SIM_EXPORT CUresult cuGraphAddChildGraphNode(CUgraphNode *out, CUgraph graph,
+					     const CUgraphNode *deps, size_t count,
+					     CUgraph child)
 {
+	SIM_CALL_ANYWHERE();
 	return sim_graph_add(out, graph, deps, count, CU_GRAPH_NODE_TYPE_GRAPH, child);
 }
 
-SIM_EXPORT_GRAPH CUresult cuGraphAddDependencies_v2(CUgraph graph, const CUgraphNode *from,
-						    const CUgraphNode *to,
-						    const CUgraphEdgeData *edges, size_t count)
+SIM_EXPORT CUresult cuGraphAddDependencies_v2(CUgraph graph, const CUgraphNode *from,
+					      const CUgraphNode *to,
+					      const CUgraphEdgeData *edges, size_t count)
 {
+	SIM_CALL_ANYWHERE();
 	CUresult result = CUDA_SUCCESS;
 
 	(void)edges;
@@ -352,8 +362,9 @@ SIM_EXPORT_GRAPH CUresult cuGraphAddDependencies_v2(CUgraph graph, const CUgraph
 	return result;
 }
 
-SIM_EXPORT_GRAPH CUresult cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *count)
+SIM_EXPORT CUresult cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *count)
 {
+	SIM_CALL_ANYWHERE();
 	if (!graph || !count)
 		return CUDA_ERROR_INVALID_VALUE;
 	for (size_t i = 0; nodes && i < *count; i++)
@@ -363,8 +374,9 @@ SIM_EXPORT_GRAPH CUresult cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, siz
 	return CUDA_SUCCESS;
 }
 
-SIM_EXPORT_GRAPH CUresult cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType *type)
+SIM_EXPORT CUresult cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType *type)
 {
+	SIM_CALL_ANYWHERE();
 	if (!node || !type)
 		return CUDA_ERROR_INVALID_VALUE;
 	*type = node->type;
@@ -372,21 +384,24 @@ SIM_EXPORT_GRAPH CUresult cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType *
 }
 
 #define GET_SET(get, set, exec_set_decl, params_t, kind, member)                               \
-	SIM_EXPORT_GRAPH CUresult get(CUgraphNode node, params_t *params)                      \
+	SIM_EXPORT CUresult get(CUgraphNode node, params_t *params)                            \
 	{                                                                                      \
+		SIM_CALL_ANYWHERE();                                                           \
 		if (!node || !params || node->type != (kind))                                  \
 			return CUDA_ERROR_INVALID_VALUE;                                       \
 		*params = node->u.member;                                                      \
 		return CUDA_SUCCESS;                                                           \
 	}                                                                                      \
-	SIM_EXPORT_GRAPH CUresult set(CUgraphNode node, const params_t *params)                \
+	SIM_EXPORT CUresult set(CUgraphNode node, const params_t *params)                      \
 	{                                                                                      \
+		SIM_CALL_ANYWHERE();                                                           \
 		if (!node || node->type != (kind))                                             \
 			return CUDA_ERROR_INVALID_VALUE;                                       \
 		return node_set(node, params);                                                 \
 	}                                                                                      \
-	SIM_EXPORT_GRAPH CUresult exec_set_decl                                                \
+	SIM_EXPORT CUresult exec_set_decl                                                      \
 	{                                                                                      \
+		SIM_CALL_ANYWHERE();                                                           \
 		CUgraphNode twin = node_twin(exec, node);                                      \
                                                                                                \
 		if (!twin || twin->type != (kind))                                             \
@@ -412,9 +427,10 @@ GET_SET(cuGraphMemsetNodeGetParams, cuGraphMemsetNodeSetParams,
 				       __attribute__((unused)) CUcontext ctx),
 	CUDA_MEMSET_NODE_PARAMS, CU_GRAPH_NODE_TYPE_MEMSET, memset)
 
-SIM_EXPORT_GRAPH CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph graph,
-						      unsigned long long flags)
+SIM_EXPORT CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph graph,
+						unsigned long long flags)
 {
+	SIM_CALL_ANYWHERE();
 	CUresult result;
 
 	(void)flags;
@@ -433,8 +449,9 @@ SIM_EXPORT_GRAPH CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph 
 	return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-SIM_EXPORT_GRAPH CUresult cuGraphExecDestroy(CUgraphExec exec)
+SIM_EXPORT CUresult cuGraphExecDestroy(CUgraphExec exec)
 {
+	SIM_CALL_ANYWHERE();
 	if (!exec)
 		return CUDA_ERROR_INVALID_VALUE;
 	graph_free(exec->graph);
@@ -442,21 +459,24 @@ SIM_EXPORT_GRAPH CUresult cuGraphExecDestroy(CUgraphExec exec)
 	return CUDA_SUCCESS;
 }
 
-SIM_EXPORT_GRAPH CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream)
+SIM_EXPORT CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream)
 {
+	SIM_CALL();
 	return exec ? graph_run(exec->graph, stream, 0) : CUDA_ERROR_INVALID_VALUE;
 }
 
-SIM_EXPORT_GRAPH CUresult cuGraphUpload(CUgraphExec exec, CUstream stream)
+SIM_EXPORT CUresult cuGraphUpload(CUgraphExec exec, CUstream stream)
 {
+	SIM_CALL_ANYWHERE();
 	(void)stream;
 	return exec ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 /* The new graph must have the same nodes, of the same types, in the same order of creation. */
-SIM_EXPORT_GRAPH CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph,
-					       CUgraphExecUpdateResultInfo *info)
+SIM_EXPORT CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph,
+					 CUgraphExecUpdateResultInfo *info)
 {
+	SIM_CALL_ANYWHERE();
 	CUgraph copy;
 
 	if (!exec || !graph || !info)

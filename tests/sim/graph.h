@@ -6,8 +6,6 @@
 #include <cuda.h>
 #include <stddef.h>
 
-#define SIM_EXPORT_GRAPH __attribute__((visibility("default")))
-
 struct CUgraphNode_st {
 	struct CUgraph_st *graph;
 	unsigned long serial; /* the same in every copy: how an executable finds its node */

@@ -4,7 +4,10 @@
  * zero.
  */
 #include "pool.h"
+
 #include "graph.h"
+#include "sim.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -38,10 +41,28 @@ void sim_pool_reap(void)
 		}
 		*link = p->next;
 		cuEventDestroy_v2(p->freed);
-		cuMemFree_v2(p->ptr);
+		sim_linear_free(p->ptr);
 		free(p);
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+bool sim_pool_free(CUdeviceptr address)
+{
+	struct piece *found = NULL;
+
+	pthread_mutex_lock(&lock);
+	for (struct piece **link = &pieces; *link; link = &(*link)->next)
+		if ((*link)->ptr == address && !(*link)->freed) {
+			found = *link;
+			*link = found->next;
+			break;
+		}
+	pthread_mutex_unlock(&lock);
+	if (found)
+		sim_linear_free(address);
+	free(found);
+	return found != NULL;
 }
 
 static CUresult take(CUdeviceptr *out, size_t bytes)
@@ -55,7 +76,7 @@ static CUresult take(CUdeviceptr *out, size_t bytes)
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	result = cuMemAlloc_v2(&p->ptr, bytes);
+	result = sim_linear_alloc(sim_context(), bytes, &p->ptr);
 	if (result != CUDA_SUCCESS) {
 		free(p);
 		return result;
@@ -68,21 +89,24 @@ static CUresult take(CUdeviceptr *out, size_t bytes)
 	return CUDA_SUCCESS;
 }
 
-SIM_EXPORT_GRAPH CUresult cuMemAllocAsync(CUdeviceptr *out, size_t bytes, CUstream stream)
+SIM_EXPORT CUresult cuMemAllocAsync(CUdeviceptr *out, size_t bytes, CUstream stream)
 {
+	SIM_CALL();
 	(void)stream;
 	return take(out, bytes);
 }
 
-SIM_EXPORT_GRAPH CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t bytes,
-						  CUmemoryPool pool, CUstream stream)
+SIM_EXPORT CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t bytes, CUmemoryPool pool,
+					    CUstream stream)
 {
+	SIM_CALL();
 	(void)stream;
 	return pool ? take(out, bytes) : CUDA_ERROR_INVALID_VALUE;
 }
 
-SIM_EXPORT_GRAPH CUresult cuMemFreeAsync(CUdeviceptr ptr, CUstream stream)
+SIM_EXPORT CUresult cuMemFreeAsync(CUdeviceptr ptr, CUstream stream)
 {
+	SIM_CALL();
 	CUresult result = CUDA_ERROR_INVALID_VALUE;
 	CUevent event;
 
@@ -104,8 +128,9 @@ SIM_EXPORT_GRAPH CUresult cuMemFreeAsync(CUdeviceptr ptr, CUstream stream)
 	return result;
 }
 
-SIM_EXPORT_GRAPH CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props)
+SIM_EXPORT CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props)
 {
+	SIM_CALL_ANYWHERE();
 	if (!out || !props || props->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
 	*out = calloc(1, sizeof(**out));
@@ -115,8 +140,9 @@ SIM_EXPORT_GRAPH CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProp
 	return CUDA_SUCCESS;
 }
 
-SIM_EXPORT_GRAPH CUresult cuMemPoolDestroy(CUmemoryPool pool)
+SIM_EXPORT CUresult cuMemPoolDestroy(CUmemoryPool pool)
 {
+	SIM_CALL_ANYWHERE();
 	if (!pool || (pool >= defaults && pool < defaults + DEVICES))
 		return CUDA_ERROR_INVALID_VALUE;
 	for (int i = 0; i < DEVICES; i++)
@@ -126,32 +152,36 @@ SIM_EXPORT_GRAPH CUresult cuMemPoolDestroy(CUmemoryPool pool)
 	return CUDA_SUCCESS;
 }
 
-SIM_EXPORT_GRAPH CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *out, CUdevice device)
+SIM_EXPORT CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *out, CUdevice device)
 {
+	SIM_CALL_ANYWHERE();
 	if (!out || device < 0 || device >= DEVICES)
 		return CUDA_ERROR_INVALID_VALUE;
 	*out = &defaults[device];
 	return CUDA_SUCCESS;
 }
 
-SIM_EXPORT_GRAPH CUresult cuDeviceGetMemPool(CUmemoryPool *out, CUdevice device)
+SIM_EXPORT CUresult cuDeviceGetMemPool(CUmemoryPool *out, CUdevice device)
 {
+	SIM_CALL_ANYWHERE();
 	if (!out || device < 0 || device >= DEVICES)
 		return CUDA_ERROR_INVALID_VALUE;
 	*out = current[device];
 	return CUDA_SUCCESS;
 }
 
-SIM_EXPORT_GRAPH CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool pool)
+SIM_EXPORT CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool pool)
 {
+	SIM_CALL_ANYWHERE();
 	if (!pool || device < 0 || device >= DEVICES || pool->device != device)
 		return CUDA_ERROR_INVALID_VALUE;
 	current[device] = pool;
 	return CUDA_SUCCESS;
 }
 
-SIM_EXPORT_GRAPH CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t keep)
+SIM_EXPORT CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t keep)
 {
+	SIM_CALL_ANYWHERE();
 	(void)keep;
 	if (!pool)
 		return CUDA_ERROR_INVALID_VALUE;

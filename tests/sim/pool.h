@@ -2,8 +2,13 @@
 #ifndef SIM_POOL_H
 #define SIM_POOL_H
 
+#include <cuda.h>
+#include <stdbool.h>
+
 /* Gives back what was freed in stream order and has been reached; call after each
  * synchronization. */
 void sim_pool_reap(void);
+/* cuMemFree of stream-ordered memory. False: it is none. */
+bool sim_pool_free(CUdeviceptr address);
 
 #endif

@@ -1,0 +1,44 @@
+/*
+ * Kernels that PTX text may name: on a GPU the text itself is compiled, here its C twin runs.
+ * lowtide_content_hash: for each entry of a table of {address, bytes}, adds a 128-bit sum over
+ * its 64-bit words to out[2 * entry] and out[2 * entry + 1]. Blocks (x: part, y: entry) may run
+ * in any order.
+ */
+#include "sim.h"
+
+static uint64_t mix(uint64_t x)
+{
+	x ^= x >> 32;
+	x *= 0xD6E8FEB86659FD93ull;
+	x ^= x >> 29;
+	x *= 0x9E3779B97F4A7C15ull;
+	return x ^ x >> 32;
+}
+
+KERNEL2(lowtide_content_hash, const uint64_t *, table, uint64_t *, out)
+{
+	unsigned long entry = sim_self->block_idx[1], part = sim_self->block_idx[0];
+	unsigned long parts = sim_self->grid_dim[0];
+	const uint64_t *words;
+	uint64_t count, from, upto, low = 0, high = 0;
+
+	TOUCH_READ(&table[2 * entry], 16);
+	words = (const uint64_t *)(uintptr_t)table[2 * entry];
+	count = table[2 * entry + 1] / 8;
+	from = count * part / parts;
+	upto = count * (part + 1) / parts;
+	TOUCH_READ(&words[from], (upto - from) * 8);
+	TOUCH_WRITE(&out[2 * entry], 16);
+	for (uint64_t i = from; i < upto; i++) {
+		uint64_t x = mix(words[i] + i * 0xA0761D6478BD642Full);
+
+		low += x;
+		high += (x ^ words[i]) * 0xE7037ED1A0B428DBull ^ x >> 17;
+	}
+	out[2 * entry] += low;
+	out[2 * entry + 1] += high;
+}
+
+const struct sim_kernel *const sim_builtin_kernels[] = {KERNEL_ROW(lowtide_content_hash)};
+const size_t sim_builtin_kernel_count =
+    sizeof(sim_builtin_kernels) / sizeof(sim_builtin_kernels[0]);

@@ -1,0 +1,334 @@
+/*
+ * What every call of the program goes through: the lock, the price in host time, planned
+ * failures, the lost context's answer, counts, the log; and the report at exit.
+ */
+#include "sim.h"
+
+#include "fault.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FUNCTIONS 512
+#define FAILURES 256
+
+struct counted_function {
+	const char *name;
+	uint64_t calls;
+};
+
+struct failure {
+	char name[64]; /* "*": any */
+	uint64_t nth;  /* of that function's calls; 0: each */
+	CUresult code;
+};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local int depth;	     /* of the lock */
+static _Thread_local int call_depth; /* of driver functions that call driver functions */
+
+/* Guarded by the lock. */
+static struct counted_function functions[FUNCTIONS];
+static uint64_t any_calls, counters[SIM_COUNTERS];
+static struct failure failures[FAILURES];
+static size_t failure_count;
+static bool configured;
+static pid_t owner; /* a forked child tells nothing */
+static FILE *call_log;
+static const char *report_path;
+
+struct sim_config sim_config;
+bool sim_initialized;
+
+void sim_lock(void)
+{
+	if (depth++ == 0)
+		pthread_mutex_lock(&mutex);
+}
+
+void sim_unlock(void)
+{
+	if (--depth == 0)
+		pthread_mutex_unlock(&mutex);
+}
+
+void sim_wait_condition(pthread_cond_t *condition)
+{
+	int held = depth;
+
+	depth = 0;
+	pthread_cond_wait(condition, &mutex);
+	depth = held;
+}
+
+void sim_pause(void)
+{
+	const struct timespec moment = {0, 100000};
+	int held = depth;
+
+	depth = 0;
+	pthread_mutex_unlock(&mutex);
+	nanosleep(&moment, NULL);
+	pthread_mutex_lock(&mutex);
+	depth = held;
+}
+
+void sim_count(enum sim_counter counter, uint64_t amount)
+{
+	counters[counter] += amount;
+}
+
+uint64_t sim_counted(enum sim_counter counter)
+{
+	return counters[counter];
+}
+
+/* --- settings
+ * ----------------------------------------------------------------------------------- */
+
+static double number(const char *name, double fallback)
+{
+	const char *text = getenv(name);
+	char *end;
+	double value;
+
+	if (!text || !*text)
+		return fallback;
+	value = strtod(text, &end);
+	switch (*end) {
+	case 'G':
+		value *= 1024; /* fall through */
+	case 'M':
+		value *= 1024; /* fall through */
+	case 'K':
+		value *= 1024;
+		end++;
+		break;
+	default:
+		break;
+	}
+	if (*end || value < 0) {
+		fprintf(stderr, "simulated GPU: %s=%s is not a number; using %g\n", name, text,
+			fallback);
+		return fallback;
+	}
+	return value;
+}
+
+/* LOWTIDE_SIM_FAIL=function:n[:code][,...]; `function:*`: each call of it. */
+static void read_failures(const char *text)
+{
+	while (text && *text && failure_count < FAILURES) {
+		struct failure *failure = &failures[failure_count];
+		int code = CUDA_ERROR_OUT_OF_MEMORY, used = 0;
+		char nth[24] = "";
+
+		if (sscanf(text, "%63[^:,]:%23[0-9*]%n:%d%n", failure->name, nth, &used, &code,
+			   &used) < 2) {
+			fprintf(stderr,
+				"simulated GPU: LOWTIDE_SIM_FAIL: not function:n[:code]: %s\n",
+				text);
+			return;
+		}
+		failure->nth = nth[0] == '*' ? 0 : strtoull(nth, NULL, 10);
+		failure->code = (CUresult)code;
+		failure_count++;
+		text = strchr(text + used, ',');
+		text = text ? text + 1 : NULL;
+	}
+}
+
+static void configure(void)
+{
+	const char *scheduler = getenv("LOWTIDE_SIM_SCHED"),
+		   *log_path = getenv("LOWTIDE_SIM_LOG");
+
+	sim_config.vram_bytes = (uint64_t)number("LOWTIDE_SIM_VRAM", 8.0 * (1 << 30));
+	sim_config.host_bytes = (uint64_t)number("LOWTIDE_SIM_HOST", 16.0 * (1 << 30));
+	sim_config.context_bytes = (uint64_t)number("LOWTIDE_SIM_CONTEXT", 0);
+	sim_config.devices = (int)number("LOWTIDE_SIM_DEVICES", 1);
+	if (sim_config.devices < 1 || sim_config.devices > SIM_DEVICES)
+		sim_config.devices = 1;
+	sim_config.driver_version = (int)number("LOWTIDE_SIM_DRIVER", 13000);
+	sim_config.h2d_rate = number("LOWTIDE_SIM_H2D_GBPS", 25);
+	sim_config.d2h_rate = number("LOWTIDE_SIM_D2H_GBPS", 25);
+	sim_config.vram_rate = number("LOWTIDE_SIM_VRAM_GBPS", 1000);
+	sim_config.zero_copy_share = number("LOWTIDE_SIM_ZEROCOPY", 0.6);
+	sim_config.host_numa = number("LOWTIDE_SIM_HOST_NUMA", 1) != 0;
+	sim_config.seed = (uint64_t)number("LOWTIDE_SIM_SEED", 1);
+	sim_config.scheduler = SIM_VIRTUAL;
+	if (scheduler && !strcmp(scheduler, "seeded"))
+		sim_config.scheduler = SIM_SEEDED;
+	if (scheduler && !strcmp(scheduler, "threads"))
+		sim_config.scheduler = SIM_THREADS;
+	read_failures(getenv("LOWTIDE_SIM_FAIL"));
+	report_path = getenv("LOWTIDE_SIM_REPORT");
+	if (log_path && *log_path)
+		call_log = fopen(log_path, "we");
+	sim_fault_install();
+	owner = getpid();
+	configured = true;
+}
+
+/* --- a call
+ * ------------------------------------------------------------------------------------- */
+
+static struct counted_function *function_named(const char *name)
+{
+	size_t slot = 0;
+
+	for (const char *c = name; *c; c++)
+		slot = slot * 31 + (unsigned char)*c;
+	for (size_t i = 0; i < FUNCTIONS; i++) {
+		struct counted_function *f = &functions[(slot + i) % FUNCTIONS];
+
+		if (f->name && strcmp(f->name, name) != 0)
+			continue;
+		f->name = name;
+		return f;
+	}
+	return &functions[slot % FUNCTIONS];
+}
+
+static CUresult planned(const char *name, uint64_t nth)
+{
+	for (size_t i = 0; i < failure_count; i++) {
+		bool any = !strcmp(failures[i].name, "*");
+
+		if (!any && strcmp(failures[i].name, name) != 0)
+			continue;
+		if (!failures[i].nth || failures[i].nth == (any ? any_calls : nth))
+			return failures[i].code;
+	}
+	return CUDA_SUCCESS;
+}
+
+static CUresult standing(const char *name, bool needs_context)
+{
+	CUcontext context;
+
+	if (!sim_initialized && strcmp(name, "cuInit") != 0 &&
+	    strcmp(name, "cuDriverGetVersion") != 0 && strncmp(name, "cuGetError", 10) != 0 &&
+	    strncmp(name, "cuGetProc", 9) != 0)
+		return CUDA_ERROR_NOT_INITIALIZED;
+	if (!needs_context)
+		return CUDA_SUCCESS;
+	context = sim_context();
+	if (!context)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	if (!context->alive)
+		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+	return context->sticky;
+}
+
+struct sim_call sim_call_begin(const char *name, bool needs_context)
+{
+	struct sim_call call = {name, CUDA_SUCCESS, call_depth == 0};
+
+	sim_lock();
+	call_depth++;
+	if (!configured)
+		configure();
+	if (!call.outermost)
+		return call;
+	any_calls++;
+	call.result = planned(name, ++function_named(name)->calls);
+	if (call.result == CUDA_SUCCESS)
+		call.result = standing(name, needs_context);
+	sim_host_spend(SIM_CALL_NS);
+	if (sim_initialized)
+		sim_seeded_progress();
+	if (call_log)
+		fprintf(call_log, "%s\n", name);
+	return call;
+}
+
+CUresult sim_call_answer(struct sim_call *call, CUresult result)
+{
+	call->result = result;
+	return result;
+}
+
+void sim_call_end(struct sim_call *call)
+{
+	if (call->outermost && call_log && call->result != CUDA_SUCCESS)
+		fprintf(call_log, "%s: error %d\n", call->name, (int)call->result);
+	call_depth--;
+	sim_unlock();
+}
+
+/* --- the report
+ * ----------------------------------------------------------------------------------- */
+
+__attribute__((destructor)) static void report(void)
+{
+	static const char *const names[SIM_COUNTERS] = {
+	    [SIM_BYTES_H2D] = "bytes_h2d",
+	    [SIM_BYTES_D2H] = "bytes_d2h",
+	    [SIM_BYTES_ZERO_COPY] = "bytes_zero_copy",
+	    [SIM_ILLEGAL_ACCESSES] = "illegal_accesses",
+	    [SIM_REMAP_RACES] = "remap_races",
+	};
+	const char *separator = "";
+	FILE *out;
+
+	if (call_log)
+		fclose(call_log);
+	if (!configured || owner != getpid() || !report_path || !*report_path)
+		return;
+	out = fopen(report_path, "we");
+	if (!out) {
+		fprintf(stderr, "simulated GPU: LOWTIDE_SIM_REPORT=%s cannot be written\n",
+			report_path);
+		return;
+	}
+	fprintf(out,
+		"{\"vram_capacity\": %llu, \"vram_peak\": %llu, \"host_peak\": %llu, "
+		"\"virtual_ns\": %.0f",
+		(unsigned long long)sim_config.vram_bytes, (unsigned long long)sim_vram_peak(),
+		(unsigned long long)sim_host_peak(), sim_host_ns);
+	for (int i = 0; i < SIM_COUNTERS; i++)
+		fprintf(out, ", \"%s\": %llu", names[i], (unsigned long long)counters[i]);
+	fprintf(out, ", \"calls\": {");
+	for (size_t i = 0; i < FUNCTIONS; i++)
+		if (functions[i].name) {
+			fprintf(out, "%s\"%s\": %llu", separator, functions[i].name,
+				(unsigned long long)functions[i].calls);
+			separator = ", ";
+		}
+	fprintf(out, "}}\n");
+	fclose(out);
+}
+
+/* --- the first calls
+ * ------------------------------------------------------------------------------- */
+
+SIM_EXPORT CUresult cuInit(unsigned int flags)
+{
+	SIM_CALL_ANYWHERE();
+	if (flags)
+		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+	sim_initialized = true;
+	SIM_ANSWER(CUDA_SUCCESS);
+}
+
+SIM_EXPORT CUresult cuDriverGetVersion(int *version)
+{
+	SIM_CALL_ANYWHERE();
+	if (!version)
+		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+	*version = sim_config.driver_version;
+	SIM_ANSWER(CUDA_SUCCESS);
+}
+
+SIM_EXPORT CUresult cuGetExportTable(const void **table, const CUuuid *id)
+{
+	SIM_CALL_ANYWHERE();
+	(void)id;
+	if (table)
+		*table = NULL;
+	SIM_ANSWER(CUDA_ERROR_NOT_FOUND);
+}

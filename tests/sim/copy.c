@@ -1,0 +1,392 @@
+/*
+ * Copies and fills, every shape through one operation: a box of rows. A copy runs in slices, so
+ * that under the seeded scheduler anything may happen between two of them; its engine and its
+ * rate follow from where the memory is, not from the function's name.
+ */
+#include "copy.h"
+
+#include "capture.h"
+#include "fault.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SLICES 4
+
+struct copy {
+	struct sim_box box;
+	size_t slice;		/* the next one */
+	unsigned char staged[]; /* of a pageable source, as it was at the call */
+};
+
+/* Rows of a box count through its depth. */
+static uintptr_t row_at(uintptr_t start, const struct sim_side *side, const struct sim_box *box,
+			size_t row)
+{
+	return start + row / box->height * side->slice_pitch + row % box->height * side->pitch;
+}
+
+static void check(struct sim_op *op, const struct sim_side *side, uintptr_t start, size_t bytes,
+		  bool write)
+{
+	uint64_t in_vram = 0, in_ram = 0;
+	bool allowed;
+
+	if (side->pageable)
+		return;
+	sim_lock();
+	allowed =
+	    sim_accessible(op->stream->context->device, start, bytes, write, &in_vram, &in_ram);
+	if (allowed)
+		sim_touch(op, start, bytes, write);
+	sim_unlock();
+	if (!allowed)
+		sim_fault_raise();
+}
+
+static void fill(unsigned char *to, const struct sim_box *box, size_t bytes)
+{
+	if (box->fill_bytes == 1)
+		memset(to, (int)box->fill, bytes);
+	else if (box->fill_bytes == 2)
+		for (size_t i = 0; i < bytes / 2; i++)
+			((uint16_t *)(void *)to)[i] = (uint16_t)box->fill;
+	else
+		for (size_t i = 0; i < bytes / 4; i++)
+			((uint32_t *)(void *)to)[i] = box->fill;
+}
+
+/* One row, or of a single row a part. */
+static void move(struct sim_op *op, const struct sim_box *box, size_t row, size_t from,
+		 size_t to)
+{
+	uintptr_t dst = row_at(box->dst.start, &box->dst, box, row) + from;
+	uintptr_t src;
+
+	if (from == to)
+		return;
+	check(op, &box->dst, dst, to - from, true);
+	if (box->fill_bytes) {
+		fill((unsigned char *)dst, box, to - from);
+		return;
+	}
+	src = row_at(box->src.start, &box->src, box, row) + from;
+	check(op, &box->src, src, to - from, false);
+	memmove((void *)dst, (const void *)src, to - from);
+}
+
+static bool run(struct sim_op *op)
+{
+	struct copy *copy = op->data;
+	const struct sim_box *box = &copy->box;
+	size_t rows = box->height * box->depth, slice = copy->slice++;
+
+	if (rows == 1) {
+		size_t unit = box->fill_bytes ? box->fill_bytes : 1, units = box->width / unit;
+
+		move(op, box, 0, units * slice / SLICES * unit,
+		     units * (slice + 1) / SLICES * unit);
+	} else {
+		for (size_t row = rows * slice / SLICES; row < rows * (slice + 1) / SLICES;
+		     row++)
+			move(op, box, row, 0, box->width);
+	}
+	return copy->slice == SLICES;
+}
+
+static bool in_ram(const struct sim_side *side)
+{
+	const struct sim_region *region = sim_region_at(side->start);
+
+	return side->pageable || (region && region->host);
+}
+
+static void price(struct sim_op *op, const struct sim_box *box)
+{
+	uint64_t bytes = (uint64_t)box->width * box->height * box->depth;
+	bool from_ram = !box->fill_bytes && in_ram(&box->src), to_ram = in_ram(&box->dst);
+
+	op->duration_ns = 1000; /* latency */
+	if (from_ram) {
+		op->engine = SIM_COPY_IN;
+		op->duration_ns += (double)bytes / sim_config.h2d_rate;
+		sim_count(SIM_BYTES_H2D, bytes);
+	} else if (to_ram) {
+		op->engine = SIM_COPY_OUT;
+		op->duration_ns += (double)bytes / sim_config.d2h_rate;
+		sim_count(SIM_BYTES_D2H, bytes);
+	} else {
+		op->duration_ns +=
+		    (double)bytes * (box->fill_bytes ? 1 : 2) / sim_config.vram_rate;
+	}
+}
+
+/* A side that the driver knows nothing of: pageable memory, if that is what the program may
+ * mean. */
+static CUresult settle(struct sim_side *side)
+{
+	const struct sim_region *region = sim_region_at(side->start);
+
+	side->pageable = !region || region->kind == SIM_RESERVED;
+	if (side->pageable && side->must_be_device)
+		return CUDA_ERROR_INVALID_VALUE;
+	return CUDA_SUCCESS;
+}
+
+CUresult sim_copy(struct sim_box box, CUstream handle, enum sim_blocking blocking)
+{
+	CUstream stream = sim_stream(handle);
+	size_t bytes = box.width * box.height * box.depth, staged = 0;
+	struct copy *copy;
+	struct sim_op *op;
+
+	if (!stream)
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!bytes)
+		return CUDA_SUCCESS;
+	if (settle(&box.dst) != CUDA_SUCCESS ||
+	    (!box.fill_bytes && settle(&box.src) != CUDA_SUCCESS))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!box.fill_bytes && box.src.pageable && blocking == SIM_ASYNC)
+		staged = bytes;
+	copy = calloc(1, sizeof(*copy) + staged);
+	op = copy ? sim_op_new(SIM_NO_ENGINE, run, copy) : NULL;
+	if (!op) {
+		free(copy);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	price(op, &box);
+	if (staged) {
+		for (size_t row = 0; row < box.height * box.depth; row++)
+			memcpy(copy->staged + row * box.width,
+			       (const void *)row_at(box.src.start, &box.src, &box, row),
+			       box.width);
+		box.src.start = (uintptr_t)copy->staged;
+		box.src.pitch = box.width;
+		box.src.slice_pitch = box.width * box.height;
+		sim_host_spend((double)bytes / 10); /* a processor's memcpy, near 10 GB/s */
+	}
+	copy->box = box;
+	sim_enqueue(stream, op);
+	/* Asynchronous or not, a copy to pageable memory returns when it is there; a fill or a
+	 * copy within the device returns at once (the driver API's "synchronization behavior"
+	 * page). */
+	if (box.dst.pageable ||
+	    (blocking == SIM_SYNC && !box.fill_bytes && (in_ram(&box.src) || in_ram(&box.dst))))
+		return sim_wait_stream(stream);
+	return CUDA_SUCCESS;
+}
+
+static struct sim_side side(uintptr_t start, bool device)
+{
+	return (struct sim_side){.start = start, .must_be_device = device};
+}
+
+static CUresult flat(uintptr_t dst, bool dst_device, uintptr_t src, bool src_device,
+		     size_t bytes, CUstream stream, enum sim_blocking blocking)
+{
+	CUstream named = sim_stream_named(stream);
+	struct sim_box box = {.dst = side(dst, dst_device),
+			      .src = side(src, src_device),
+			      .width = bytes,
+			      .height = 1,
+			      .depth = 1};
+
+	if (blocking == SIM_ASYNC && sim_capturing(named)) {
+		CUDA_MEMCPY3D node = {.srcMemoryType = CU_MEMORYTYPE_UNIFIED,
+				      .srcDevice = src,
+				      .dstMemoryType = CU_MEMORYTYPE_UNIFIED,
+				      .dstDevice = dst,
+				      .WidthInBytes = bytes,
+				      .Height = 1,
+				      .Depth = 1};
+
+		return sim_capture_memcpy(named, &node);
+	}
+	if (blocking == SIM_SYNC && sim_capture_unsafe() != CUDA_SUCCESS)
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	return sim_copy(box, stream, blocking);
+}
+
+SIM_EXPORT CUresult cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t bytes)
+{
+	SIM_CALL();
+	SIM_ANSWER(flat(dst, false, src, false, bytes, NULL, SIM_SYNC));
+}
+
+SIM_EXPORT CUresult cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t bytes,
+				  CUstream stream)
+{
+	SIM_CALL();
+	SIM_ANSWER(flat(dst, false, src, false, bytes, stream, SIM_ASYNC));
+}
+
+SIM_EXPORT CUresult cuMemcpyHtoD_v2(CUdeviceptr dst, const void *src, size_t bytes)
+{
+	SIM_CALL();
+	SIM_ANSWER(flat(dst, true, (uintptr_t)src, false, bytes, NULL, SIM_SYNC));
+}
+
+SIM_EXPORT CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t bytes,
+					 CUstream stream)
+{
+	SIM_CALL();
+	SIM_ANSWER(flat(dst, true, (uintptr_t)src, false, bytes, stream, SIM_ASYNC));
+}
+
+SIM_EXPORT CUresult cuMemcpyDtoH_v2(void *dst, CUdeviceptr src, size_t bytes)
+{
+	SIM_CALL();
+	SIM_ANSWER(flat((uintptr_t)dst, false, src, true, bytes, NULL, SIM_SYNC));
+}
+
+SIM_EXPORT CUresult cuMemcpyDtoHAsync_v2(void *dst, CUdeviceptr src, size_t bytes,
+					 CUstream stream)
+{
+	SIM_CALL();
+	SIM_ANSWER(flat((uintptr_t)dst, false, src, true, bytes, stream, SIM_ASYNC));
+}
+
+SIM_EXPORT CUresult cuMemcpyDtoD_v2(CUdeviceptr dst, CUdeviceptr src, size_t bytes)
+{
+	SIM_CALL();
+	SIM_ANSWER(flat(dst, true, src, true, bytes, NULL, SIM_SYNC));
+}
+
+SIM_EXPORT CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr dst, CUdeviceptr src, size_t bytes,
+					 CUstream stream)
+{
+	SIM_CALL();
+	SIM_ANSWER(flat(dst, true, src, true, bytes, stream, SIM_ASYNC));
+}
+
+/* --- boxes
+ * --------------------------------------------------------------------------------------------------
+ */
+
+static CUresult box_of(const CUDA_MEMCPY3D *c, struct sim_box *box)
+{
+	struct {
+		CUmemorytype type;
+		CUdeviceptr device;
+		const void *host;
+		size_t pitch, height, x, y, z;
+	} in[2] = {{c->srcMemoryType, c->srcDevice, c->srcHost, c->srcPitch, c->srcHeight,
+		    c->srcXInBytes, c->srcY, c->srcZ},
+		   {c->dstMemoryType, c->dstDevice, c->dstHost, c->dstPitch, c->dstHeight,
+		    c->dstXInBytes, c->dstY, c->dstZ}};
+	struct sim_side *out[2] = {&box->src, &box->dst};
+
+	*box =
+	    (struct sim_box){.width = c->WidthInBytes, .height = c->Height, .depth = c->Depth};
+	for (int i = 0; i < 2; i++) {
+		size_t pitch = in[i].pitch ? in[i].pitch : in[i].x + c->WidthInBytes;
+		size_t height = in[i].height ? in[i].height : in[i].y + c->Height;
+		uintptr_t start =
+		    in[i].type == CU_MEMORYTYPE_HOST ? (uintptr_t)in[i].host : in[i].device;
+
+		if (in[i].type == CU_MEMORYTYPE_ARRAY)
+			return CUDA_ERROR_NOT_SUPPORTED;
+		if (pitch < in[i].x + c->WidthInBytes && (c->Height > 1 || c->Depth > 1))
+			return CUDA_ERROR_INVALID_VALUE;
+		if (height < in[i].y + c->Height && c->Depth > 1)
+			return CUDA_ERROR_INVALID_VALUE;
+		*out[i] = (struct sim_side){
+		    .start = start + in[i].x + in[i].y * pitch + in[i].z * pitch * height,
+		    .pitch = pitch,
+		    .slice_pitch = pitch * height,
+		    .must_be_device = in[i].type == CU_MEMORYTYPE_DEVICE};
+	}
+	return CUDA_SUCCESS;
+}
+
+static CUresult boxed(const CUDA_MEMCPY3D *copy, CUstream stream, enum sim_blocking blocking)
+{
+	CUstream named = sim_stream_named(stream);
+	struct sim_box box;
+	CUresult result;
+
+	if (!copy)
+		return CUDA_ERROR_INVALID_VALUE;
+	result = box_of(copy, &box);
+	if (result != CUDA_SUCCESS)
+		return result;
+	if (blocking == SIM_ASYNC && sim_capturing(named))
+		return sim_capture_memcpy(named, copy);
+	if (blocking == SIM_SYNC && sim_capture_unsafe() != CUDA_SUCCESS)
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	return sim_copy(box, stream, blocking);
+}
+
+static CUDA_MEMCPY3D deepened(const CUDA_MEMCPY2D *c)
+{
+	return (CUDA_MEMCPY3D){
+	    .srcXInBytes = c->srcXInBytes,
+	    .srcY = c->srcY,
+	    .srcMemoryType = c->srcMemoryType,
+	    .srcHost = c->srcHost,
+	    .srcDevice = c->srcDevice,
+	    .srcArray = c->srcArray,
+	    .srcPitch = c->srcPitch,
+	    .dstXInBytes = c->dstXInBytes,
+	    .dstY = c->dstY,
+	    .dstMemoryType = c->dstMemoryType,
+	    .dstHost = c->dstHost,
+	    .dstDevice = c->dstDevice,
+	    .dstArray = c->dstArray,
+	    .dstPitch = c->dstPitch,
+	    .WidthInBytes = c->WidthInBytes,
+	    .Height = c->Height,
+	    .Depth = 1,
+	};
+}
+
+SIM_EXPORT CUresult cuMemcpy2D_v2(const CUDA_MEMCPY2D *copy)
+{
+	CUDA_MEMCPY3D deep;
+
+	SIM_CALL();
+	if (!copy)
+		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+	deep = deepened(copy);
+	SIM_ANSWER(boxed(&deep, NULL, SIM_SYNC));
+}
+
+SIM_EXPORT CUresult cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *copy)
+{
+	SIM_CALL();
+	SIM_ANSWER(cuMemcpy2D_v2(copy));
+}
+
+SIM_EXPORT CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *copy, CUstream stream)
+{
+	CUDA_MEMCPY3D deep;
+
+	SIM_CALL();
+	if (!copy)
+		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+	deep = deepened(copy);
+	SIM_ANSWER(boxed(&deep, stream, SIM_ASYNC));
+}
+
+SIM_EXPORT CUresult cuMemcpy3D_v2(const CUDA_MEMCPY3D *copy)
+{
+	SIM_CALL();
+	SIM_ANSWER(boxed(copy, NULL, SIM_SYNC));
+}
+
+SIM_EXPORT CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *copy, CUstream stream)
+{
+	SIM_CALL();
+	SIM_ANSWER(boxed(copy, stream, SIM_ASYNC));
+}
+
+SIM_EXPORT CUresult cuMemcpyPeer(CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src,
+				 CUcontext src_context, size_t bytes)
+{
+	SIM_CALL();
+	if (!sim_context_known(dst_context) || !sim_context_known(src_context))
+		SIM_ANSWER(CUDA_ERROR_INVALID_CONTEXT);
+	SIM_ANSWER(dst_context->device == src_context->device ? cuMemcpyDtoD_v2(dst, src, bytes)
+							      : CUDA_ERROR_NOT_SUPPORTED);
+}

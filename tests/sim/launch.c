@@ -1,0 +1,191 @@
+/*
+ * Launches: parameters are copied at the call; blocks run one by one, so that under the seeded
+ * scheduler anything may happen between two of them. A kernel takes the longest of its compute
+ * time, what it touches in VRAM over VRAM's rate, and what it touches in RAM over the bus at
+ * the zero-copy rate (a roofline).
+ */
+#include "sim.h"
+
+#include "capture.h"
+#include "fault.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct launch {
+	struct sim_block block; /* first: a kernel's view of itself leads back here */
+	struct sim_op *op;
+	const struct sim_kernel *kernel;
+	double compute_ns, vram_ns, zero_copy_ns;
+	unsigned char params[];
+};
+
+static void touch(const struct sim_block *self, const void *address, size_t bytes, int is_write)
+{
+	struct launch *launch = (struct launch *)(uintptr_t)self;
+	uint64_t in_vram = 0, in_ram = 0;
+	bool allowed;
+
+	sim_lock();
+	allowed = sim_accessible(launch->op->stream->context->device, (uintptr_t)address, bytes,
+				 is_write, &in_vram, &in_ram);
+	if (allowed) {
+		double rate = is_write ? sim_config.d2h_rate : sim_config.h2d_rate;
+
+		sim_touch(launch->op, (uintptr_t)address, bytes, is_write);
+		launch->vram_ns += (double)in_vram / sim_config.vram_rate;
+		launch->zero_copy_ns += (double)in_ram / (rate * sim_config.zero_copy_share);
+		*(is_write ? &launch->op->bus_out_ns : &launch->op->bus_in_ns) +=
+		    (double)in_ram / rate;
+		sim_count(SIM_BYTES_ZERO_COPY, in_ram);
+	}
+	sim_unlock();
+	if (!allowed)
+		sim_fault_raise();
+}
+
+static void compute(const struct sim_block *self, double ns)
+{
+	((struct launch *)(uintptr_t)self)->compute_ns += ns;
+}
+
+static bool run(struct sim_op *op)
+{
+	struct launch *launch = op->data;
+	struct sim_block *block = &launch->block;
+
+	block->block_idx[0] = (unsigned int)(block->block % block->grid_dim[0]);
+	block->block_idx[1] =
+	    (unsigned int)(block->block / block->grid_dim[0] % block->grid_dim[1]);
+	block->block_idx[2] =
+	    (unsigned int)(block->block / block->grid_dim[0] / block->grid_dim[1]);
+	launch->kernel->run_block(block, launch->params);
+	if (++block->block < block->blocks)
+		return false;
+	op->duration_ns += launch->compute_ns;
+	if (launch->vram_ns > op->duration_ns)
+		op->duration_ns = launch->vram_ns;
+	if (launch->zero_copy_ns > op->duration_ns)
+		op->duration_ns = launch->zero_copy_ns;
+	return true;
+}
+
+/* Parameters come one by one, or packed as the device wants them. */
+static CUresult gather(unsigned char *to, const struct sim_kernel *kernel, void **params,
+		       void **extra)
+{
+	const unsigned char *packed = NULL;
+	size_t bytes = 0;
+
+	if (params && extra)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (; extra && *extra != CU_LAUNCH_PARAM_END; extra += 2) {
+		if (*extra == CU_LAUNCH_PARAM_BUFFER_POINTER)
+			packed = extra[1];
+		else if (*extra == CU_LAUNCH_PARAM_BUFFER_SIZE)
+			bytes = *(const size_t *)extra[1];
+		else
+			return CUDA_ERROR_INVALID_VALUE;
+	}
+	if (packed) {
+		size_t last = kernel->param_count - 1;
+
+		if (kernel->param_count &&
+		    bytes < kernel->param_offsets[last] + kernel->param_sizes[last])
+			return CUDA_ERROR_INVALID_VALUE;
+		memcpy(to, packed, bytes < kernel->params_bytes ? bytes : kernel->params_bytes);
+		return CUDA_SUCCESS;
+	}
+	if (kernel->param_count && !params)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (unsigned int i = 0; i < kernel->param_count; i++)
+		memcpy(to + kernel->param_offsets[i], params[i], kernel->param_sizes[i]);
+	return CUDA_SUCCESS;
+}
+
+static CUresult launch(CUfunction function, const unsigned int grid[3],
+		       const unsigned int block[3], unsigned int shared, CUstream handle,
+		       void **params, void **extra)
+{
+	const struct sim_kernel *kernel = sim_kernel_of(function);
+	CUstream stream = sim_stream(handle), named = sim_stream_named(handle);
+	struct launch *l;
+	CUresult result;
+
+	if (!kernel || !stream)
+		return CUDA_ERROR_INVALID_HANDLE;
+	for (int i = 0; i < 3; i++)
+		if (!grid[i] || !block[i])
+			return CUDA_ERROR_INVALID_VALUE;
+	if (sim_capturing(named)) {
+		CUDA_KERNEL_NODE_PARAMS_v2 node = {
+		    .func = function,
+		    .gridDimX = grid[0],
+		    .gridDimY = grid[1],
+		    .gridDimZ = grid[2],
+		    .blockDimX = block[0],
+		    .blockDimY = block[1],
+		    .blockDimZ = block[2],
+		    .sharedMemBytes = shared,
+		    .kernelParams = params,
+		    .extra = extra,
+		};
+
+		return sim_capture_kernel(named, &node);
+	}
+	l = calloc(1, sizeof(*l) + kernel->params_bytes + 16);
+	if (!l)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	result = gather(l->params, kernel, params, extra);
+	if (result != CUDA_SUCCESS) {
+		free(l);
+		return result;
+	}
+	memcpy(l->block.grid_dim, grid, sizeof(l->block.grid_dim));
+	memcpy(l->block.block_dim, block, sizeof(l->block.block_dim));
+	l->block.blocks = (unsigned long)grid[0] * grid[1] * grid[2];
+	l->block.touch = touch;
+	l->block.compute_ns = compute;
+	l->kernel = kernel;
+	/* A single block leaves the rest of the card free. */
+	l->op = sim_op_new(l->block.blocks > 1 ? SIM_COMPUTE : SIM_NO_ENGINE, run, l);
+	if (!l->op) {
+		free(l);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	sim_host_spend(SIM_LAUNCH_NS - SIM_CALL_NS);
+	sim_enqueue(stream, l->op);
+	return CUDA_SUCCESS;
+}
+
+SIM_EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned int gx, unsigned int gy,
+				   unsigned int gz, unsigned int bx, unsigned int by,
+				   unsigned int bz, unsigned int shared, CUstream stream,
+				   void **params, void **extra)
+{
+	SIM_CALL();
+	SIM_ANSWER(launch(function, (unsigned int[]){gx, gy, gz}, (unsigned int[]){bx, by, bz},
+			  shared, stream, params, extra));
+}
+
+SIM_EXPORT CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned int gx,
+					      unsigned int gy, unsigned int gz, unsigned int bx,
+					      unsigned int by, unsigned int bz,
+					      unsigned int shared, CUstream stream,
+					      void **params)
+{
+	SIM_CALL();
+	SIM_ANSWER(launch(function, (unsigned int[]){gx, gy, gz}, (unsigned int[]){bx, by, bz},
+			  shared, stream, params, NULL));
+}
+
+SIM_EXPORT CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction function,
+				     void **params, void **extra)
+{
+	SIM_CALL();
+	if (!c)
+		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+	SIM_ANSWER(launch(function, (unsigned int[]){c->gridDimX, c->gridDimY, c->gridDimZ},
+			  (unsigned int[]){c->blockDimX, c->blockDimY, c->blockDimZ},
+			  c->sharedMemBytes, c->hStream, params, extra));
+}

@@ -1,0 +1,84 @@
+/*
+ * Physical memory: one file for each device and one for pinned RAM. Offsets in a file are never
+ * used twice (the file is sparse, and what is given back is punched out), so that a piece is
+ * always contiguous; capacity is counted.
+ */
+#include "sim.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static struct store {
+	int file; /* 0: not made yet */
+	uint64_t next, used, peak;
+} vram[SIM_DEVICES], ram; /* guarded by the lock */
+
+static struct store *store_of(bool host, int device)
+{
+	struct store *store = host ? &ram : &vram[device];
+
+	if (!store->file) {
+		char name[32];
+
+		snprintf(name, sizeof(name), host ? "simulated-ram" : "simulated-vram-%d",
+			 device);
+		store->file = memfd_create(name, MFD_CLOEXEC);
+		if (store->file >= 0 && ftruncate(store->file, (off_t)1 << 46))
+			store->file = -1;
+		if (store->file == 0) /* the program has closed its standard input */
+			store->file = fcntl(0, F_DUPFD_CLOEXEC, 3);
+	}
+	return store;
+}
+
+int sim_physical_file(bool host, int device)
+{
+	return store_of(host, device)->file;
+}
+
+CUresult sim_physical_take(bool host, int device, uint64_t bytes, struct sim_physical *out)
+{
+	struct store *store = store_of(host, device);
+	uint64_t capacity =
+	    host ? sim_config.host_bytes : sim_config.vram_bytes - sim_config.context_bytes;
+
+	if (store->file < 0 || bytes > capacity || store->used > capacity - bytes)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	*out = (struct sim_physical){host, device, store->next, bytes};
+	store->next += (bytes + SIM_PAGE - 1) / SIM_PAGE * SIM_PAGE;
+	store->used += bytes;
+	if (store->used > store->peak)
+		store->peak = store->used;
+	return CUDA_SUCCESS;
+}
+
+void sim_physical_give(const struct sim_physical *memory)
+{
+	struct store *store = store_of(memory->host, memory->device);
+
+	store->used -= memory->bytes;
+	fallocate(store->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		  (off_t)memory->offset, (off_t)memory->bytes);
+}
+
+uint64_t sim_vram_used(int device)
+{
+	return vram[device].used;
+}
+
+uint64_t sim_vram_peak(void)
+{
+	uint64_t peak = 0;
+
+	for (int i = 0; i < SIM_DEVICES; i++)
+		if (vram[i].peak > peak)
+			peak = vram[i].peak;
+	return peak;
+}
+
+uint64_t sim_host_peak(void)
+{
+	return ram.peak;
+}
