@@ -2,27 +2,32 @@
 
 #include "log.h"
 
-#include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 extern char **environ;
 
+/* Decimal digits with at most one point; not strtod, which reads by the process's locale and
+ * takes "nan". */
 static bool parse_number(const char **at, double *number)
 {
-	char *end;
+	const char *from = *at;
+	double scale = 0;
 
-	/* strtod also takes "inf", "nan", signs and hexadecimal, none of which is a size. */
-	if (!strchr("0123456789.", **at) || !**at ||
-	    (at[0][0] == '0' && (at[0][1] | 32) == 'x'))
-		return false;
-	errno = 0;
-	*number = strtod(*at, &end);
-	if (end == *at || errno)
-		return false;
-	*at = end;
-	return true;
+	for (*number = 0; (**at >= '0' && **at <= '9') || (**at == '.' && scale == 0);
+	     (*at)++) {
+		if (**at == '.') {
+			scale = 1;
+			continue;
+		}
+		*number = *number * 10 + (**at - '0');
+		scale *= 10;
+	}
+	if (scale > 0)
+		*number /= scale;
+	return *at > from && !(*at == from + 1 && *from == '.');
 }
 
 /* One cap, up to the end or a comma. */
@@ -100,22 +105,101 @@ static bool parse_policy(struct settings *settings, const char *value)
 	return false;
 }
 
-static bool parse_report(struct settings *settings, const char *value)
+/* One of the words: its index; -1: none of them. */
+static int word_index(const char *value, const char *const *words, int count)
 {
-	if (!strcmp(value, "physical"))
-		settings->report = REPORT_PHYSICAL;
-	else if (!strcmp(value, "cap"))
-		settings->report = REPORT_CAP;
-	else
+	for (int i = 0; i < count; i++)
+		if (!strcmp(words[i], value))
+			return i;
+	return -1;
+}
+
+#define PARSE_WORDS(field, type, ...)                                                          \
+	static bool parse_##field(struct settings *settings, const char *value)                \
+	{                                                                                      \
+		static const char *const words[] = {__VA_ARGS__};                              \
+		int index = word_index(value, words, (int)(sizeof(words) / sizeof(words[0]))); \
+                                                                                               \
+		if (index >= 0)                                                                \
+			settings->field = (type)index;                                         \
+		return index >= 0;                                                             \
+	}
+PARSE_WORDS(report, enum settings_report, "physical", "cap", "virtual")
+PARSE_WORDS(cold, enum settings_cold, "mapped")
+PARSE_WORDS(safety, enum settings_safety, "strict")
+PARSE_WORDS(dirty, enum settings_dirty, "hash", "always", "never-clean")
+PARSE_WORDS(disable, bool, "0", "1")
+PARSE_WORDS(required, bool, "0", "1")
+PARSE_WORDS(verify, bool, "0", "1")
+
+static bool parse_whole_cap(const char *value, struct settings_cap *cap)
+{
+	struct settings_cap next;
+
+	if (!parse_cap(&value, &next) || *value)
 		return false;
+	*cap = next;
 	return true;
 }
 
-static bool parse_disable(struct settings *settings, const char *value)
+static bool parse_host(struct settings *settings, const char *value)
 {
-	if (strcmp(value, "0") && strcmp(value, "1"))
+	if (strcmp(value, "auto"))
+		return parse_whole_cap(value, &settings->host);
+	settings->host = (struct settings_cap){0};
+	return true;
+}
+
+static bool parse_low(struct settings *settings, const char *value)
+{
+	return parse_whole_cap(value, &settings->low);
+}
+
+static bool parse_high(struct settings *settings, const char *value)
+{
+	return parse_whole_cap(value, &settings->high);
+}
+
+/* A size alone, no share. */
+static bool parse_bytes(const char *value, uint64_t *bytes)
+{
+	struct settings_cap cap;
+
+	if (!strcmp(value, "0"))
+		cap.bytes = 0;
+	else if (!parse_whole_cap(value, &cap) || !cap.bytes)
 		return false;
-	settings->disable = *value == '1';
+	*bytes = cap.bytes;
+	return true;
+}
+
+static bool parse_min(struct settings *settings, const char *value)
+{
+	return parse_bytes(value, &settings->min_bytes);
+}
+
+static bool parse_reserve(struct settings *settings, const char *value)
+{
+	return parse_bytes(value, &settings->reserve_bytes);
+}
+
+static bool parse_block(struct settings *settings, const char *value)
+{
+	uint64_t bytes;
+
+	if (!parse_bytes(value, &bytes) || bytes < (2u << 20) || bytes > (128u << 20) ||
+	    (bytes & (bytes - 1)))
+		return false;
+	settings->block_bytes = bytes;
+	return true;
+}
+
+static bool parse_stats(struct settings *settings, const char *value)
+{
+	if (!*value)
+		return false;
+	settings->stats = strcmp(value, "0") != 0;
+	settings->stats_file = settings->stats && strcmp(value, "1") != 0 ? value : NULL;
 	return true;
 }
 
@@ -128,9 +212,10 @@ static bool parse_log(struct settings *settings, const char *value)
 static const struct row {
 	const char *name, *fallback, *accepted;
 	bool (*parse)(struct settings *settings, const char *value);
+	const char *does;
 } rows[] = {
 #define SETTING(name, parser, fallback, accepted, does)                                        \
-	{#name, fallback, accepted, parse_##parser},
+	{#name, fallback, accepted, parse_##parser, does},
 #include "settings.def"
 #undef SETTING
 };
@@ -143,6 +228,15 @@ static const struct row *row_find(const char *name, size_t length)
 		if (strlen(rows[i].name) == length && !strncmp(rows[i].name, name, length))
 			return &rows[i];
 	return NULL;
+}
+
+bool settings_row(size_t index, struct settings_row *row)
+{
+	if (index >= ROWS)
+		return false;
+	*row = (struct settings_row){rows[index].name, rows[index].fallback,
+				     rows[index].accepted, rows[index].does};
+	return true;
 }
 
 bool settings_parse(struct settings *settings, const char *name, const char *value)
@@ -260,4 +354,74 @@ uint64_t settings_cap_bytes(const struct settings *settings, int device, uint64_
 		cap = &settings->device_cap[device];
 	bytes = cap->bytes ? cap->bytes : (uint64_t)((double)total_bytes * cap->share);
 	return bytes < total_bytes ? bytes : total_bytes;
+}
+
+/* MemAvailable, in bytes; 0 if unknown. */
+static uint64_t available_ram(void)
+{
+	char line[128];
+	unsigned long long kib = 0;
+	FILE *file = fopen("/proc/meminfo", "re");
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kib << 10;
+}
+
+/* A number alone in a file; false where it says "max" or is not there. */
+static bool read_number(const char *path, uint64_t *number)
+{
+	unsigned long long value;
+	FILE *file = fopen(path, "re");
+	bool got = file && fscanf(file, "%llu", &value) == 1;
+
+	if (file)
+		fclose(file);
+	if (got)
+		*number = value;
+	return got;
+}
+
+/* What the container's limit still allows; UINT64_MAX: there is none. Inside a container its
+ * own group is the root of what is mounted, in either version. */
+static uint64_t group_ram(void)
+{
+	uint64_t limit, used;
+
+	if (read_number("/sys/fs/cgroup/memory.max", &limit)) {
+		if (!read_number("/sys/fs/cgroup/memory.current", &used))
+			used = 0;
+	} else if (read_number("/sys/fs/cgroup/memory/memory.limit_in_bytes", &limit)) {
+		if (!read_number("/sys/fs/cgroup/memory/memory.usage_in_bytes", &used))
+			used = 0;
+	} else {
+		return UINT64_MAX;
+	}
+	return limit > used ? limit - used : 0;
+}
+
+uint64_t settings_available_ram(void)
+{
+	uint64_t machine = available_ram(), group = group_ram();
+
+	return group < machine ? group : machine;
+}
+
+#define HOST_SHARE 0.8
+#define HOST_KEPT ((uint64_t)2 << 30) /* for the program and the machine */
+
+uint64_t settings_host_bytes(const struct settings *settings)
+{
+	uint64_t ram, share;
+
+	if (settings->host.bytes)
+		return settings->host.bytes;
+	ram = settings_available_ram();
+	if (settings->host.share > 0)
+		return (uint64_t)((double)ram * settings->host.share);
+	share = (uint64_t)((double)ram * HOST_SHARE);
+	return share > 2 * HOST_KEPT ? share - HOST_KEPT : share / 2;
 }

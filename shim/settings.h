@@ -19,14 +19,25 @@ struct settings_cap {
 	double share; /* 0..1 */
 };
 
-enum settings_report { REPORT_PHYSICAL, REPORT_CAP };
+/* In the order of the words that settings.c accepts for each. */
+enum settings_report { REPORT_PHYSICAL, REPORT_CAP, REPORT_VIRTUAL };
+enum settings_cold { COLD_MAPPED };
+enum settings_safety { SAFETY_STRICT };
+enum settings_dirty { DIRTY_HASH, DIRTY_ALWAYS, DIRTY_NEVER_CLEAN };
 
 struct settings {
 	struct settings_cap cap; /* for a device without one of its own */
 	struct settings_cap device_cap[SETTINGS_DEVICES]; /* both members 0: none of its own */
 	const char *policy;				  /* one of the accepted names */
+	struct settings_cap host;      /* both members 0: from what RAM is available */
+	struct settings_cap low, high; /* shares are of the cap */
+	uint64_t block_bytes, min_bytes, reserve_bytes;
 	enum settings_report report;
-	bool disable;
+	enum settings_cold cold;
+	enum settings_safety safety;
+	enum settings_dirty dirty;
+	bool disable, required, verify, stats;
+	const char *stats_file; /* NULL: the log */
 };
 
 const struct settings *settings_get(void);
@@ -38,6 +49,17 @@ uint64_t settings_cap_bytes(const struct settings *settings, int device, uint64_
  * and the reader of the environment. */
 bool settings_parse(struct settings *settings, const char *name, const char *value);
 void settings_defaults(struct settings *settings);
+
+/* What pinned RAM may take, in bytes: LOWTIDE_HOST, or 80 % of what is available less 2 GiB. */
+uint64_t settings_host_bytes(const struct settings *settings);
+/* RAM that is free now, with the control group's limit in mind. */
+uint64_t settings_available_ram(void);
+
+/* The table, for help and documents. False past the end. */
+struct settings_row {
+	const char *name, *fallback, *accepted, *does;
+};
+bool settings_row(size_t index, struct settings_row *row);
 
 /* The known name nearest to an unknown one ("VRAMM" -> "VRAM"); NULL if none is near. */
 const char *settings_nearest(const char *name);
