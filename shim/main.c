@@ -2,13 +2,37 @@
  * What happens at load, at fork and at exit. Nothing here touches CUDA: a process that never
  * uses it pays for one registration of fork handlers and no more.
  */
+#include "hook/params.h"
 #include "pager/holding.h"
+#include "pager/pager.h"
 
 #include <pthread.h>
+
+/* In the order of the locks' ranks. */
+static void prepare(void)
+{
+	params_fork_prepare();
+	pager_fork_prepare();
+	holding_fork_prepare();
+}
+
+static void parent(void)
+{
+	holding_fork_done();
+	pager_fork_parent();
+	params_fork_done();
+}
+
+static void child(void)
+{
+	holding_fork_done();
+	pager_fork_child();
+	params_fork_done();
+}
 
 __attribute__((constructor)) static void lowtide_load(void)
 {
 	/* Without these, a fork while another thread holds the lock leaves the child with it
 	 * held. */
-	pthread_atfork(holding_fork_prepare, holding_fork_done, holding_fork_done);
+	pthread_atfork(prepare, parent, child);
 }

@@ -6,6 +6,7 @@
 #include "door/export.h"
 #include "pager/admission.h"
 #include "pager/holding.h"
+#include "pager/pager.h"
 
 LT_EXPORT CUresult CUDAAPI cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
 {
@@ -14,6 +15,14 @@ LT_EXPORT CUresult CUDAAPI cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
 
 	if (!driver_has(cuMemAlloc_v2))
 		return CUDA_ERROR_NOT_FOUND;
+	switch (pager_alloc(bytesize, dptr)) {
+	case PAGER_DONE:
+		return CUDA_SUCCESS;
+	case PAGER_REFUSED:
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	case PAGER_DECLINED:
+		break;
+	}
 	if (!admission_ask(bytesize, &device))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	result = real(cuMemAlloc_v2)(dptr, bytesize);
@@ -35,7 +44,21 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch,
 
 	if (!driver_has(cuMemAllocPitch_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (__builtin_mul_overflow(pitch, Height, &bytes) || !admission_ask(bytes, &device))
+	if (__builtin_mul_overflow(pitch, Height, &bytes))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	/* An element size that the driver would refuse, it must be asked to refuse. */
+	if (pPitch &&
+	    (ElementSizeBytes == 4 || ElementSizeBytes == 8 || ElementSizeBytes == 16))
+		switch (pager_alloc(bytes, dptr)) {
+		case PAGER_DONE:
+			*pPitch = pitch;
+			return CUDA_SUCCESS;
+		case PAGER_REFUSED:
+			return CUDA_ERROR_OUT_OF_MEMORY;
+		case PAGER_DECLINED:
+			break;
+		}
+	if (!admission_ask(bytes, &device))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	result = real(cuMemAllocPitch_v2)(dptr, pPitch, WidthInBytes, Height, ElementSizeBytes);
 	return admission_settle(result, device, bytes, result == CUDA_SUCCESS ? *dptr : 0);
@@ -64,6 +87,8 @@ LT_EXPORT CUresult CUDAAPI cuMemFree_v2(CUdeviceptr dptr)
 
 	if (!driver_has(cuMemFree_v2))
 		return CUDA_ERROR_NOT_FOUND;
+	if (pager_free(dptr, &result) != PAGER_DECLINED)
+		return result;
 	held = holding_detach(dptr);
 	result = real(cuMemFree_v2)(dptr);
 	holding_settle_free(held, dptr, result == CUDA_SUCCESS);

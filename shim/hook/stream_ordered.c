@@ -6,6 +6,19 @@
 #include "door/export.h"
 #include "pager/admission.h"
 #include "pager/holding.h"
+#include "pager/pager.h"
+
+/* Memory of cuMemAlloc may be freed in stream order: when the stream has come so far, which is
+ * waited for here. */
+static bool freed_by_pager(CUdeviceptr dptr, CUstream stream, CUresult *result)
+{
+	if (!pager_of(dptr))
+		return false;
+	*result = real(cuStreamSynchronize)(stream);
+	if (*result == CUDA_SUCCESS)
+		pager_free(dptr, result);
+	return true;
+}
 
 LT_EXPORT CUresult CUDAAPI cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
 {
@@ -43,6 +56,8 @@ LT_EXPORT CUresult CUDAAPI cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
 
 	if (!driver_has(cuMemFreeAsync))
 		return CUDA_ERROR_NOT_FOUND;
+	if (freed_by_pager(dptr, hStream ? hStream : CU_STREAM_LEGACY, &result))
+		return result;
 	held = holding_detach(dptr);
 	result = real(cuMemFreeAsync)(dptr, hStream);
 	holding_settle_free(held, dptr, result == CUDA_SUCCESS);
@@ -86,6 +101,8 @@ LT_EXPORT CUresult CUDAAPI cuMemFreeAsync_ptsz(CUdeviceptr dptr, CUstream hStrea
 
 	if (!driver_has(cuMemFreeAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	if (freed_by_pager(dptr, hStream ? hStream : CU_STREAM_PER_THREAD, &result))
+		return result;
 	held = holding_detach(dptr);
 	result = real(cuMemFreeAsync_ptsz)(dptr, hStream);
 	holding_settle_free(held, dptr, result == CUDA_SUCCESS);

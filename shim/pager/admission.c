@@ -4,6 +4,7 @@
 #include "log.h"
 #include "pager/holding.h"
 #include "pager/ledger.h"
+#include "pager/pager.h"
 #include "settings.h"
 
 #include <inttypes.h>
@@ -12,21 +13,7 @@
 
 #define MIB ((uint64_t)1 << 20)
 
-/* A user who set a cap expects paging; this version has none, and a silent out-of-memory would
- * puzzle. */
-static void say_there_is_no_paging(const struct settings *settings)
-{
-	static atomic_flag said = ATOMIC_FLAG_INIT;
-
-	if (!strcmp(settings->policy, "none") || atomic_flag_test_and_set(&said))
-		return;
-	log_warn(
-	    "LOWTIDE_POLICY=%s: this version enforces the cap but does not page yet, as under "
-	    "LOWTIDE_POLICY=none (set that to silence this line)",
-	    settings->policy);
-}
-
-static void account_open(int device)
+void admission_open_account(int device)
 {
 	size_t total_bytes;
 	uint64_t cap_bytes;
@@ -39,9 +26,10 @@ static void account_open(int device)
 	cap_bytes = settings_cap_bytes(settings_get(), device, total_bytes);
 	if (cap_bytes > total_bytes)
 		cap_bytes = total_bytes;
+	cap_bytes -= settings_get()->reserve_bytes < cap_bytes ? settings_get()->reserve_bytes
+							       : cap_bytes;
 	log_info("device %d: cap %" PRIu64 " MiB of %zu MiB", device, cap_bytes / MIB,
 		 total_bytes / (size_t)MIB);
-	say_there_is_no_paging(settings_get());
 	ledger_open(device, cap_bytes);
 }
 
@@ -54,7 +42,13 @@ bool admission_ask_device(int device, size_t bytes)
 {
 	static atomic_flag said[LEDGER_DEVICES];
 
-	account_open(device);
+	admission_open_account(device);
+	if (holding_charge(device, bytes))
+		return true;
+	/* Small allocations share pages, of which the ledger takes up to two at a time. */
+	if (pager_make_room(device, ledger_charge_bytes(bytes) + 2 * LEDGER_PAGE_BYTES) &&
+	    holding_charge(device, bytes))
+		return true;
 	if (holding_charge(device, bytes))
 		return true;
 	if (device >= 0 && device < LEDGER_DEVICES && !atomic_flag_test_and_set(&said[device]))
@@ -106,6 +100,14 @@ CUresult admission_settle_pooled(CUresult result, int device, size_t bytes, CUde
 	return settle(result, device, bytes, address, NULL);
 }
 
+/* Bytes of RAM that LOWTIDE_REPORT=virtual counts as the card's. */
+static uint64_t lent_bytes(const struct settings *settings)
+{
+	return settings->report == REPORT_VIRTUAL && strcmp(settings->policy, "none")
+		   ? settings_host_bytes(settings)
+		   : 0;
+}
+
 size_t admission_report_total(int device, size_t total_bytes)
 {
 	const struct settings *settings = settings_get();
@@ -114,24 +116,40 @@ size_t admission_report_total(int device, size_t total_bytes)
 	if (settings->disable || settings->report == REPORT_PHYSICAL)
 		return total_bytes;
 	shown_bytes = settings_cap_bytes(settings, device, total_bytes);
-	return shown_bytes < total_bytes ? (size_t)shown_bytes : total_bytes;
+	if (shown_bytes > total_bytes)
+		shown_bytes = total_bytes;
+	return (size_t)(shown_bytes + lent_bytes(settings));
 }
 
+static size_t less(size_t bytes, uint64_t taken)
+{
+	return taken < bytes ? bytes - (size_t)taken : 0;
+}
+
+/* As if nothing were paged: what the program allocated is taken, wherever it lies. */
 void admission_report(size_t *free_bytes, size_t *total_bytes)
 {
+	uint64_t managed_bytes, cold_bytes, taken_bytes;
 	CUdevice device;
 	size_t shown_bytes;
-	uint64_t taken_bytes;
 
 	if (!real(cuCtxGetDevice) || real(cuCtxGetDevice)(&device) != CUDA_SUCCESS)
 		return;
-	shown_bytes = admission_report_total(device, *total_bytes);
-	if (shown_bytes == *total_bytes)
+	pager_residency(device, &managed_bytes, &cold_bytes);
+	if (settings_get()->disable || settings_get()->report == REPORT_PHYSICAL) {
+		*free_bytes = less(*free_bytes, cold_bytes);
 		return;
+	}
+	/* What is charged includes the resident part of what is managed, and spare frames,
+	 * which are free to it. */
 	taken_bytes = ledger_taken_bytes(device);
-	*total_bytes = shown_bytes;
-	/* What other processes hold is not ours to give either. */
-	shown_bytes = taken_bytes < shown_bytes ? shown_bytes - (size_t)taken_bytes : 0;
-	if (shown_bytes < *free_bytes)
-		*free_bytes = shown_bytes;
+	taken_bytes -=
+	    pager_frame_bytes(device) < taken_bytes ? pager_frame_bytes(device) : taken_bytes;
+	shown_bytes =
+	    less(admission_report_total(device, *total_bytes), taken_bytes + managed_bytes);
+	/* What other processes hold of the card is not ours to give either. */
+	if (settings_get()->report == REPORT_CAP && shown_bytes > *free_bytes && !cold_bytes)
+		shown_bytes = *free_bytes;
+	*total_bytes = admission_report_total(device, *total_bytes);
+	*free_bytes = shown_bytes;
 }

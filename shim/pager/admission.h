@@ -13,6 +13,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Opens the device's account in the ledger, with its cap; at most once. */
+void admission_open_account(int device);
+
 /* False under LOWTIDE_DISABLE=1: then nothing is charged and nothing refused. */
 bool admission_in_force(void);
 

@@ -50,7 +50,7 @@ check "an unknown name is reported with the nearest" said 'LOWTIDE_VRAMM is not 
 run LOWTIDE_VRAM=256M LOWTIDE_LOG=off
 check "the log can be silenced" [ "$(grep -c '^lowtide' <<<"$err")" -eq 0 ]
 run LOWTIDE_VRAM=256M LOWTIDE_POLICY=balanced
-check "a policy that cannot act says so" said 'does not page yet'
+check "a policy that cannot act says so" said 'nothing is paged'
 plain=$(env LOWTIDE_VRAM=potato LD_PRELOAD="$O/liblowtide.so" /bin/echo hello 2>&1)
 check "a process without CUDA is left alone" [ "$plain" = hello ]
 check "a program with no driver still gets its error" env -u LD_LIBRARY_PATH LD_PRELOAD="$O/liblowtide.so" \

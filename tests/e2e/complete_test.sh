@@ -30,5 +30,22 @@ else
 		echo "neither in hooks.def nor in passed.def:" $new
 	fi
 fi
+# A later version of a hooked function has other parameters: it must not be answered with the wrapper of an earlier
+# one (cuCtxSynchronize took a context in 13.0).
+typedefs=
+for candidate in "${CUDA_HOME:-/usr/local/cuda}"/include/cudaTypedefs.h /usr/include/cudaTypedefs.h; do
+	[ -e "$candidate" ] && typedefs=$candidate && break
+done
+rows=$(sed -nE 's/^HOOK\((\w+), ([0-9]+), (\w*), .*/\1 \2 \3/p' shim/hooks.def)
+stale=$(while read -r base since flavour; do
+	for version in $(sed -nE "s/.*PFN_${base}_v([0-9]+)${flavour}\\).*/\1/p" "$typedefs"); do
+		[ "$version" -gt "$since" ] && ! grep -qxE "$base $version ?$flavour" <<<"$rows" && echo "$base $version"
+	done
+done <<<"$(sed -E 's/ $//' <<<"$rows")" | sort -u)
+rows=
+if [ -z "$stale" ]; then passed=$((passed + 1)); else
+	failed=$((failed + 1))
+	echo "a later version would get an earlier wrapper: $stale"
+fi
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -1,0 +1,184 @@
+/*
+ * Contexts: how many live on a device, and what goes with one that ends. A pager never changes
+ * mappings while a second context could be using the device behind its back.
+ */
+#include "door/driver.h"
+#include "door/export.h"
+#include "pager/holding.h"
+#include "pager/pager.h"
+#include "pager/streams.h"
+
+static atomic_bool
+    primary_lives[PAGER_DEVICES]; /* as far as this process has retained it; atomic */
+
+static CUresult made(CUresult result, CUdevice device)
+{
+	if (result == CUDA_SUCCESS)
+		streams_context_made(device, 1);
+	return result;
+}
+
+LT_EXPORT CUresult CUDAAPI cuCtxCreate_v2(CUcontext *pctx, unsigned int flags, CUdevice dev)
+{
+	if (!driver_has(cuCtxCreate_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	return made(real(cuCtxCreate_v2)(pctx, flags, dev), dev);
+}
+
+LT_EXPORT CUresult CUDAAPI cuCtxCreate_v3(CUcontext *pctx, CUexecAffinityParam *paramsArray,
+					  int numParams, unsigned int flags, CUdevice dev)
+{
+	if (!driver_has(cuCtxCreate_v3))
+		return CUDA_ERROR_NOT_FOUND;
+	return made(real(cuCtxCreate_v3)(pctx, paramsArray, numParams, flags, dev), dev);
+}
+
+LT_EXPORT CUresult CUDAAPI cuCtxCreate_v4(CUcontext *pctx, CUctxCreateParams *ctxCreateParams,
+					  unsigned int flags, CUdevice dev)
+{
+	if (!driver_has(cuCtxCreate_v4))
+		return CUDA_ERROR_NOT_FOUND;
+	return made(real(cuCtxCreate_v4)(pctx, ctxCreateParams, flags, dev), dev);
+}
+
+/* The device of a context that is about to end; -1: unknown. */
+static int device_of(CUcontext context)
+{
+	CUdevice device = -1;
+
+	if (!real(cuCtxPushCurrent_v2) || !real(cuCtxPopCurrent_v2) || !real(cuCtxGetDevice) ||
+	    real(cuCtxPushCurrent_v2)(context) != CUDA_SUCCESS)
+		return -1;
+	if (real(cuCtxGetDevice)(&device) != CUDA_SUCCESS)
+		device = -1;
+	real(cuCtxPopCurrent_v2)(NULL);
+	return device;
+}
+
+static void gone(CUcontext context, int device)
+{
+	holding_forget_context((uintptr_t)context);
+	pager_context_ended(context);
+	streams_context_ended(context);
+	streams_context_made(device, -1);
+}
+
+LT_EXPORT CUresult CUDAAPI cuCtxDestroy_v2(CUcontext ctx)
+{
+	CUresult result;
+	int device;
+
+	if (!driver_has(cuCtxDestroy_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	device = ctx ? device_of(ctx) : -1;
+	result = real(cuCtxDestroy_v2)(ctx);
+	if (result == CUDA_SUCCESS)
+		gone(ctx, device);
+	return result;
+}
+
+/* --- the primary context
+ * --------------------------------------------------------------------------------- */
+
+static bool primary_is_active(CUdevice dev)
+{
+	unsigned int flags;
+	int active = 0;
+
+	return real(cuDevicePrimaryCtxGetState) &&
+	       real(cuDevicePrimaryCtxGetState)(dev, &flags, &active) == CUDA_SUCCESS && active;
+}
+
+/* Its name, without making one that is not there. NULL if unknown. */
+static CUcontext primary_context(CUdevice dev)
+{
+	CUcontext context = NULL;
+
+	if (!primary_is_active(dev) || !real(cuDevicePrimaryCtxRetain) ||
+	    !real(cuDevicePrimaryCtxRelease_v2) ||
+	    real(cuDevicePrimaryCtxRetain)(&context, dev) != CUDA_SUCCESS)
+		return NULL;
+	real(cuDevicePrimaryCtxRelease_v2)(dev);
+	return context;
+}
+
+LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRetain(CUcontext *pctx, CUdevice dev)
+{
+	CUresult result;
+
+	if (!driver_has(cuDevicePrimaryCtxRetain))
+		return CUDA_ERROR_NOT_FOUND;
+	result = real(cuDevicePrimaryCtxRetain)(pctx, dev);
+	if (result == CUDA_SUCCESS && dev >= 0 && dev < PAGER_DEVICES &&
+	    !atomic_exchange(&primary_lives[dev], true))
+		streams_context_made(dev, 1);
+	return result;
+}
+
+static void primary_may_be_gone(CUcontext context, CUdevice dev)
+{
+	if (!context || primary_is_active(dev))
+		return;
+	if (dev >= 0 && dev < PAGER_DEVICES && atomic_exchange(&primary_lives[dev], false))
+		gone(context, dev);
+	else
+		gone(context, -1);
+}
+
+LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease_v2(CUdevice dev)
+{
+	CUcontext context;
+	CUresult result;
+
+	if (!driver_has(cuDevicePrimaryCtxRelease_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	context = primary_context(dev);
+	result = real(cuDevicePrimaryCtxRelease_v2)(dev);
+	if (result == CUDA_SUCCESS)
+		primary_may_be_gone(context, dev);
+	return result;
+}
+
+/* The symbol before 11.0, which is the one the 13.0 runtime still asks for. */
+LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease(CUdevice dev)
+{
+	CUcontext context;
+	CUresult result;
+
+	if (!driver_has(cuDevicePrimaryCtxRelease))
+		return CUDA_ERROR_NOT_FOUND;
+	context = primary_context(dev);
+	result = real(cuDevicePrimaryCtxRelease)(dev);
+	if (result == CUDA_SUCCESS)
+		primary_may_be_gone(context, dev);
+	return result;
+}
+
+/* A reset takes the context's memory whoever holds it; on some drivers it stays "active" for
+ * its holders. */
+static CUresult reset(CUresult (*driver_reset)(CUdevice), CUdevice dev)
+{
+	CUcontext context = primary_context(dev);
+	CUresult result = driver_reset(dev);
+
+	if (result == CUDA_SUCCESS && context)
+		gone(context, dev >= 0 && dev < PAGER_DEVICES &&
+				      atomic_exchange(&primary_lives[dev], false)
+				  ? dev
+				  : -1);
+	return result;
+}
+
+LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxReset(CUdevice dev)
+{
+	if (!driver_has(cuDevicePrimaryCtxReset))
+		return CUDA_ERROR_NOT_FOUND;
+	return reset(real(cuDevicePrimaryCtxReset), dev);
+}
+
+LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxReset_v2(CUdevice dev)
+{
+	if (!driver_has(cuDevicePrimaryCtxReset_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	return reset(real(cuDevicePrimaryCtxReset_v2), dev);
+}

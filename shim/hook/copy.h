@@ -1,0 +1,27 @@
+/* Copies that name managed memory: shared by the one-dimensional and the boxed ones. */
+#ifndef LOWTIDE_COPY_H
+#define LOWTIDE_COPY_H
+
+#include "hook/work.h"
+
+/* When a copy returns to the program, as the driver documents it. */
+enum copy_blocking {
+	COPY_RETURNS,	     /* at once (or as the driver's own asynchronous copy does) */
+	COPY_WAITS,	     /* when the bytes have arrived */
+	COPY_WAITS_FOR_HOST, /* the same, unless both sides are device memory */
+};
+
+struct copy {
+	CUdeviceptr dst, src;
+	size_t bytes;
+	CUstream stream; /* NULL made plain */
+	enum copy_blocking blocking;
+	bool begun, in_parts;
+};
+
+/* True: the driver may do it whole. Always followed by copy_end. */
+bool copy_begin(struct copy *copy);
+CUresult copy_in_parts(struct copy *copy);
+CUresult copy_end(struct copy *copy, CUresult result);
+
+#endif

@@ -1,0 +1,291 @@
+/*
+ * Copies of two and three dimensions. What is not all resident is copied row by row; a side
+ * that is an array has no address to cut by, and such a copy is left to the driver.
+ */
+#include "hook/copy.h"
+
+#include "door/driver.h"
+#include "door/export.h"
+
+struct side {
+	CUdeviceptr start; /* 0: an array */
+	size_t pitch, slice_pitch;
+};
+
+struct copy_box {
+	struct side dst, src;
+	size_t width, height, depth; /* bytes, rows, planes */
+	CUstream stream;
+	bool waits; /* as a synchronous copy does where one side is host memory */
+	bool begun, in_rows;
+};
+
+static struct side side_of(CUmemorytype type, CUdeviceptr device, const void *host,
+			   size_t pitch, size_t plane_rows, size_t x, size_t y, size_t z,
+			   const struct copy_box *box)
+{
+	CUdeviceptr start = type == CU_MEMORYTYPE_HOST ? (CUdeviceptr)(uintptr_t)host : device;
+	size_t row = pitch ? pitch : x + box->width,
+	       rows = plane_rows ? plane_rows : y + box->height;
+
+	if (type == CU_MEMORYTYPE_ARRAY)
+		return (struct side){0};
+	return (struct side){start + x + y * row + z * row * rows, row, row * rows};
+}
+
+static struct copy_box box_of_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool waits)
+{
+	struct copy_box box = {.width = c->WidthInBytes,
+			       .height = c->Height,
+			       .depth = 1,
+			       .stream = stream,
+			       .waits = waits};
+
+	box.src = side_of(c->srcMemoryType, c->srcDevice, c->srcHost, c->srcPitch, 0,
+			  c->srcXInBytes, c->srcY, 0, &box);
+	box.dst = side_of(c->dstMemoryType, c->dstDevice, c->dstHost, c->dstPitch, 0,
+			  c->dstXInBytes, c->dstY, 0, &box);
+	return box;
+}
+
+static struct copy_box box_of_3d(const CUDA_MEMCPY3D *c, CUstream stream, bool waits)
+{
+	struct copy_box box = {.width = c->WidthInBytes,
+			       .height = c->Height,
+			       .depth = c->Depth,
+			       .stream = stream,
+			       .waits = waits};
+
+	box.src = side_of(c->srcMemoryType, c->srcDevice, c->srcHost, c->srcPitch, c->srcHeight,
+			  c->srcXInBytes, c->srcY, c->srcZ, &box);
+	box.dst = side_of(c->dstMemoryType, c->dstDevice, c->dstHost, c->dstPitch, c->dstHeight,
+			  c->dstXInBytes, c->dstY, c->dstZ, &box);
+	return box;
+}
+
+static bool is_ours(const struct side *side)
+{
+	return side->start && pager_may_hold(side->start) && pager_of(side->start);
+}
+
+static bool all_resident(const struct side *side, const struct copy_box *box)
+{
+	uint64_t bytes =
+	    (box->depth - 1) * side->slice_pitch + (box->height - 1) * side->pitch + box->width;
+	bool cold;
+
+	return !is_ours(side) || (pager_same_home(side->start, bytes, &cold) == bytes && !cold);
+}
+
+static bool box_begin(struct copy_box *box)
+{
+	box->begun = box->width && box->height && box->depth &&
+		     (is_ours(&box->dst) || is_ours(&box->src)) && work_begin();
+	return !box->begun || !box->dst.start || !box->src.start ||
+	       (all_resident(&box->dst, box) && all_resident(&box->src, box));
+}
+
+static CUresult box_in_rows(struct copy_box *box)
+{
+	CUresult result = CUDA_SUCCESS;
+
+	box->in_rows = true;
+	/* What the driver would refuse is refused here too. */
+	if (box->height > 1 && (box->width > box->dst.pitch || box->width > box->src.pitch))
+		return CUDA_ERROR_INVALID_VALUE;
+	for (size_t row = 0; row < box->height * box->depth && result == CUDA_SUCCESS; row++) {
+		size_t z = row / box->height, y = row % box->height;
+		struct copy copy = {
+		    .dst = box->dst.start + z * box->dst.slice_pitch + y * box->dst.pitch,
+		    .src = box->src.start + z * box->src.slice_pitch + y * box->src.pitch,
+		    .bytes = box->width,
+		    .stream = box->stream,
+		};
+
+		result = copy_in_parts(&copy);
+	}
+	return result;
+}
+
+static CUresult box_end(struct copy_box *box, CUresult result)
+{
+	if (!box->begun)
+		return result;
+	work_end(true, box->stream, result);
+	if (box->in_rows && box->waits && !(is_ours(&box->dst) && is_ours(&box->src))) {
+		CUresult ended = real(cuStreamSynchronize)(box->stream);
+
+		result = result == CUDA_SUCCESS ? ended : result;
+	}
+	return result;
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy2D_v2(const CUDA_MEMCPY2D *pCopy)
+{
+	struct copy_box box = {0};
+	CUresult result;
+
+	if (!driver_has(cuMemcpy2D_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!pCopy)
+		return real(cuMemcpy2D_v2)(pCopy);
+	box = box_of_2d(pCopy, CU_STREAM_LEGACY, true);
+	if (box_begin(&box))
+		result = real(cuMemcpy2D_v2)(pCopy);
+	else
+		result = box_in_rows(&box);
+	return box_end(&box, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy2D_v2_ptds(const CUDA_MEMCPY2D *pCopy)
+{
+	struct copy_box box = {0};
+	CUresult result;
+
+	if (!driver_has(cuMemcpy2D_v2_ptds))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!pCopy)
+		return real(cuMemcpy2D_v2_ptds)(pCopy);
+	box = box_of_2d(pCopy, CU_STREAM_PER_THREAD, true);
+	if (box_begin(&box))
+		result = real(cuMemcpy2D_v2_ptds)(pCopy);
+	else
+		result = box_in_rows(&box);
+	return box_end(&box, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *pCopy)
+{
+	struct copy_box box = {0};
+	CUresult result;
+
+	if (!driver_has(cuMemcpy2DUnaligned_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!pCopy)
+		return real(cuMemcpy2DUnaligned_v2)(pCopy);
+	box = box_of_2d(pCopy, CU_STREAM_LEGACY, true);
+	if (box_begin(&box))
+		result = real(cuMemcpy2DUnaligned_v2)(pCopy);
+	else
+		result = box_in_rows(&box);
+	return box_end(&box, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy2DUnaligned_v2_ptds(const CUDA_MEMCPY2D *pCopy)
+{
+	struct copy_box box = {0};
+	CUresult result;
+
+	if (!driver_has(cuMemcpy2DUnaligned_v2_ptds))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!pCopy)
+		return real(cuMemcpy2DUnaligned_v2_ptds)(pCopy);
+	box = box_of_2d(pCopy, CU_STREAM_PER_THREAD, true);
+	if (box_begin(&box))
+		result = real(cuMemcpy2DUnaligned_v2_ptds)(pCopy);
+	else
+		result = box_in_rows(&box);
+	return box_end(&box, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy3D_v2(const CUDA_MEMCPY3D *pCopy)
+{
+	struct copy_box box = {0};
+	CUresult result;
+
+	if (!driver_has(cuMemcpy3D_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!pCopy)
+		return real(cuMemcpy3D_v2)(pCopy);
+	box = box_of_3d(pCopy, CU_STREAM_LEGACY, true);
+	if (box_begin(&box))
+		result = real(cuMemcpy3D_v2)(pCopy);
+	else
+		result = box_in_rows(&box);
+	return box_end(&box, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy3D_v2_ptds(const CUDA_MEMCPY3D *pCopy)
+{
+	struct copy_box box = {0};
+	CUresult result;
+
+	if (!driver_has(cuMemcpy3D_v2_ptds))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!pCopy)
+		return real(cuMemcpy3D_v2_ptds)(pCopy);
+	box = box_of_3d(pCopy, CU_STREAM_PER_THREAD, true);
+	if (box_begin(&box))
+		result = real(cuMemcpy3D_v2_ptds)(pCopy);
+	else
+		result = box_in_rows(&box);
+	return box_end(&box, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *pCopy, CUstream hStream)
+{
+	struct copy_box box = {0};
+	CUresult result;
+
+	if (!driver_has(cuMemcpy2DAsync_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!pCopy)
+		return real(cuMemcpy2DAsync_v2)(pCopy, hStream);
+	box = box_of_2d(pCopy, work_legacy(hStream), false);
+	if (box_begin(&box))
+		result = real(cuMemcpy2DAsync_v2)(pCopy, hStream);
+	else
+		result = box_in_rows(&box);
+	return box_end(&box, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy2DAsync_v2_ptsz(const CUDA_MEMCPY2D *pCopy, CUstream hStream)
+{
+	struct copy_box box = {0};
+	CUresult result;
+
+	if (!driver_has(cuMemcpy2DAsync_v2_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!pCopy)
+		return real(cuMemcpy2DAsync_v2_ptsz)(pCopy, hStream);
+	box = box_of_2d(pCopy, work_per_thread(hStream), false);
+	if (box_begin(&box))
+		result = real(cuMemcpy2DAsync_v2_ptsz)(pCopy, hStream);
+	else
+		result = box_in_rows(&box);
+	return box_end(&box, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *pCopy, CUstream hStream)
+{
+	struct copy_box box = {0};
+	CUresult result;
+
+	if (!driver_has(cuMemcpy3DAsync_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!pCopy)
+		return real(cuMemcpy3DAsync_v2)(pCopy, hStream);
+	box = box_of_3d(pCopy, work_legacy(hStream), false);
+	if (box_begin(&box))
+		result = real(cuMemcpy3DAsync_v2)(pCopy, hStream);
+	else
+		result = box_in_rows(&box);
+	return box_end(&box, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy3DAsync_v2_ptsz(const CUDA_MEMCPY3D *pCopy, CUstream hStream)
+{
+	struct copy_box box = {0};
+	CUresult result;
+
+	if (!driver_has(cuMemcpy3DAsync_v2_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!pCopy)
+		return real(cuMemcpy3DAsync_v2_ptsz)(pCopy, hStream);
+	box = box_of_3d(pCopy, work_per_thread(hStream), false);
+	if (box_begin(&box))
+		result = real(cuMemcpy3DAsync_v2_ptsz)(pCopy, hStream);
+	else
+		result = box_in_rows(&box);
+	return box_end(&box, result);
+}

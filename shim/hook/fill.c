@@ -1,0 +1,444 @@
+/*
+ * Fills. Where all of the range is resident the driver fills it; what is cold or mixed is
+ * filled in parts, cut where a home changes, row by row if it has rows. A fill of device memory
+ * returns at once, and so do the parts.
+ */
+#include "door/driver.h"
+#include "door/export.h"
+#include "hook/work.h"
+
+struct fill {
+	CUdeviceptr start;
+	size_t pitch;
+	unsigned int unit; /* bytes of the value */
+	unsigned int value;
+	size_t width, height; /* units, rows */
+	CUstream stream;
+	bool begun;
+};
+
+static bool fill_begin(struct fill *fill)
+{
+	uint64_t bytes = (fill->height - 1) * fill->pitch + fill->width * fill->unit;
+	bool cold;
+
+	fill->begun = fill->width && fill->height && pager_may_hold(fill->start) &&
+		      pager_of(fill->start) && work_begin();
+	/* What the driver refuses, it must be asked to refuse. */
+	return !fill->begun || fill->start % fill->unit ||
+	       (fill->height > 1 &&
+		(fill->pitch < fill->width * fill->unit || fill->pitch % fill->unit)) ||
+	       (pager_same_home(fill->start, bytes, &cold) == bytes && !cold);
+}
+
+static CUresult fill_part(const struct fill *fill, CUdeviceptr start, size_t bytes)
+{
+	if (fill->unit == 1)
+		return real(cuMemsetD8Async)(start, (unsigned char)fill->value, bytes,
+					     fill->stream);
+	if (fill->unit == 2)
+		return real(cuMemsetD16Async)(start, (unsigned short)fill->value, bytes / 2,
+					      fill->stream);
+	return real(cuMemsetD32Async)(start, fill->value, bytes / 4, fill->stream);
+}
+
+static CUresult fill_in_parts(const struct fill *fill)
+{
+	CUresult result = CUDA_SUCCESS;
+
+	for (size_t row = 0; row < fill->height; row++) {
+		CUdeviceptr at = fill->start + row * fill->pitch;
+		size_t left = fill->width * fill->unit;
+
+		while (left && result == CUDA_SUCCESS) {
+			bool cold;
+			size_t part = pager_same_home(at, left, &cold);
+
+			result = fill_part(fill, at, part);
+			at += part;
+			left -= part;
+		}
+	}
+	return result;
+}
+
+static CUresult fill_end(const struct fill *fill, CUresult result)
+{
+	return work_end(fill->begun, fill->stream, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2(CUdeviceptr dstDevice, unsigned char uc, size_t N)
+{
+	struct fill fill = {dstDevice, 0, 1, uc, N, 1, CU_STREAM_LEGACY, false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD8_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD8_v2)(dstDevice, uc, N);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2_ptds(CUdeviceptr dstDevice, unsigned char uc, size_t N)
+{
+	struct fill fill = {dstDevice, 0, 1, uc, N, 1, CU_STREAM_PER_THREAD, false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD8_v2_ptds))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD8_v2_ptds)(dstDevice, uc, N);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD8Async(CUdeviceptr dstDevice, unsigned char uc, size_t N,
+					   CUstream hStream)
+{
+	struct fill fill = {dstDevice, 0, 1, uc, N, 1, work_legacy(hStream), false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD8Async))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD8Async)(dstDevice, uc, N, hStream);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD8Async_ptsz(CUdeviceptr dstDevice, unsigned char uc,
+						size_t N, CUstream hStream)
+{
+	struct fill fill = {dstDevice, 0, 1, uc, N, 1, work_per_thread(hStream), false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD8Async_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD8Async_ptsz)(dstDevice, uc, N, hStream);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD2D8_v2(CUdeviceptr dstDevice, size_t dstPitch,
+					   unsigned char uc, size_t Width, size_t Height)
+{
+	struct fill fill = {dstDevice, dstPitch, 1, uc, Width, Height, CU_STREAM_LEGACY, false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD2D8_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD2D8_v2)(dstDevice, dstPitch, uc, Width, Height);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD2D8_v2_ptds(CUdeviceptr dstDevice, size_t dstPitch,
+						unsigned char uc, size_t Width, size_t Height)
+{
+	struct fill fill = {dstDevice, dstPitch, 1, uc, Width, Height, CU_STREAM_PER_THREAD,
+			    false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD2D8_v2_ptds))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD2D8_v2_ptds)(dstDevice, dstPitch, uc, Width, Height);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD2D8Async(CUdeviceptr dstDevice, size_t dstPitch,
+					     unsigned char uc, size_t Width, size_t Height,
+					     CUstream hStream)
+{
+	struct fill fill = {dstDevice, dstPitch, 1, uc, Width, Height, work_legacy(hStream),
+			    false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD2D8Async))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result =
+		    real(cuMemsetD2D8Async)(dstDevice, dstPitch, uc, Width, Height, hStream);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD2D8Async_ptsz(CUdeviceptr dstDevice, size_t dstPitch,
+						  unsigned char uc, size_t Width, size_t Height,
+						  CUstream hStream)
+{
+	struct fill fill = {dstDevice, dstPitch, 1, uc, Width, Height, work_per_thread(hStream),
+			    false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD2D8Async_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD2D8Async_ptsz)(dstDevice, dstPitch, uc, Width, Height,
+						      hStream);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2(CUdeviceptr dstDevice, unsigned short us, size_t N)
+{
+	struct fill fill = {dstDevice, 0, 2, us, N, 1, CU_STREAM_LEGACY, false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD16_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD16_v2)(dstDevice, us, N);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2_ptds(CUdeviceptr dstDevice, unsigned short us,
+					       size_t N)
+{
+	struct fill fill = {dstDevice, 0, 2, us, N, 1, CU_STREAM_PER_THREAD, false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD16_v2_ptds))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD16_v2_ptds)(dstDevice, us, N);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD16Async(CUdeviceptr dstDevice, unsigned short us, size_t N,
+					    CUstream hStream)
+{
+	struct fill fill = {dstDevice, 0, 2, us, N, 1, work_legacy(hStream), false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD16Async))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD16Async)(dstDevice, us, N, hStream);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD16Async_ptsz(CUdeviceptr dstDevice, unsigned short us,
+						 size_t N, CUstream hStream)
+{
+	struct fill fill = {dstDevice, 0, 2, us, N, 1, work_per_thread(hStream), false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD16Async_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD16Async_ptsz)(dstDevice, us, N, hStream);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD2D16_v2(CUdeviceptr dstDevice, size_t dstPitch,
+					    unsigned short us, size_t Width, size_t Height)
+{
+	struct fill fill = {dstDevice, dstPitch, 2, us, Width, Height, CU_STREAM_LEGACY, false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD2D16_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD2D16_v2)(dstDevice, dstPitch, us, Width, Height);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD2D16_v2_ptds(CUdeviceptr dstDevice, size_t dstPitch,
+						 unsigned short us, size_t Width, size_t Height)
+{
+	struct fill fill = {dstDevice, dstPitch, 2, us, Width, Height, CU_STREAM_PER_THREAD,
+			    false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD2D16_v2_ptds))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD2D16_v2_ptds)(dstDevice, dstPitch, us, Width, Height);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD2D16Async(CUdeviceptr dstDevice, size_t dstPitch,
+					      unsigned short us, size_t Width, size_t Height,
+					      CUstream hStream)
+{
+	struct fill fill = {dstDevice, dstPitch, 2, us, Width, Height, work_legacy(hStream),
+			    false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD2D16Async))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result =
+		    real(cuMemsetD2D16Async)(dstDevice, dstPitch, us, Width, Height, hStream);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD2D16Async_ptsz(CUdeviceptr dstDevice, size_t dstPitch,
+						   unsigned short us, size_t Width,
+						   size_t Height, CUstream hStream)
+{
+	struct fill fill = {dstDevice, dstPitch, 2, us, Width, Height, work_per_thread(hStream),
+			    false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD2D16Async_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD2D16Async_ptsz)(dstDevice, dstPitch, us, Width, Height,
+						       hStream);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2(CUdeviceptr dstDevice, unsigned int ui, size_t N)
+{
+	struct fill fill = {dstDevice, 0, 4, ui, N, 1, CU_STREAM_LEGACY, false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD32_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD32_v2)(dstDevice, ui, N);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2_ptds(CUdeviceptr dstDevice, unsigned int ui, size_t N)
+{
+	struct fill fill = {dstDevice, 0, 4, ui, N, 1, CU_STREAM_PER_THREAD, false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD32_v2_ptds))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD32_v2_ptds)(dstDevice, ui, N);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD32Async(CUdeviceptr dstDevice, unsigned int ui, size_t N,
+					    CUstream hStream)
+{
+	struct fill fill = {dstDevice, 0, 4, ui, N, 1, work_legacy(hStream), false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD32Async))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD32Async)(dstDevice, ui, N, hStream);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD32Async_ptsz(CUdeviceptr dstDevice, unsigned int ui,
+						 size_t N, CUstream hStream)
+{
+	struct fill fill = {dstDevice, 0, 4, ui, N, 1, work_per_thread(hStream), false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD32Async_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD32Async_ptsz)(dstDevice, ui, N, hStream);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD2D32_v2(CUdeviceptr dstDevice, size_t dstPitch,
+					    unsigned int ui, size_t Width, size_t Height)
+{
+	struct fill fill = {dstDevice, dstPitch, 4, ui, Width, Height, CU_STREAM_LEGACY, false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD2D32_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD2D32_v2)(dstDevice, dstPitch, ui, Width, Height);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD2D32_v2_ptds(CUdeviceptr dstDevice, size_t dstPitch,
+						 unsigned int ui, size_t Width, size_t Height)
+{
+	struct fill fill = {dstDevice, dstPitch, 4, ui, Width, Height, CU_STREAM_PER_THREAD,
+			    false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD2D32_v2_ptds))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD2D32_v2_ptds)(dstDevice, dstPitch, ui, Width, Height);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD2D32Async(CUdeviceptr dstDevice, size_t dstPitch,
+					      unsigned int ui, size_t Width, size_t Height,
+					      CUstream hStream)
+{
+	struct fill fill = {dstDevice, dstPitch, 4, ui, Width, Height, work_legacy(hStream),
+			    false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD2D32Async))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result =
+		    real(cuMemsetD2D32Async)(dstDevice, dstPitch, ui, Width, Height, hStream);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemsetD2D32Async_ptsz(CUdeviceptr dstDevice, size_t dstPitch,
+						   unsigned int ui, size_t Width, size_t Height,
+						   CUstream hStream)
+{
+	struct fill fill = {dstDevice, dstPitch, 4, ui, Width, Height, work_per_thread(hStream),
+			    false};
+	CUresult result;
+
+	if (!driver_has(cuMemsetD2D32Async_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	if (fill_begin(&fill))
+		result = real(cuMemsetD2D32Async_ptsz)(dstDevice, dstPitch, ui, Width, Height,
+						       hStream);
+	else
+		result = fill_in_parts(&fill);
+	return fill_end(&fill, result);
+}

@@ -1,0 +1,126 @@
+/*
+ * Questions about a pointer. A component is answered for as the device memory the program asked
+ * for, whatever its home: a cold block would otherwise look like host memory, and be touched
+ * from the CPU.
+ */
+#include "door/driver.h"
+#include "door/export.h"
+#include "log.h"
+#include "pager/pager.h"
+
+#include <stdatomic.h>
+
+LT_EXPORT CUresult CUDAAPI cuMemGetAddressRange_v2(CUdeviceptr *pbase, size_t *psize,
+						   CUdeviceptr dptr)
+{
+	struct pager_component component;
+
+	if (!driver_has(cuMemGetAddressRange_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!pager_may_hold(dptr) || !pager_component_at(dptr, &component))
+		return real(cuMemGetAddressRange_v2)(pbase, psize, dptr);
+	if (pbase)
+		*pbase = component.start;
+	if (psize)
+		*psize = component.bytes;
+	return CUDA_SUCCESS;
+}
+
+/* False: the driver knows better than we do. */
+static bool answer(void *data, CUpointer_attribute attribute, CUdeviceptr ptr,
+		   const struct pager_component *component, CUresult *result)
+{
+	*result = CUDA_SUCCESS;
+	switch ((int)attribute) {
+	case CU_POINTER_ATTRIBUTE_CONTEXT:
+		*(CUcontext *)data = component->context;
+		return true;
+	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+		*(unsigned int *)data = CU_MEMORYTYPE_DEVICE;
+		return true;
+	case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
+		*(CUdeviceptr *)data = ptr;
+		return true;
+	case CU_POINTER_ATTRIBUTE_HOST_POINTER:
+		*result = CUDA_ERROR_INVALID_VALUE;
+		return true;
+	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
+		*(unsigned int *)data = 0;
+		return true;
+	case CU_POINTER_ATTRIBUTE_BUFFER_ID:
+		*(unsigned long long *)data = component->id | 1ull << 62;
+		return true;
+	case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+		*(int *)data = component->device;
+		return true;
+	case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+		*(CUdeviceptr *)data = component->start;
+		return true;
+	case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+		*(size_t *)data = component->bytes;
+		return true;
+	case CU_POINTER_ATTRIBUTE_MAPPED:
+		*(unsigned int *)data = 1;
+		return true;
+	case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+		*(unsigned long long *)data = 0;
+		return true;
+	default:
+		return false;
+	}
+}
+
+LT_EXPORT CUresult CUDAAPI cuPointerGetAttribute(void *data, CUpointer_attribute attribute,
+						 CUdeviceptr ptr)
+{
+	struct pager_component component;
+	CUresult result;
+
+	if (!driver_has(cuPointerGetAttribute))
+		return CUDA_ERROR_NOT_FOUND;
+	if (data && pager_may_hold(ptr) && pager_component_at(ptr, &component) &&
+	    answer(data, attribute, ptr, &component, &result))
+		return result;
+	return real(cuPointerGetAttribute)(data, attribute, ptr);
+}
+
+/* Where the single question fails, this one answers with nothing. */
+LT_EXPORT CUresult CUDAAPI cuPointerGetAttributes(unsigned int numAttributes,
+						  CUpointer_attribute *attributes, void **data,
+						  CUdeviceptr ptr)
+{
+	struct pager_component component;
+	CUresult result, single;
+
+	if (!driver_has(cuPointerGetAttributes))
+		return CUDA_ERROR_NOT_FOUND;
+	result = real(cuPointerGetAttributes)(numAttributes, attributes, data, ptr);
+	if (result != CUDA_SUCCESS || !pager_may_hold(ptr) ||
+	    !pager_component_at(ptr, &component))
+		return result;
+	for (unsigned int i = 0; i < numAttributes; i++)
+		if (answer(data[i], attributes[i], ptr, &component, &single) &&
+		    single != CUDA_SUCCESS)
+			*(void **)data[i] = NULL;
+	return CUDA_SUCCESS;
+}
+
+/* Who may have memory from another process's program wants a handle to it, which mapped frames
+ * do not have. */
+LT_EXPORT CUresult CUDAAPI cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+
+	if (!driver_has(cuIpcGetMemHandle))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!pager_may_hold(dptr) || !pager_of(dptr))
+		return real(cuIpcGetMemHandle)(pHandle, dptr);
+	if (!atomic_flag_test_and_set(&said))
+		log_warn("cuIpcGetMemHandle: paged memory cannot be shared between processes: "
+			 "raise LOWTIDE_MIN above "
+			 "the size of what is shared, or set LOWTIDE_POLICY=none (said once)");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}

@@ -1,0 +1,200 @@
+/*
+ * Streams: which there are, whether one is being captured, and the moments when the program
+ * waits.
+ */
+#include "door/driver.h"
+#include "door/export.h"
+#include "hook/work.h"
+
+LT_EXPORT CUresult CUDAAPI cuStreamCreate(CUstream *phStream, unsigned int Flags)
+{
+	CUresult result;
+
+	if (!driver_has(cuStreamCreate))
+		return CUDA_ERROR_NOT_FOUND;
+	result = real(cuStreamCreate)(phStream, Flags);
+	if (result == CUDA_SUCCESS)
+		streams_created(*phStream);
+	return result;
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamCreateWithPriority(CUstream *phStream, unsigned int flags,
+						      int priority)
+{
+	CUresult result;
+
+	if (!driver_has(cuStreamCreateWithPriority))
+		return CUDA_ERROR_NOT_FOUND;
+	result = real(cuStreamCreateWithPriority)(phStream, flags, priority);
+	if (result == CUDA_SUCCESS)
+		streams_created(*phStream);
+	return result;
+}
+
+LT_EXPORT CUresult CUDAAPI cuGreenCtxStreamCreate(CUstream *phStream, CUgreenCtx greenCtx,
+						  unsigned int flags, int priority)
+{
+	CUresult result;
+
+	if (!driver_has(cuGreenCtxStreamCreate))
+		return CUDA_ERROR_NOT_FOUND;
+	result = real(cuGreenCtxStreamCreate)(phStream, greenCtx, flags, priority);
+	if (result == CUDA_SUCCESS)
+		streams_created(*phStream);
+	return result;
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamDestroy_v2(CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuStreamDestroy_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	if (!streams_capturing())
+		streams_destroying(hStream);
+	result = real(cuStreamDestroy_v2)(hStream);
+	return work_end(begun, NULL, result);
+}
+
+/* --- capture
+ * ----------------------------------------------------------------------------------------------
+ */
+
+static CUresult began(CUresult result)
+{
+	if (result == CUDA_SUCCESS)
+		streams_capture_began();
+	return result;
+}
+
+/* What leaves the capture running is known; every other answer has ended it. */
+static CUresult ended(CUresult result)
+{
+	switch ((int)result) {
+	case CUDA_ERROR_ILLEGAL_STATE:
+	case CUDA_ERROR_INVALID_HANDLE:
+	case CUDA_ERROR_INVALID_VALUE:
+	case CUDA_ERROR_INVALID_CONTEXT:
+	case CUDA_ERROR_NOT_INITIALIZED:
+	case CUDA_ERROR_STREAM_CAPTURE_UNMATCHED:
+	case CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD:
+		return result;
+	default:
+		streams_capture_ended();
+		return result;
+	}
+}
+
+/* Of 10.0: its captures are global. */
+LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture(CUstream hStream)
+{
+	if (!driver_has(cuStreamBeginCapture))
+		return CUDA_ERROR_NOT_FOUND;
+	return began(real(cuStreamBeginCapture)(hStream));
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture_ptsz(CUstream hStream)
+{
+	if (!driver_has(cuStreamBeginCapture_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	return began(real(cuStreamBeginCapture_ptsz)(hStream));
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture_v2(CUstream hStream, CUstreamCaptureMode mode)
+{
+	if (!driver_has(cuStreamBeginCapture_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	return began(real(cuStreamBeginCapture_v2)(hStream, mode));
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture_v2_ptsz(CUstream hStream,
+							CUstreamCaptureMode mode)
+{
+	if (!driver_has(cuStreamBeginCapture_v2_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	return began(real(cuStreamBeginCapture_v2_ptsz)(hStream, mode));
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToGraph(CUstream hStream, CUgraph hGraph,
+						       const CUgraphNode *dependencies,
+						       const CUgraphEdgeData *dependencyData,
+						       size_t numDependencies,
+						       CUstreamCaptureMode mode)
+{
+	if (!driver_has(cuStreamBeginCaptureToGraph))
+		return CUDA_ERROR_NOT_FOUND;
+	return began(real(cuStreamBeginCaptureToGraph)(hStream, hGraph, dependencies,
+						       dependencyData, numDependencies, mode));
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToGraph_ptsz(
+    CUstream hStream, CUgraph hGraph, const CUgraphNode *dependencies,
+    const CUgraphEdgeData *dependencyData, size_t numDependencies, CUstreamCaptureMode mode)
+{
+	if (!driver_has(cuStreamBeginCaptureToGraph_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	return began(real(cuStreamBeginCaptureToGraph_ptsz)(
+	    hStream, hGraph, dependencies, dependencyData, numDependencies, mode));
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)
+{
+	if (!driver_has(cuStreamEndCapture))
+		return CUDA_ERROR_NOT_FOUND;
+	return ended(real(cuStreamEndCapture)(hStream, phGraph));
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamEndCapture_ptsz(CUstream hStream, CUgraph *phGraph)
+{
+	if (!driver_has(cuStreamEndCapture_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	return ended(real(cuStreamEndCapture_ptsz)(hStream, phGraph));
+}
+
+/* --- waiting
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static CUresult waited(CUresult result)
+{
+	if (result == CUDA_SUCCESS && !streams_capturing())
+		pager_quiet();
+	return result;
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamSynchronize(CUstream hStream)
+{
+	if (!driver_has(cuStreamSynchronize))
+		return CUDA_ERROR_NOT_FOUND;
+	return waited(real(cuStreamSynchronize)(hStream));
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamSynchronize_ptsz(CUstream hStream)
+{
+	if (!driver_has(cuStreamSynchronize_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	return waited(real(cuStreamSynchronize_ptsz)(hStream));
+}
+
+LT_EXPORT CUresult CUDAAPI cuCtxSynchronize(void)
+{
+	if (!driver_has(cuCtxSynchronize))
+		return CUDA_ERROR_NOT_FOUND;
+	return waited(real(cuCtxSynchronize)());
+}
+
+LT_EXPORT CUresult CUDAAPI cuCtxSynchronize_v2(CUcontext ctx)
+{
+	if (!driver_has(cuCtxSynchronize_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	return waited(real(cuCtxSynchronize_v2)(ctx));
+}
+
+LT_EXPORT CUresult CUDAAPI cuEventSynchronize(CUevent hEvent)
+{
+	if (!driver_has(cuEventSynchronize))
+		return CUDA_ERROR_NOT_FOUND;
+	return waited(real(cuEventSynchronize)(hEvent));
+}

@@ -1,0 +1,166 @@
+#include "pager/block.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+/* High, so that no two packed small integers look like a pointer into it (FACTS:
+ * cuMemAddressReserve(0) gives low addresses). */
+#define ARENA_HINT 0x500000000000ull
+#define ARENA_BYTES ((uint64_t)4 << 40)
+
+static void *zeroed(size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+#define BLOCKS_BYTES (BLOCKS_MAX * sizeof(struct block))
+#define COMPONENTS_BYTES (COMPONENTS_MAX * sizeof(struct component))
+#define INDEX_BYTES ((ARENA_BYTES >> GRANULE_BITS) * sizeof(uint32_t))
+
+bool block_table_init(struct block_table *table, int device)
+{
+	table->free_component = NO_BLOCK;
+	table->next_id = 1;
+	table->block_end = table->component_end = 0;
+	if (!table->blocks)
+		table->blocks = zeroed(BLOCKS_BYTES);
+	if (!table->components)
+		table->components = zeroed(COMPONENTS_BYTES);
+	if (!table->block_at)
+		table->block_at = zeroed(INDEX_BYTES);
+	if (table->blocks && table->components && table->block_at &&
+	    arena_init(&table->arena, ARENA_BYTES, ARENA_HINT + (uint64_t)device * ARENA_BYTES))
+		return true;
+	block_table_finish(table);
+	return false;
+}
+
+/* The tables' memory stays: a thread may be reading it without a lock. */
+void block_table_finish(struct block_table *table)
+{
+	arena_finish(&table->arena);
+}
+
+/* --- blocks of one component stand together, so that a pointer's neighbours are found by
+ * counting --------- */
+
+static uint32_t run_of_free_blocks(struct block_table *table, uint32_t count)
+{
+	uint32_t run = 0;
+
+	for (uint32_t i = 0; i < table->block_end; i++) {
+		run = table->blocks[i].component == NO_BLOCK ? run + 1 : 0;
+		if (run == count)
+			return i + 1 - count;
+	}
+	if (table->block_end - run > BLOCKS_MAX - count)
+		return NO_BLOCK;
+	run = table->block_end - run;
+	for (uint32_t i = table->block_end; i < run + count; i++)
+		table->blocks[i].component = NO_BLOCK;
+	table->block_end = run + count;
+	return run;
+}
+
+static unsigned int class_for(uint64_t granules, unsigned int largest)
+{
+	unsigned int c = largest;
+
+	while (c && (1ull << c) > granules)
+		c--;
+	return c;
+}
+
+static uint32_t blocks_needed(uint64_t granules, unsigned int largest)
+{
+	uint32_t count = 0;
+
+	for (; granules; count++)
+		granules -= 1ull << class_for(granules, largest);
+	return count;
+}
+
+static struct component *component_slot(struct block_table *table)
+{
+	struct component *component;
+
+	if (table->free_component != NO_BLOCK) {
+		component = &table->components[table->free_component];
+		table->free_component = component->next_free;
+		return component;
+	}
+	return table->component_end == COMPONENTS_MAX
+		   ? NULL
+		   : &table->components[table->component_end++];
+}
+
+static void component_slot_give(struct block_table *table, struct component *component)
+{
+	component->bytes = 0;
+	component->next_free = table->free_component;
+	table->free_component = component_index(table, component);
+}
+
+struct component *component_make(struct block_table *table, uint64_t bytes,
+				 unsigned int largest_class, CUcontext context)
+{
+	uint64_t granules = (bytes + GRANULE - 1) >> GRANULE_BITS, at;
+	struct component *component;
+	uint32_t first, count;
+
+	if (!bytes || bytes > table->arena.bytes / 2)
+		return NULL;
+	component = component_slot(table);
+	if (!component)
+		return NULL;
+	count = blocks_needed(granules, largest_class);
+	first = run_of_free_blocks(table, count);
+	/* One granule more: a pointer one past the end names nobody else. */
+	at = first == NO_BLOCK ? 0 : arena_take(&table->arena, (granules + 1) << GRANULE_BITS);
+	if (!at) {
+		component_slot_give(table, component);
+		return NULL;
+	}
+	memset(component, 0, sizeof(*component));
+	component->start = at;
+	component->bytes = bytes;
+	component->span_bytes = granules << GRANULE_BITS;
+	component->context = context;
+	component->id = table->next_id++;
+	component->first_block = first;
+	component->block_count = count;
+	component->cold_count = count;
+	for (uint32_t i = first; i < first + count; i++) {
+		struct block *block = &table->blocks[i];
+
+		memset(block, 0, sizeof(*block));
+		block->component = component_index(table, component);
+		block->size_class = (uint8_t)class_for(granules, largest_class);
+		block->address = at;
+		for (uint64_t g = 0; g < 1ull << block->size_class; g++)
+			atomic_store_explicit(
+			    &table->block_at[((at - table->arena.base) >> GRANULE_BITS) + g],
+			    i + 1, memory_order_relaxed);
+		at += block_bytes(block);
+		granules -= 1ull << block->size_class;
+	}
+	return component;
+}
+
+void component_unmake(struct block_table *table, struct component *component)
+{
+	uint64_t first = (component->start - table->arena.base) >> GRANULE_BITS;
+
+	for (uint64_t g = 0; g < component->span_bytes >> GRANULE_BITS; g++)
+		atomic_store_explicit(&table->block_at[first + g], 0, memory_order_relaxed);
+	for (uint32_t i = 0; i < component->block_count; i++)
+		table->blocks[component->first_block + i].component = NO_BLOCK;
+	while (table->block_end && table->blocks[table->block_end - 1].component == NO_BLOCK)
+		table->block_end--;
+	arena_give(&table->arena, component->start, component->span_bytes + GRANULE);
+	extents_finish(&component->extents);
+	component_slot_give(table, component);
+}

@@ -1,0 +1,29 @@
+/*
+ * Extents: the parts of a component that single uploads filled, usually one tensor each. Learnt
+ * from copies; a pointer into one asks for that part alone. Guarded by the pager's lock.
+ */
+#ifndef LOWTIDE_EXTENT_H
+#define LOWTIDE_EXTENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct extent {
+	uint64_t start, end;
+};
+
+struct extents {
+	struct extent *list; /* sorted, none overlapping */
+	size_t count, room;
+	uint64_t last_end,
+	    last_source_end; /* of the newest upload: one that goes on from there is the same */
+};
+
+/* An upload of [start, end) from `source` (0: unknown). */
+void extents_learn(struct extents *extents, uint64_t start, uint64_t end, uint64_t source);
+/* The extent that holds the address; false: none is known. */
+bool extents_find(const struct extents *extents, uint64_t address, struct extent *out);
+void extents_finish(struct extents *extents);
+
+#endif

@@ -1,0 +1,161 @@
+#include "pager/frame.h"
+
+#include "door/driver.h"
+#include "pager/access.h"
+#include "pager/ledger.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Aliases of every frame there may be: addresses cost nothing. */
+#define ALIAS_BYTES ((uint64_t)4 << 40)
+#define ALIAS_HINT 0x580000000000ull
+
+bool frame_pool_init(struct frame_pool *pool, int device, uint64_t host_limit_bytes)
+{
+	memset(pool, 0, sizeof(*pool));
+	pool->device = device;
+	pool->host_limit_bytes = host_limit_bytes;
+	return arena_init(&pool->aliases, ALIAS_BYTES,
+			  ALIAS_HINT + (uint64_t)device * ALIAS_BYTES);
+}
+
+static bool budget_take(struct frame_pool *pool, bool host, uint64_t bytes)
+{
+	if (!host)
+		return ledger_take(pool->device, bytes);
+	return bytes <= pool->host_limit_bytes &&
+	       pool->host_bytes <= pool->host_limit_bytes - bytes;
+}
+
+static void count(struct frame_pool *pool, const struct frame *frame, bool made)
+{
+	uint64_t bytes = frame_bytes(frame->size_class);
+	uint64_t *total = frame->host ? &pool->host_bytes : &pool->device_bytes;
+
+	*total += made ? bytes : -bytes;
+	if (pool->host_bytes > pool->host_peak_bytes)
+		pool->host_peak_bytes = pool->host_bytes;
+}
+
+static void count_spare(struct frame_pool *pool, const struct frame *frame, bool spare)
+{
+	uint64_t bytes = frame_bytes(frame->size_class);
+
+	*(frame->host ? &pool->host_spare_bytes : &pool->device_spare_bytes) +=
+	    spare ? bytes : -bytes;
+}
+
+static struct frame *frame_make(struct frame_pool *pool, bool host, unsigned int size_class)
+{
+	uint64_t bytes = frame_bytes(size_class);
+	CUmemAllocationProp prop = {
+	    .type = CU_MEM_ALLOCATION_TYPE_PINNED,
+	    .location = {.type = host ? CU_MEM_LOCATION_TYPE_HOST_NUMA
+				      : CU_MEM_LOCATION_TYPE_DEVICE,
+			 .id = host ? 0 : pool->device},
+	};
+	struct frame *frame;
+
+	if (!budget_take(pool, host, bytes))
+		return NULL;
+	frame = calloc(1, sizeof(*frame));
+	if (!frame)
+		goto give_budget;
+	frame->size_class = (uint8_t)size_class;
+	frame->host = host;
+	frame->alias = arena_take(&pool->aliases, bytes);
+	if (!frame->alias)
+		goto free_frame;
+	if (real(cuMemCreate)(&frame->handle, bytes, &prop, 0) != CUDA_SUCCESS)
+		goto give_alias;
+	if (real(cuMemMap)(frame->alias, bytes, 0, frame->handle, 0) != CUDA_SUCCESS)
+		goto release_handle;
+	if (access_allow(frame->alias, bytes, pool->device) != CUDA_SUCCESS)
+		goto unmap;
+	count(pool, frame, true);
+	return frame;
+unmap:
+	real(cuMemUnmap)(frame->alias, bytes);
+release_handle:
+	real(cuMemRelease)(frame->handle);
+give_alias:
+	arena_give(&pool->aliases, frame->alias, bytes);
+free_frame:
+	free(frame);
+give_budget:
+	if (!host)
+		ledger_give_back(pool->device, bytes);
+	return NULL;
+}
+
+static void frame_unmake(struct frame_pool *pool, struct frame *frame)
+{
+	uint64_t bytes = frame_bytes(frame->size_class);
+	CUresult unmapped = real(cuMemUnmap)(frame->alias, bytes);
+	CUresult released = real(cuMemRelease)(frame->handle);
+
+	count(pool, frame, false);
+	/* What the driver would not take back is still held: it stays on the account, and its
+	 * addresses taken. */
+	if (unmapped == CUDA_SUCCESS) {
+		arena_give(&pool->aliases, frame->alias, bytes);
+		if (released == CUDA_SUCCESS && !frame->host)
+			ledger_give_back(pool->device, bytes);
+	}
+	free(frame);
+}
+
+struct frame *frame_take_spare(struct frame_pool *pool, bool host, unsigned int size_class)
+{
+	struct frame *frame = pool->spare[host][size_class];
+
+	if (frame) {
+		pool->spare[host][size_class] = frame->next;
+		frame->next = NULL;
+		count_spare(pool, frame, false);
+	}
+	return frame;
+}
+
+struct frame *frame_take(struct frame_pool *pool, bool host, unsigned int size_class)
+{
+	struct frame *frame = frame_take_spare(pool, host, size_class);
+
+	if (frame)
+		return frame;
+	frame = frame_make(pool, host, size_class);
+	/* Spare frames of other sizes may be what fills the budget. */
+	if (!frame && frame_release_spare(pool, host, frame_bytes(size_class)))
+		frame = frame_make(pool, host, size_class);
+	return frame;
+}
+
+void frame_give(struct frame_pool *pool, struct frame *frame)
+{
+	if (!frame)
+		return;
+	frame->next = pool->spare[frame->host][frame->size_class];
+	pool->spare[frame->host][frame->size_class] = frame;
+	count_spare(pool, frame, true);
+}
+
+uint64_t frame_release_spare(struct frame_pool *pool, bool host, uint64_t bytes)
+{
+	uint64_t gone = 0;
+
+	for (int c = FRAME_CLASSES - 1; c >= 0; c--)
+		while (gone < bytes && pool->spare[host][c]) {
+			gone += frame_bytes((unsigned int)c);
+			frame_unmake(pool, frame_take_spare(pool, host, (unsigned int)c));
+		}
+	return gone;
+}
+
+void frame_pool_finish(struct frame_pool *pool)
+{
+	frame_release_spare(pool, false, UINT64_MAX);
+	frame_release_spare(pool, true, UINT64_MAX);
+	if (!pool->device_bytes && !pool->host_bytes)
+		arena_finish(&pool->aliases);
+}

@@ -1,0 +1,52 @@
+/*
+ * Frames: physical memory in a few power-of-two sizes, on the device (charged to the ledger) or
+ * in pinned RAM (within the host budget). Each has a permanent second mapping, its alias. Owns
+ * the pools of spare frames. Guarded by the pager's lock.
+ */
+#ifndef LOWTIDE_FRAME_H
+#define LOWTIDE_FRAME_H
+
+#include "pager/arena.h"
+
+#include <cuda.h>
+
+#define FRAME_CLASSES 7 /* 2 MiB to 128 MiB */
+
+struct frame {
+	struct frame *next; /* in the pool */
+	CUmemGenericAllocationHandle handle;
+	CUdeviceptr alias;
+	uint8_t size_class; /* GRANULE << size_class bytes */
+	bool host;
+};
+
+struct frame_pool {
+	struct arena aliases;
+	struct frame *spare[2][FRAME_CLASSES]; /* by host, class */
+	int device;
+	uint64_t host_limit_bytes;
+	uint64_t device_bytes, host_bytes;	       /* of all frames, in use or spare */
+	uint64_t device_spare_bytes, host_spare_bytes; /* of those that are spare */
+	uint64_t host_peak_bytes;
+};
+
+static inline uint64_t frame_bytes(unsigned int size_class)
+{
+	return GRANULE << size_class;
+}
+
+bool frame_pool_init(struct frame_pool *pool, int device, uint64_t host_limit_bytes);
+/* Releases every spare frame, and the addresses of the aliases once no frame is left. */
+void frame_pool_finish(struct frame_pool *pool);
+
+/* NULL: over the cap (or the host budget), or the driver has none. */
+struct frame *frame_take(struct frame_pool *pool, bool host, unsigned int size_class);
+/* A spare one only: nothing is asked of the driver. */
+struct frame *frame_take_spare(struct frame_pool *pool, bool host, unsigned int size_class);
+/* Back to the pool; NULL is fine. */
+void frame_give(struct frame_pool *pool, struct frame *frame);
+/* Releases spare frames until so many bytes are gone from the device (or from RAM) or none is
+ * left; how many went. */
+uint64_t frame_release_spare(struct frame_pool *pool, bool host, uint64_t bytes);
+
+#endif

@@ -1,0 +1,176 @@
+#include "pager/home.h"
+
+#include "door/driver.h"
+#include "log.h"
+#include "pager/access.h"
+
+#include <stdlib.h>
+
+static struct frame *frame_for(const struct block *block, enum block_home home)
+{
+	return home == HOME_DEVICE ? block->device : block->host;
+}
+
+/* Maps without access. */
+static CUresult map(const struct block *block, enum block_home home)
+{
+	return real(cuMemMap)(block->address, block_bytes(block), 0,
+			      frame_for(block, home)->handle, 0);
+}
+
+static void set_home(struct pager *pager, struct block *block, enum block_home home)
+{
+	enum block_home before = atomic_load(&block->home);
+	struct component *component = &pager->table.components[block->component];
+
+	if (before == HOME_DEVICE && home != HOME_DEVICE)
+		atomic_fetch_add(&component->cold_count, 1);
+	else if (before != HOME_DEVICE && home == HOME_DEVICE)
+		atomic_fetch_sub(&component->cold_count, 1);
+	atomic_store(&block->home, (uint8_t)home);
+}
+
+CUresult home_map(struct pager *pager, const uint32_t *blocks, size_t count)
+{
+	uint64_t start = pager->table.blocks[blocks[0]].address, end = start;
+	CUresult result = CUDA_SUCCESS;
+	size_t mapped = 0;
+
+	for (; mapped < count && result == CUDA_SUCCESS; mapped++) {
+		struct block *block = &pager->table.blocks[blocks[mapped]];
+
+		result = map(block, block->device ? HOME_DEVICE : HOME_HOST);
+		if (result != CUDA_SUCCESS)
+			break;
+		end = block->address + block_bytes(block);
+	}
+	if (result == CUDA_SUCCESS)
+		result = access_allow(start, end - start, pager->device);
+	for (size_t i = 0; i < mapped; i++) {
+		struct block *block = &pager->table.blocks[blocks[i]];
+
+		if (result == CUDA_SUCCESS)
+			set_home(pager, block, block->device ? HOME_DEVICE : HOME_HOST);
+		else
+			real(cuMemUnmap)(block->address, block_bytes(block));
+	}
+	return result;
+}
+
+CUresult home_unmap(struct pager *pager, uint32_t id)
+{
+	struct block *block = &pager->table.blocks[id];
+	CUresult result = real(cuMemUnmap)(block->address, block_bytes(block));
+
+	if (result == CUDA_SUCCESS)
+		set_home(pager, block, HOME_NONE);
+	return result;
+}
+
+/* A hole where the program expects memory: nothing may run that could fall into it. */
+static void lose(struct pager *pager, const struct block *block, CUresult why)
+{
+	log_error(
+	    "device %d: the mapping at %#llx could not be put back (CUDA error %d): the memory "
+	    "of this program "
+	    "on this device is out of reach, and every further use is answered with that error",
+	    pager->device, (unsigned long long)block->address, (int)why);
+	atomic_store(&pager->lost, (int)why);
+}
+
+/* The address holds nothing; maps the old home again, with access. Tries more than once: the
+ * alternative is to lose the program's memory. */
+static void put_back(struct pager *pager, struct block *block, enum block_home home)
+{
+	CUresult result = CUDA_ERROR_UNKNOWN;
+
+	for (int i = 0; i < 3; i++) {
+		result = map(block, home);
+		if (result != CUDA_SUCCESS)
+			continue;
+		result = access_allow(block->address, block_bytes(block), pager->device);
+		if (result == CUDA_SUCCESS)
+			return;
+		if (real(cuMemUnmap)(block->address, block_bytes(block)) != CUDA_SUCCESS)
+			break;
+	}
+	set_home(pager, block, HOME_NONE);
+	lose(pager, block, result);
+}
+
+static bool exchange(struct pager *pager, struct block *block, enum block_home from,
+		     enum block_home to)
+{
+	if (real(cuMemUnmap)(block->address, block_bytes(block)) != CUDA_SUCCESS)
+		return false;
+	if (map(block, to) == CUDA_SUCCESS)
+		return true;
+	put_back(pager, block, from);
+	return false;
+}
+
+/* Access for a run of adjoining blocks at once; if that fails, for each, and what fails alone
+ * goes back. */
+static size_t allow_run(struct pager *pager, uint32_t *run, size_t count, enum block_home from,
+			enum block_home to)
+{
+	struct block *first = &pager->table.blocks[run[0]],
+		     *last = &pager->table.blocks[run[count - 1]];
+	uint64_t bytes = last->address + block_bytes(last) - first->address;
+	bool all = access_allow(first->address, bytes, pager->device) == CUDA_SUCCESS;
+	size_t done = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct block *block = &pager->table.blocks[run[i]];
+
+		if (all || access_allow(block->address, block_bytes(block), pager->device) ==
+			       CUDA_SUCCESS) {
+			set_home(pager, block, to);
+			done++;
+		} else if (real(cuMemUnmap)(block->address, block_bytes(block)) ==
+			   CUDA_SUCCESS) {
+			put_back(pager, block, from);
+		} else {
+			set_home(pager, block, HOME_NONE);
+			lose(pager, block, CUDA_ERROR_UNKNOWN);
+		}
+	}
+	return done;
+}
+
+static const struct block *sort_blocks; /* guarded by the pager's lock, as the sort is */
+
+static int by_address(const void *a, const void *b)
+{
+	uint64_t x = sort_blocks[*(const uint32_t *)a].address,
+		 y = sort_blocks[*(const uint32_t *)b].address;
+
+	return x < y ? -1 : x > y;
+}
+
+size_t home_switch(struct pager *pager, uint32_t *blocks, size_t count, enum block_home to)
+{
+	enum block_home from = to == HOME_DEVICE ? HOME_HOST : HOME_DEVICE;
+	size_t done = 0, run = 0;
+
+	sort_blocks = pager->table.blocks;
+	qsort(blocks, count, sizeof(*blocks), by_address);
+	for (size_t i = 0; i < count; i++) {
+		struct block *block = &pager->table.blocks[blocks[i]];
+		struct block *before = run ? &pager->table.blocks[blocks[i - 1]] : NULL;
+
+		if (before && before->address + block_bytes(before) != block->address) {
+			done += allow_run(pager, &blocks[i - run], run, from, to);
+			run = 0;
+		}
+		if (exchange(pager, block, from, to)) {
+			run++;
+		} else if (run) {
+			done += allow_run(pager, &blocks[i - run], run, from, to);
+			run = 0;
+		}
+	}
+	if (run)
+		done += allow_run(pager, &blocks[count - run], run, from, to);
+	return done;
+}

@@ -1,0 +1,19 @@
+/* Homes: which frame a block's own address is mapped to, and changing it. The pager's lock is
+ * held; nothing may be running, or about to run, that touches the blocks. */
+#ifndef LOWTIDE_HOME_H
+#define LOWTIDE_HOME_H
+
+#include "pager/pager.h"
+
+/* Gives new blocks, whose frames are set, their first mapping. All adjoin and rise in address.
+ */
+CUresult home_map(struct pager *pager, const uint32_t *blocks, size_t count);
+/* Takes the mapping away; frames stay. */
+CUresult home_unmap(struct pager *pager, uint32_t block);
+
+/* Changes the home of each block to `to`, whose frame is set. Sorts `blocks`. What could not be
+ * changed keeps its old home; what could not be put back either makes the pager lost. Returns
+ * how many changed. */
+size_t home_switch(struct pager *pager, uint32_t *blocks, size_t count, enum block_home to);
+
+#endif

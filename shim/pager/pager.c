@@ -1,0 +1,727 @@
+#include "pager/pager.h"
+
+#include "clock.h"
+#include "door/driver.h"
+#include "log.h"
+#include "pager/admission.h"
+#include "pager/content_hash.h"
+#include "pager/gate.h"
+#include "pager/home.h"
+#include "pager/ledger.h"
+#include "pager/streams.h"
+#include "pager/transit.h"
+#include "pager/trial.h"
+#include "pager/window.h"
+#include "settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define MIB ((uint64_t)1 << 20)
+
+static struct pager pagers[PAGER_DEVICES];
+static atomic_bool alive[PAGER_DEVICES];    /* atomic; set last when one is made */
+static atomic_bool declined[PAGER_DEVICES]; /* cannot be made here; said once */
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+_Atomic uint64_t pager_low, pager_span;
+
+static bool is_alive(int device)
+{
+	return device >= 0 && device < PAGER_DEVICES &&
+	       atomic_load_explicit(&alive[device], memory_order_acquire);
+}
+
+struct pager *pager_of(uint64_t address)
+{
+	if (!pager_may_hold(address))
+		return NULL;
+	for (int i = 0; i < PAGER_DEVICES; i++)
+		if (is_alive(i) && arena_holds(&pagers[i].table.arena, address))
+			return &pagers[i];
+	return NULL;
+}
+
+/* --- making one
+ * -------------------------------------------------------------------------------------------
+ */
+
+static uint64_t marked(const struct settings_cap *mark, uint64_t cap_bytes)
+{
+	return mark->bytes ? mark->bytes : (uint64_t)(mark->share * (double)cap_bytes);
+}
+
+/* VRAM that device frames of blocks may take: the cap less everything else that is charged. */
+static uint64_t frames_cap_bytes(const struct pager *pager)
+{
+	uint64_t cap = ledger_cap_bytes(pager->device);
+	uint64_t other = ledger_taken_bytes(pager->device) - pager->frames.device_bytes;
+
+	other += pager->hash_scratch ? frame_bytes(pager->hash_scratch->size_class) : 0;
+	return cap > other ? cap - other : 0;
+}
+
+static struct policy *make_policy(struct pager *pager)
+{
+	const struct settings *settings = settings_get();
+	uint64_t cap = frames_cap_bytes(pager);
+	struct policy_config config = {
+	    .cap_bytes = cap,
+	    .low_bytes = marked(&settings->low, cap),
+	    .high_bytes = marked(&settings->high, cap),
+	    .h2d_bytes_per_s = 25e9,
+	    .d2h_bytes_per_s = 25e9,
+	    .in_place_ratio = 0.6,
+	    .switch_ns = 200000,
+	    .overlap = false,
+	};
+
+	pager->policy_cap_bytes = cap;
+	return policy_create(settings->policy, &config);
+}
+
+static void *zeroed(size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+static CUresult make(struct pager *pager, int device, CUcontext context)
+{
+	CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
+
+	pager->device = device;
+	pager->context = context;
+	pager->group = 1;
+	if (!pager->named) {
+		pthread_mutex_init(&pager->lock, NULL);
+		pager->named = zeroed(BLOCKS_MAX * sizeof(uint32_t));
+		pager->named_mark = zeroed(BLOCKS_MAX * sizeof(uint32_t));
+		pager->actions = zeroed(PAGER_ACTIONS * sizeof(*pager->actions));
+		pager->moving = zeroed((size_t)2 * PAGER_ACTIONS * sizeof(uint32_t));
+	}
+	if (!pager->named || !pager->named_mark || !pager->actions || !pager->moving)
+		return result;
+	if (!block_table_init(&pager->table, device))
+		return result;
+	if (!frame_pool_init(&pager->frames, device, settings_host_bytes(settings_get())))
+		goto finish_table;
+	result = real(cuStreamCreate)(&pager->stream_in, CU_STREAM_NON_BLOCKING);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamCreate)(&pager->stream_out, CU_STREAM_NON_BLOCKING);
+	if (result == CUDA_SUCCESS)
+		result = content_hash_init(pager);
+	if (result == CUDA_SUCCESS)
+		result = trial_host_frame(pager);
+	if (result != CUDA_SUCCESS)
+		goto finish_frames;
+	pager->policy = make_policy(pager);
+	if (pager->policy)
+		return CUDA_SUCCESS;
+	result = CUDA_ERROR_OUT_OF_MEMORY;
+finish_frames:
+	content_hash_finish(pager);
+	frame_pool_finish(&pager->frames);
+finish_table:
+	block_table_finish(&pager->table);
+	return result;
+}
+
+static void widen_bounds(const struct arena *arena)
+{
+	uint64_t low = atomic_load(&pager_low), end = low + atomic_load(&pager_span);
+
+	if (!atomic_load(&pager_span) || arena->base < low)
+		low = arena->base;
+	if (arena->base + arena->bytes > end)
+		end = arena->base + arena->bytes;
+	/* For a moment the range may be read as too wide, never as too narrow for what it
+	 * already held. */
+	atomic_store(&pager_span, end - low);
+	atomic_store(&pager_low, low);
+}
+
+static bool driver_can(void)
+{
+	return real(cuMemAddressReserve) && real(cuMemAddressFree) && real(cuMemCreate) &&
+	       real(cuMemRelease) && real(cuMemMap) && real(cuMemUnmap) &&
+	       real(cuMemSetAccess) && real(cuModuleLoadData) && real(cuModuleGetFunction) &&
+	       real(cuLaunchKernel) && real(cuMemcpyAsync) && real(cuMemcpyHtoDAsync_v2) &&
+	       real(cuMemcpyDtoHAsync_v2) && real(cuMemsetD8Async) && real(cuStreamCreate) &&
+	       real(cuStreamQuery) && real(cuStreamSynchronize) && real(cuEventCreate) &&
+	       real(cuEventRecord) && real(cuEventQuery) && real(cuEventDestroy_v2) &&
+	       real(cuMemHostAlloc) && real(cuCtxGetCurrent) && real(cuCtxPushCurrent_v2) &&
+	       real(cuCtxPopCurrent_v2) && real(cuCtxSynchronize);
+}
+
+/* The pager for the current context; NULL: none, and the driver serves. */
+static struct pager *pager_here(void)
+{
+	CUcontext context = NULL;
+	CUdevice device;
+	CUresult result;
+
+	if (settings_get()->disable || !strcmp(settings_get()->policy, "none") ||
+	    !real(cuCtxGetCurrent) || real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS ||
+	    !context || !real(cuCtxGetDevice) ||
+	    real(cuCtxGetDevice)(&device) != CUDA_SUCCESS || device < 0 ||
+	    device >= PAGER_DEVICES || atomic_load(&declined[device]))
+		return NULL;
+	if (!is_alive(device)) {
+		pthread_mutex_lock(&making);
+		if (!is_alive(device) && !atomic_load(&declined[device])) {
+			admission_open_account(device);
+			result = driver_can() ? make(&pagers[device], device, context)
+					      : CUDA_ERROR_NOT_SUPPORTED;
+			if (result == CUDA_SUCCESS) {
+				widen_bounds(&pagers[device].table.arena);
+				atomic_store_explicit(&alive[device], true,
+						      memory_order_release);
+			} else {
+				atomic_store(&declined[device], true);
+				log_warn("device %d: memory in RAM cannot be mapped for the "
+					 "GPU here (CUDA error %d): "
+					 "the cap is enforced but nothing is paged, as under "
+					 "LOWTIDE_POLICY=none",
+					 device, (int)result);
+			}
+		}
+		pthread_mutex_unlock(&making);
+	}
+	return is_alive(device) && pagers[device].context == context ? &pagers[device] : NULL;
+}
+
+/* --- allocating and freeing
+ * ---------------------------------------------------------------------------------- */
+
+static bool give_frame(struct pager *pager, struct block *block)
+{
+	bool wanted = policy_place_on_device(pager->policy, block_bytes(block));
+
+	if (wanted)
+		block->device = frame_take(&pager->frames, false, block->size_class);
+	if (!block->device)
+		block->host = transit_host_frame(pager, block->size_class);
+	if (!block->device && !block->host && !wanted)
+		block->device = frame_take(&pager->frames, false, block->size_class);
+	return block->device || block->host;
+}
+
+static void take_frames_back(struct pager *pager, struct block *block)
+{
+	frame_give(&pager->frames, block->device);
+	frame_give(&pager->frames, block->host);
+	block->device = block->host = NULL;
+}
+
+static bool fill_component(struct pager *pager, const struct component *component)
+{
+	uint32_t *ids = pager->named;
+	uint32_t done = 0;
+
+	for (; done < component->block_count; done++) {
+		ids[done] = component->first_block + done;
+		if (!give_frame(pager, &pager->table.blocks[ids[done]]))
+			goto take_back;
+	}
+	if (home_map(pager, ids, done) == CUDA_SUCCESS)
+		return true;
+take_back:
+	while (done--)
+		take_frames_back(pager, &pager->table.blocks[component->first_block + done]);
+	return false;
+}
+
+static void begin_paging(struct pager *pager)
+{
+	if (atomic_exchange(&pager->pressed, true))
+		return;
+	log_warn("device %d: the cap of %llu MiB is reached: paging begins (policy %s)",
+		 pager->device, (unsigned long long)(ledger_cap_bytes(pager->device) / MIB),
+		 settings_get()->policy);
+}
+
+static void introduce(struct pager *pager, const struct component *component, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < component->block_count; i++) {
+		uint32_t id = component->first_block + i;
+		const struct block *block = &pager->table.blocks[id];
+
+		policy_block_added(pager->policy, id, block_bytes(block),
+				   component_index(&pager->table, component), 0,
+				   atomic_load(&block->home) == HOME_DEVICE, now_ns);
+	}
+	if (atomic_load(&component->cold_count))
+		begin_paging(pager);
+}
+
+static unsigned int largest_class(void)
+{
+	unsigned int c = 0;
+
+	while (c + 1 < FRAME_CLASSES && frame_bytes(c + 1) <= settings_get()->block_bytes)
+		c++;
+	return c;
+}
+
+enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
+{
+	struct pager *pager;
+	struct component *component;
+	enum pager_answer answer = PAGER_REFUSED;
+
+	if (!out || bytes < settings_get()->min_bytes || streams_capturing())
+		return PAGER_DECLINED;
+	pager = pager_here();
+	if (!pager)
+		return PAGER_DECLINED;
+	pthread_mutex_lock(&pager->lock);
+	component = component_make(&pager->table, bytes, largest_class(), pager->context);
+	if (component && fill_component(pager, component)) {
+		introduce(pager, component, clock_now_ns());
+		*out = component->start;
+		answer = PAGER_DONE;
+	} else if (component) {
+		component_unmake(&pager->table, component);
+	}
+	pthread_mutex_unlock(&pager->lock);
+	return answer;
+}
+
+static struct component *component_at(struct pager *pager, uint64_t address)
+{
+	uint32_t id = block_find(&pager->table, address);
+
+	return id == NO_BLOCK ? NULL
+			      : &pager->table.components[pager->table.blocks[id].component];
+}
+
+/* False: a mapping stayed, and so does the component. */
+static bool empty_component(struct pager *pager, const struct component *component)
+{
+	bool all = true;
+
+	for (uint32_t i = 0; i < component->block_count; i++) {
+		struct block *block = &pager->table.blocks[component->first_block + i];
+
+		if (atomic_load(&block->home) != HOME_NONE &&
+		    home_unmap(pager, component->first_block + i) != CUDA_SUCCESS) {
+			all = false;
+			continue;
+		}
+		policy_block_removed(pager->policy, component->first_block + i);
+		take_frames_back(pager, block);
+	}
+	return all;
+}
+
+enum pager_answer pager_free(CUdeviceptr address, CUresult *result)
+{
+	struct pager *pager = pager_of(address);
+	struct component *component;
+	bool pushed;
+
+	if (!pager)
+		return PAGER_DECLINED;
+	/* As the driver's own does, and with what it says of a capture or of a lost context. */
+	pushed = real(cuCtxPushCurrent_v2)(pager->context) == CUDA_SUCCESS;
+	*result = real(cuCtxSynchronize)();
+	if (pushed)
+		real(cuCtxPopCurrent_v2)(NULL);
+	if (*result != CUDA_SUCCESS)
+		return PAGER_DONE;
+	pthread_mutex_lock(&pager->lock);
+	component = component_at(pager, address);
+	if (!component || component->start != address)
+		*result = CUDA_ERROR_INVALID_VALUE;
+	else if (empty_component(pager, component))
+		component_unmake(&pager->table, component);
+	else
+		*result = CUDA_ERROR_UNKNOWN;
+	pthread_mutex_unlock(&pager->lock);
+	return PAGER_DONE;
+}
+
+/* --- moving
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static void tell_of_moves(struct pager *pager, const uint32_t *blocks, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		policy_block_moved(pager->policy, blocks[i],
+				   atomic_load(&pager->table.blocks[blocks[i]].home) ==
+				       HOME_DEVICE);
+}
+
+/* Carries the policy's actions out, if this is a moment for it. */
+static void carry_out(struct pager *pager, size_t actions)
+{
+	uint32_t *leaving = pager->moving, *coming = pager->moving + PAGER_ACTIONS;
+	size_t leaving_count = 0, coming_count = 0;
+
+	for (size_t i = 0; i < actions; i++) {
+		uint32_t id = pager->actions[i].block;
+		const struct block *block = &pager->table.blocks[id];
+		enum block_home home = atomic_load(&block->home);
+
+		if (block->component == NO_BLOCK || block->pins)
+			continue;
+		if (pager->actions[i].verb == POLICY_EVICT && home == HOME_DEVICE)
+			leaving[leaving_count++] = id;
+		else if (pager->actions[i].verb == POLICY_PAGE_IN && home == HOME_HOST)
+			coming[coming_count++] = id;
+	}
+	if ((!leaving_count && !coming_count) || !window_open(pager))
+		return;
+	transit_evict(pager, leaving, leaving_count);
+	transit_page_in(pager, coming, coming_count);
+	window_close(pager);
+	tell_of_moves(pager, leaving, leaving_count);
+	tell_of_moves(pager, coming, coming_count);
+}
+
+static void refresh_cap(struct pager *pager)
+{
+	uint64_t cap = frames_cap_bytes(pager);
+
+	if (cap != pager->policy_cap_bytes) {
+		pager->policy_cap_bytes = cap;
+		policy_cap_changed(pager->policy, cap);
+	}
+}
+
+bool pager_make_room(int device, uint64_t bytes)
+{
+	struct pager *pager;
+	uint64_t gone;
+	size_t actions;
+
+	if (!is_alive(device))
+		return false;
+	pager = &pagers[device];
+	pthread_mutex_lock(&pager->lock);
+	gone = frame_release_spare(&pager->frames, false, bytes);
+	if (gone < bytes) {
+		actions = policy_pressure(pager->policy, bytes - gone, clock_now_ns(),
+					  pager->actions, PAGER_ACTIONS);
+		if (actions)
+			begin_paging(pager);
+		carry_out(pager, actions);
+		gone += frame_release_spare(&pager->frames, false, bytes - gone);
+	}
+	pthread_mutex_unlock(&pager->lock);
+	return gone >= bytes;
+}
+
+/* --- uses
+ * -------------------------------------------------------------------------------------------------------
+ */
+
+static size_t name_range(struct pager *pager, uint64_t start, uint64_t end, size_t count)
+{
+	for (uint32_t id = block_find(&pager->table, start);
+	     id != NO_BLOCK && count < BLOCKS_MAX;) {
+		const struct block *block = &pager->table.blocks[id];
+
+		if (pager->named_mark[id] != pager->epoch) {
+			pager->named_mark[id] = pager->epoch;
+			pager->named[count++] = id;
+		}
+		if (block->address + block_bytes(block) >= end)
+			break;
+		id = block_find(&pager->table, block->address + block_bytes(block));
+	}
+	return count;
+}
+
+/* What a pointer asks for: the extent it points into, or all of its component. */
+static size_t name_address(struct pager *pager, uint64_t address, size_t count)
+{
+	const struct component *component = component_at(pager, address);
+	struct extent extent;
+
+	if (!component)
+		return count;
+	if (extents_find(&component->extents, address, &extent))
+		return name_range(pager, extent.start, extent.end, count);
+	return name_range(pager, component->start, component->start + component->span_bytes,
+			  count);
+}
+
+static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t count, bool cold)
+{
+	size_t named = 0;
+
+	pthread_mutex_lock(&pager->lock);
+	pager->epoch++;
+	for (size_t i = 0; i < count; i++)
+		named = name_address(pager, addresses[i], named);
+	if (cold)
+		pager->stats.launches_in_place++;
+	refresh_cap(pager);
+	carry_out(pager, policy_use(pager->policy, pager->named, named, clock_now_ns(),
+				    pager->actions, PAGER_ACTIONS));
+	pthread_mutex_unlock(&pager->lock);
+}
+
+static bool any_cold(struct pager *pager, const uint64_t *addresses, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct component *component = component_at(pager, addresses[i]);
+
+		if (component &&
+		    atomic_load_explicit(&component->cold_count, memory_order_relaxed))
+			return true;
+	}
+	return false;
+}
+
+CUresult pager_use(const uint64_t *addresses, size_t count)
+{
+	struct pager *pager = count ? pager_of(addresses[0]) : NULL;
+	bool cold;
+
+	if (!pager)
+		return CUDA_SUCCESS;
+	if (atomic_load_explicit(&pager->lost, memory_order_relaxed))
+		return (CUresult)atomic_load(&pager->lost);
+	if (!atomic_load_explicit(&pager->worked, memory_order_relaxed))
+		atomic_store_explicit(&pager->worked, true, memory_order_relaxed);
+	cold = any_cold(pager, addresses, count);
+	if (cold || atomic_load_explicit(&pager->pressed, memory_order_relaxed))
+		use_slowly(pager, addresses, count, cold);
+	return (CUresult)atomic_load_explicit(&pager->lost, memory_order_relaxed);
+}
+
+static void join_group(struct pager *pager, struct component *component)
+{
+	if (atomic_exchange(&pager->worked, false))
+		pager->group++;
+	if (component->group)
+		return;
+	component->group = pager->group;
+	for (uint32_t i = 0; i < component->block_count; i++)
+		policy_block_grouped(pager->policy, component->first_block + i,
+				     component->group);
+}
+
+void pager_uploaded(CUdeviceptr start, uint64_t bytes, uint64_t source)
+{
+	struct pager *pager = pager_of(start);
+	struct component *component;
+	size_t named;
+
+	if (!pager || !bytes)
+		return;
+	pthread_mutex_lock(&pager->lock);
+	component = component_at(pager, start);
+	if (component) {
+		join_group(pager, component);
+		extents_learn(&component->extents, start, start + bytes, source);
+		pager->epoch++;
+		named = name_range(pager, start, start + bytes, 0);
+		for (size_t i = 0; i < named; i++)
+			policy_block_uploaded(pager->policy, pager->named[i], clock_now_ns());
+	}
+	pthread_mutex_unlock(&pager->lock);
+}
+
+void pager_quiet(void)
+{
+	CUcontext context = NULL;
+
+	for (int i = 0; i < PAGER_DEVICES; i++) {
+		struct pager *pager = &pagers[i];
+
+		if (!is_alive(i) ||
+		    !atomic_load_explicit(&pager->pressed, memory_order_relaxed))
+			continue;
+		if (!context && real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
+			return;
+		if (pager->context != context)
+			continue;
+		pthread_mutex_lock(&pager->lock);
+		refresh_cap(pager);
+		carry_out(pager, policy_quiet(pager->policy, clock_now_ns(), pager->actions,
+					      PAGER_ACTIONS));
+		pthread_mutex_unlock(&pager->lock);
+	}
+}
+
+/* --- questions
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+bool pager_component_at(CUdeviceptr address, struct pager_component *out)
+{
+	struct pager *pager = pager_of(address);
+	const struct component *component;
+
+	if (!pager)
+		return false;
+	pthread_mutex_lock(&pager->lock);
+	component = component_at(pager, address);
+	/* The last block may reach past what the program asked for. */
+	if (component && address - component->start < component->bytes)
+		*out =
+		    (struct pager_component){component->start, component->bytes, component->id,
+					     component->context, pager->device};
+	else
+		component = NULL;
+	pthread_mutex_unlock(&pager->lock);
+	return component != NULL;
+}
+
+uint64_t pager_same_home(CUdeviceptr start, uint64_t bytes, bool *cold)
+{
+	struct pager *pager = pager_of(start);
+	uint32_t id = pager ? block_find(&pager->table, start) : NO_BLOCK;
+	uint64_t end = start;
+	enum block_home home;
+
+	*cold = false;
+	if (id == NO_BLOCK)
+		return bytes;
+	home = atomic_load(&pager->table.blocks[id].home);
+	*cold = home == HOME_HOST;
+	for (; id != NO_BLOCK && end < start + bytes; id = block_find(&pager->table, end)) {
+		const struct block *block = &pager->table.blocks[id];
+
+		if (atomic_load(&block->home) != home)
+			return end - start;
+		end = block->address + block_bytes(block);
+	}
+	return end - start < bytes ? end - start : bytes;
+}
+
+void pager_pin(CUdeviceptr start, uint64_t bytes, bool pin)
+{
+	struct pager *pager = pager_of(start);
+	size_t named;
+
+	if (!pager || !bytes)
+		return;
+	pthread_mutex_lock(&pager->lock);
+	pager->epoch++;
+	named = name_range(pager, start, start + bytes, 0);
+	for (size_t i = 0; i < named; i++) {
+		struct block *block = &pager->table.blocks[pager->named[i]];
+
+		if (!pin && !block->pins)
+			continue;
+		block->pins += pin ? 1 : -1u;
+		if (block->pins <= 1 && pin == (block->pins == 1))
+			policy_block_pinned(pager->policy, pager->named[i], pin);
+	}
+	pthread_mutex_unlock(&pager->lock);
+}
+
+void pager_residency(int device, uint64_t *managed_bytes, uint64_t *cold_bytes)
+{
+	*managed_bytes = *cold_bytes = 0;
+	if (!is_alive(device))
+		return;
+	pthread_mutex_lock(&pagers[device].lock);
+	for (uint32_t i = 0; i < pagers[device].table.block_end; i++) {
+		const struct block *block = &pagers[device].table.blocks[i];
+
+		if (block->component == NO_BLOCK)
+			continue;
+		*managed_bytes += block_bytes(block);
+		if (atomic_load(&block->home) != HOME_DEVICE)
+			*cold_bytes += block_bytes(block);
+	}
+	pthread_mutex_unlock(&pagers[device].lock);
+}
+
+uint64_t pager_frame_bytes(int device)
+{
+	uint64_t bytes;
+
+	if (!is_alive(device))
+		return 0;
+	pthread_mutex_lock(&pagers[device].lock);
+	bytes = pagers[device].frames.device_bytes;
+	pthread_mutex_unlock(&pagers[device].lock);
+	return bytes;
+}
+
+bool pager_stats_of(int device, struct pager_stats *stats, struct policy_report *report)
+{
+	if (!is_alive(device))
+		return false;
+	pthread_mutex_lock(&pagers[device].lock);
+	*stats = pagers[device].stats;
+	policy_report(pagers[device].policy, report);
+	pthread_mutex_unlock(&pagers[device].lock);
+	return true;
+}
+
+/* --- ends
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+/* Its work is over and what was made in it is gone; addresses and frames are not bound to it
+ * and are given back. */
+static void end(struct pager *pager)
+{
+	pthread_mutex_lock(&pager->lock);
+	atomic_store(&alive[pager->device], false);
+	for (uint32_t i = 0; i < pager->table.component_end; i++)
+		if (pager->table.components[i].bytes) {
+			empty_component(pager, &pager->table.components[i]);
+			component_unmake(&pager->table, &pager->table.components[i]);
+		}
+	content_hash_finish(pager);
+	frame_pool_finish(&pager->frames);
+	block_table_finish(&pager->table);
+	policy_destroy(pager->policy);
+	pager->policy = NULL;
+	pager->context = NULL;
+	atomic_store(&pager->pressed, false);
+	atomic_store(&pager->lost, 0);
+	pthread_mutex_unlock(&pager->lock);
+}
+
+void pager_context_ended(CUcontext context)
+{
+	pthread_mutex_lock(&making);
+	for (int i = 0; i < PAGER_DEVICES; i++)
+		if (context && is_alive(i) && pagers[i].context == context)
+			end(&pagers[i]);
+	pthread_mutex_unlock(&making);
+}
+
+void pager_fork_prepare(void)
+{
+	pthread_mutex_lock(&making);
+	for (int i = 0; i < PAGER_DEVICES; i++)
+		if (pagers[i].named)
+			pthread_mutex_lock(&pagers[i].lock);
+	streams_fork_prepare();
+}
+
+void pager_fork_parent(void)
+{
+	streams_fork_parent();
+	for (int i = PAGER_DEVICES - 1; i >= 0; i--)
+		if (pagers[i].named)
+			pthread_mutex_unlock(&pagers[i].lock);
+	pthread_mutex_unlock(&making);
+}
+
+/* The child has no CUDA: it is inert until it starts afresh. */
+void pager_fork_child(void)
+{
+	for (int i = 0; i < PAGER_DEVICES; i++)
+		atomic_store(&alive[i], false);
+	gate_forget_threads();
+	streams_fork_child();
+	for (int i = PAGER_DEVICES - 1; i >= 0; i--)
+		if (pagers[i].named)
+			pthread_mutex_unlock(&pagers[i].lock);
+	pthread_mutex_unlock(&making);
+}

@@ -1,0 +1,119 @@
+/*
+ * The pager of a device: its arena, its blocks and frames, and the moves between VRAM and RAM.
+ *
+ * One pager a device, made at the first allocation there; it belongs to the context that made
+ * it. Allocations of other contexts go to the driver. Everything here may be called from any
+ * thread; one lock a pager guards its state. Ranks: pager lock, then stream list, then gate;
+ * nobody holds the gate while taking a lock.
+ */
+#ifndef LOWTIDE_PAGER_H
+#define LOWTIDE_PAGER_H
+
+#include "pager/block.h"
+#include "pager/frame.h"
+#include "policy.h"
+
+#include <pthread.h>
+
+#define PAGER_DEVICES 16
+
+/* Counts since the pager began; guarded by its lock. */
+struct pager_stats {
+	uint64_t page_ins, evictions, clean_evictions; /* blocks */
+	uint64_t bytes_in, bytes_out;		       /* copied */
+	uint64_t windows, windows_refused, windows_late;
+	uint64_t launches_in_place; /* launches that named a cold block */
+	uint64_t failed_moves;
+};
+
+struct pager {
+	pthread_mutex_t lock;
+	int device;
+	CUcontext context;
+	_Atomic int lost; /* CUresult: a mapping could not be put back; every later use answers
+			     so; atomic */
+	atomic_bool pressed; /* the policy wants to know of every use; atomic */
+	struct block_table table;
+	struct frame_pool frames;
+	struct policy *policy;
+	uint64_t policy_cap_bytes;
+	uint64_t
+	    unpaged_since_ns; /* no window before this: the last one came late; 0: none did */
+	bool pushed;	      /* the open window's: our context was not the current one */
+	CUstream stream_in, stream_out;
+	CUmodule module;
+	CUfunction hash_function;
+	struct frame *hash_scratch; /* on the device: the table, then the sums */
+	uint64_t *hash_host;	    /* pinned, the same layout */
+	uint32_t *named;	    /* room for BLOCKS_MAX ids */
+	uint32_t *named_mark;	    /* by block: the epoch it was last named in */
+	uint32_t epoch;
+	struct policy_action *actions; /* room for PAGER_ACTIONS */
+	uint32_t *moving;	       /* room for PAGER_ACTIONS leaving, then as many coming */
+	uint32_t group;		       /* of what is being uploaded */
+	atomic_bool worked;	       /* a launch came since the last upload; atomic */
+	struct pager_stats stats;
+};
+
+#define PAGER_ACTIONS 8192
+
+/* --- for the hooks
+ * ---------------------------------------------------------------------------------- */
+
+/* Bounds of all arenas together: the one comparison of the launch path. Atomic; empty until a
+ * pager exists. */
+extern _Atomic uint64_t pager_low, pager_span;
+
+static inline bool pager_may_hold(uint64_t address)
+{
+	return address - atomic_load_explicit(&pager_low, memory_order_relaxed) <
+	       atomic_load_explicit(&pager_span, memory_order_relaxed);
+}
+
+/* NULL: no pager's arena holds the address. */
+struct pager *pager_of(uint64_t address);
+
+enum pager_answer {
+	PAGER_DECLINED, /* not this one's business: ask the driver */
+	PAGER_DONE,
+	PAGER_REFUSED, /* neither VRAM under the cap nor RAM within the budget: out of memory */
+};
+enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out);
+/* DECLINED: the address is no component's. *result is what the program is told. */
+enum pager_answer pager_free(CUdeviceptr address, CUresult *result);
+/* Makes `bytes` of VRAM free under the cap for what cannot page. False: not so many can be. */
+bool pager_make_room(int device, uint64_t bytes);
+
+/* The component that holds the address, as it is now. False: none. */
+struct pager_component {
+	uint64_t start, bytes, id;
+	CUcontext context;
+	int device;
+};
+bool pager_component_at(CUdeviceptr address, struct pager_component *out);
+
+/* An operation is about to name what these addresses point into; count is 0 for one that names
+ * nothing. May move blocks. Not success: the pager is lost, and the operation must not run. */
+CUresult pager_use(const uint64_t *addresses, size_t count);
+/* An upload wrote [start, start + bytes); the source's address, 0 if unknown. */
+void pager_uploaded(CUdeviceptr start, uint64_t bytes, uint64_t source);
+/* The program waited for its work: a good moment for moves. */
+void pager_quiet(void);
+/* From `start`, how many bytes (at most `bytes`) have the same home. *cold: whether that is
+ * RAM. */
+uint64_t pager_same_home(CUdeviceptr start, uint64_t bytes, bool *cold);
+/* Pins or unpins the blocks of a range: they keep their home. */
+void pager_pin(CUdeviceptr start, uint64_t bytes, bool pin);
+
+void pager_context_ended(CUcontext context);
+/* Bytes in components that are managed, and how many of them are cold; for reports. */
+void pager_residency(int device, uint64_t *managed_bytes, uint64_t *cold_bytes);
+/* VRAM in frames, in use or spare. */
+uint64_t pager_frame_bytes(int device);
+bool pager_stats_of(int device, struct pager_stats *stats, struct policy_report *report);
+
+void pager_fork_prepare(void);
+void pager_fork_parent(void);
+void pager_fork_child(void);
+
+#endif

@@ -1,0 +1,224 @@
+#include "pager/streams.h"
+
+#include "clock.h"
+#include "door/driver.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define DEVICES 16
+
+/* A stream to ask, or an event that stands for one that cannot be asked. */
+struct source {
+	struct source *next;
+	CUcontext context;
+	CUstream stream; /* NULL: an event */
+	CUevent event;
+	bool
+	    of_thread; /* recorded again and again by its thread: never removed once complete */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct source *sources; /* guarded by lock */
+static atomic_int captures, contexts[DEVICES];
+static _Thread_local struct source
+    *of_this_thread; /* one context only: another's work makes it anew */
+
+static CUcontext current_context(void)
+{
+	CUcontext context = NULL;
+
+	return real(cuCtxGetCurrent)(&context) == CUDA_SUCCESS ? context : NULL;
+}
+
+static void add(struct source source)
+{
+	struct source *kept = malloc(sizeof(*kept));
+
+	if (!kept) {
+		/* A stream nobody can ask: as if it were captured for ever, nothing moves any
+		 * more. */
+		atomic_fetch_add(&captures, 1);
+		return;
+	}
+	*kept = source;
+	pthread_mutex_lock(&lock);
+	kept->next = sources;
+	sources = kept;
+	pthread_mutex_unlock(&lock);
+}
+
+void streams_created(CUstream stream)
+{
+	add((struct source){.context = current_context(), .stream = stream});
+}
+
+void streams_destroying(CUstream stream)
+{
+	CUcontext context = NULL;
+	CUevent event = NULL;
+
+	pthread_mutex_lock(&lock);
+	for (struct source **link = &sources; *link; link = &(*link)->next) {
+		struct source *source = *link;
+
+		if (source->stream != stream)
+			continue;
+		context = source->context;
+		*link = source->next;
+		free(source);
+		break;
+	}
+	pthread_mutex_unlock(&lock);
+	if (!context || real(cuStreamQuery)(stream) == CUDA_SUCCESS)
+		return;
+	if (real(cuEventCreate)(&event, CU_EVENT_DISABLE_TIMING) == CUDA_SUCCESS &&
+	    real(cuEventRecord)(event, stream) == CUDA_SUCCESS)
+		add((struct source){.context = context, .event = event});
+	else
+		real(cuStreamSynchronize)(stream);
+}
+
+void streams_thread_worked(void)
+{
+	CUcontext context = current_context();
+	CUevent event;
+
+	if (!of_this_thread || of_this_thread->context != context) {
+		struct source *kept = calloc(1, sizeof(*kept));
+
+		if (!kept ||
+		    real(cuEventCreate)(&event, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS) {
+			free(kept);
+			real(cuStreamSynchronize)(CU_STREAM_PER_THREAD);
+			return;
+		}
+		*kept = (struct source){.context = context, .event = event, .of_thread = true};
+		pthread_mutex_lock(&lock);
+		kept->next = sources;
+		sources = kept;
+		pthread_mutex_unlock(&lock);
+		of_this_thread = kept;
+	}
+	if (real(cuEventRecord)(of_this_thread->event, CU_STREAM_PER_THREAD) != CUDA_SUCCESS)
+		real(cuStreamSynchronize)(CU_STREAM_PER_THREAD);
+}
+
+void streams_context_ended(CUcontext context)
+{
+	pthread_mutex_lock(&lock);
+	for (struct source **link = &sources; *link;) {
+		struct source *source = *link;
+
+		if (source->context != context) {
+			link = &source->next;
+			continue;
+		}
+		*link = source->next;
+		/* A thread may still point at its own: leave that one be, out of the list. */
+		if (source->of_thread)
+			source->context = NULL;
+		else
+			free(source);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+void streams_context_made(int device, int difference)
+{
+	if (device >= 0 && device < DEVICES)
+		atomic_fetch_add(&contexts[device], difference);
+}
+
+bool streams_one_context(int device)
+{
+	return device >= 0 && device < DEVICES && atomic_load(&contexts[device]) <= 1;
+}
+
+void streams_capture_began(void)
+{
+	atomic_fetch_add(&captures, 1);
+}
+
+void streams_capture_ended(void)
+{
+	atomic_fetch_sub(&captures, 1);
+}
+
+bool streams_capturing(void)
+{
+	return atomic_load(&captures) != 0;
+}
+
+/* --- the drain
+ * ---------------------------------------------------------------------------------------- */
+
+/* Asking often at first, then with naps between: most drains end within the time of a kernel or
+ * two. */
+static void nap(unsigned int polls)
+{
+	const struct timespec moment = {0, 20000};
+
+	if (polls < 2000)
+		sched_yield();
+	else
+		nanosleep(&moment, NULL);
+}
+
+static enum drained wait_until_idle(CUstream stream, CUevent event, uint64_t until_ns)
+{
+	for (unsigned int polls = 0;; polls++) {
+		CUresult result =
+		    event ? real(cuEventQuery)(event) : real(cuStreamQuery)(stream);
+
+		if (result == CUDA_SUCCESS)
+			return STREAMS_IDLE;
+		if (result != CUDA_ERROR_NOT_READY)
+			return STREAMS_FAILED;
+		if (clock_now_ns() > until_ns)
+			return STREAMS_LATE;
+		nap(polls);
+	}
+}
+
+enum drained streams_drain(CUcontext context, uint64_t patience_ns)
+{
+	uint64_t until_ns = clock_now_ns() + patience_ns;
+	enum drained drained = wait_until_idle(CU_STREAM_LEGACY, NULL, until_ns);
+
+	pthread_mutex_lock(&lock);
+	for (struct source **link = &sources; *link && drained == STREAMS_IDLE;) {
+		struct source *source = *link;
+
+		if (source->context == context)
+			drained = wait_until_idle(source->stream, source->event, until_ns);
+		if (drained == STREAMS_IDLE && source->event && !source->of_thread &&
+		    source->context == context) {
+			real(cuEventDestroy_v2)(source->event);
+			*link = source->next;
+			free(source);
+		} else {
+			link = &source->next;
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	return drained;
+}
+
+void streams_fork_prepare(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void streams_fork_parent(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+void streams_fork_child(void)
+{
+	pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,230 @@
+#include "pager/transit.h"
+
+#include "door/driver.h"
+#include "log.h"
+#include "pager/content_hash.h"
+#include "pager/home.h"
+#include "settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct frame *transit_host_frame(struct pager *pager, unsigned int size_class)
+{
+	struct frame *frame = frame_take(&pager->frames, true, size_class);
+
+	/* Past the budget: kept copies of resident blocks go first; their next eviction then
+	 * has to copy. */
+	for (uint32_t i = 0; !frame && i < pager->table.block_end; i++) {
+		struct block *block = &pager->table.blocks[i];
+
+		if (block->component == NO_BLOCK || block->size_class != size_class ||
+		    !block->host || atomic_load(&block->home) != HOME_DEVICE || block->leaving)
+			continue;
+		frame = block->host;
+		block->host = NULL;
+		block->hashed = false;
+	}
+	return frame;
+}
+
+static CUresult settle(CUresult result, CUstream stream)
+{
+	/* Even after an error: what did start must have ended before anything is mapped anew.
+	 */
+	CUresult ended = real(cuStreamSynchronize)(stream);
+
+	return result == CUDA_SUCCESS ? ended : result;
+}
+
+/* Keeps those that pass, in order, at the front. */
+static size_t keep(struct pager *pager, uint32_t *blocks, size_t count,
+		   bool (*passes)(struct pager *, struct block *))
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (passes(pager, &pager->table.blocks[blocks[i]]))
+			blocks[kept++] = blocks[i];
+	return kept;
+}
+
+static bool has_host_frame(struct pager *pager, struct block *block)
+{
+	block->leaving = true;
+	if (!block->host) {
+		block->hashed = false;
+		block->host = transit_host_frame(pager, block->size_class);
+	}
+	if (!block->host)
+		block->leaving = false;
+	return block->host != NULL;
+}
+
+/* --- out
+ * -------------------------------------------------------------------------------------------------
+ */
+
+/* Asks the GPU which of the blocks are as they came in. At most HASH_BATCH. */
+static void find_clean(struct pager *pager, const uint32_t *blocks, size_t count)
+{
+	struct frame *frames[HASH_BATCH] = {NULL};
+	uint64_t hashes[2 * HASH_BATCH];
+	size_t asked = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct block *block = &pager->table.blocks[blocks[i]];
+
+		block->clean = false;
+		if (block->hashed)
+			frames[asked++] = block->device;
+	}
+	if (content_hash(pager, frames, asked, hashes) != CUDA_SUCCESS)
+		return; /* unknown is dirty */
+	asked = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct block *block = &pager->table.blocks[blocks[i]];
+
+		if (!block->hashed)
+			continue;
+		block->clean = !memcmp(block->hash, &hashes[2 * asked], sizeof(block->hash));
+		asked++;
+	}
+}
+
+static CUresult copy_out(struct pager *pager, const uint32_t *blocks, size_t count)
+{
+	CUresult result = CUDA_SUCCESS;
+
+	for (size_t i = 0; i < count && result == CUDA_SUCCESS; i++) {
+		struct block *block = &pager->table.blocks[blocks[i]];
+
+		if (block->clean) {
+			pager->stats.clean_evictions++;
+			continue;
+		}
+		result = real(cuMemcpyAsync)(block->host->alias, block->device->alias,
+					     block_bytes(block), pager->stream_out);
+		pager->stats.bytes_out += block_bytes(block);
+	}
+	return settle(result, pager->stream_out);
+}
+
+static void drop_device_frame(struct pager *pager, struct block *block)
+{
+	block->leaving = false;
+	if (atomic_load(&block->home) != HOME_HOST)
+		return;
+	frame_give(&pager->frames, block->device);
+	block->device = NULL;
+	block->hashed = false; /* a kernel may now write it in place */
+	pager->stats.evictions++;
+}
+
+static void evict_batch(struct pager *pager, uint32_t *blocks, size_t count)
+{
+	size_t leaving = keep(pager, blocks, count, has_host_frame);
+
+	if (settings_get()->dirty == DIRTY_ALWAYS)
+		for (size_t i = 0; i < leaving; i++)
+			pager->table.blocks[blocks[i]].hashed = false;
+	find_clean(pager, blocks, leaving);
+	if (copy_out(pager, blocks, leaving) == CUDA_SUCCESS)
+		home_switch(pager, blocks, leaving, HOME_HOST);
+	else
+		pager->stats.failed_moves += leaving;
+	for (size_t i = 0; i < leaving; i++) {
+		struct block *block = &pager->table.blocks[blocks[i]];
+
+		/* It stays, and the copy may have been cut short: the host frame says nothing
+		 * any more. */
+		if (atomic_load(&block->home) == HOME_DEVICE && !block->clean)
+			block->hashed = false;
+		drop_device_frame(pager, block);
+	}
+}
+
+void transit_evict(struct pager *pager, uint32_t *blocks, size_t count)
+{
+	for (size_t done = 0; done < count; done += HASH_BATCH)
+		evict_batch(pager, blocks + done,
+			    count - done < HASH_BATCH ? count - done : HASH_BATCH);
+}
+
+/* --- in
+ * --------------------------------------------------------------------------------------------------
+ */
+
+static bool has_device_frame(struct pager *pager, struct block *block)
+{
+	block->device = frame_take(&pager->frames, false, block->size_class);
+	return block->device != NULL;
+}
+
+static CUresult copy_in(struct pager *pager, const uint32_t *blocks, size_t count)
+{
+	CUresult result = CUDA_SUCCESS;
+
+	for (size_t i = 0; i < count && result == CUDA_SUCCESS; i++) {
+		struct block *block = &pager->table.blocks[blocks[i]];
+
+		result = real(cuMemcpyAsync)(block->device->alias, block->host->alias,
+					     block_bytes(block), pager->stream_in);
+		pager->stats.bytes_in += block_bytes(block);
+	}
+	return settle(result, pager->stream_in);
+}
+
+/* What came in, so that its leaving unchanged can be seen. */
+static void hash_arrivals(struct pager *pager, const uint32_t *blocks, size_t count)
+{
+	struct frame *frames[HASH_BATCH];
+	uint64_t hashes[2 * HASH_BATCH];
+
+	for (size_t i = 0; i < count; i++)
+		frames[i] = pager->table.blocks[blocks[i]].device;
+	if (settings_get()->dirty == DIRTY_ALWAYS ||
+	    content_hash(pager, frames, count, hashes) != CUDA_SUCCESS)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		struct block *block = &pager->table.blocks[blocks[i]];
+
+		memcpy(block->hash, &hashes[2 * i], sizeof(block->hash));
+		block->hashed = true;
+	}
+}
+
+static void page_in_batch(struct pager *pager, uint32_t *blocks, size_t count)
+{
+	size_t coming = keep(pager, blocks, count, has_device_frame);
+
+	if (copy_in(pager, blocks, coming) == CUDA_SUCCESS) {
+		hash_arrivals(pager, blocks, coming);
+		home_switch(pager, blocks, coming, HOME_DEVICE);
+	} else {
+		pager->stats.failed_moves += coming;
+	}
+	for (size_t i = 0; i < coming; i++) {
+		struct block *block = &pager->table.blocks[blocks[i]];
+
+		if (atomic_load(&block->home) == HOME_DEVICE) {
+			pager->stats.page_ins++;
+			if (settings_get()->dirty != DIRTY_NEVER_CLEAN)
+				continue;
+			frame_give(&pager->frames, block->host);
+			block->host = NULL;
+			block->hashed = false;
+		} else {
+			frame_give(&pager->frames, block->device);
+			block->device = NULL;
+			block->hashed = false;
+		}
+	}
+}
+
+void transit_page_in(struct pager *pager, uint32_t *blocks, size_t count)
+{
+	for (size_t done = 0; done < count; done += HASH_BATCH)
+		page_in_batch(pager, blocks + done,
+			      count - done < HASH_BATCH ? count - done : HASH_BATCH);
+}

@@ -1,0 +1,61 @@
+#include "pager/trial.h"
+
+#include "door/driver.h"
+#include "pager/content_hash.h"
+
+#include <string.h>
+
+/* Half of a small frame holds a pattern, the other half takes its sum, written by the kernel
+ * into the same frame. */
+#define PATTERN_BYTES (1u << 20)
+#define PATTERN_WORDS (PATTERN_BYTES / 8)
+
+static uint64_t pattern_word(size_t i)
+{
+	return (i + 1) * 0x9E3779B97F4A7C15ull;
+}
+
+static CUresult hash_in_place(struct pager *pager, CUdeviceptr frame, uint64_t sums[2])
+{
+	CUdeviceptr table = pager->hash_scratch->alias, out = frame + PATTERN_BYTES;
+	void *params[] = {&table, &out};
+	CUresult result;
+
+	pager->hash_host[0] = frame;
+	pager->hash_host[1] = PATTERN_BYTES;
+	result = real(cuMemcpyHtoDAsync_v2)(table, pager->hash_host, 16, pager->stream_in);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemsetD8Async)(out, 0, 16, pager->stream_in);
+	if (result == CUDA_SUCCESS)
+		result = real(cuLaunchKernel)(pager->hash_function, 4, 1, 1, 256, 1, 1, 0,
+					      pager->stream_in, params, NULL);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpyDtoHAsync_v2)(sums, out, 16, pager->stream_in);
+	if (real(cuStreamSynchronize)(pager->stream_in) != CUDA_SUCCESS &&
+	    result == CUDA_SUCCESS)
+		result = CUDA_ERROR_UNKNOWN;
+	return result;
+}
+
+static uint64_t pattern[PATTERN_WORDS]; /* guarded by the lock under which pagers are made */
+
+CUresult trial_host_frame(struct pager *pager)
+{
+	struct frame *frame = frame_take(&pager->frames, true, 0);
+	uint64_t sums[2] = {0, 0}, want[2];
+	CUresult result;
+
+	if (!frame)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	for (size_t i = 0; i < PATTERN_WORDS; i++)
+		pattern[i] = pattern_word(i);
+	content_hash_of_bytes(pattern, PATTERN_BYTES, want);
+	result =
+	    real(cuMemcpyHtoDAsync_v2)(frame->alias, pattern, PATTERN_BYTES, pager->stream_in);
+	if (result == CUDA_SUCCESS)
+		result = hash_in_place(pager, frame->alias, sums);
+	if (result == CUDA_SUCCESS && memcmp(sums, want, sizeof(want)) != 0)
+		result = CUDA_ERROR_NOT_SUPPORTED;
+	frame_give(&pager->frames, frame);
+	return result;
+}
