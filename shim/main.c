@@ -5,6 +5,7 @@
 #include "hook/params.h"
 #include "pager/holding.h"
 #include "pager/pager.h"
+#include "pager/small.h"
 
 #include <pthread.h>
 
@@ -13,12 +14,14 @@ static void prepare(void)
 {
 	params_fork_prepare();
 	pager_fork_prepare();
+	small_fork_prepare();
 	holding_fork_prepare();
 }
 
 static void parent(void)
 {
 	holding_fork_done();
+	small_fork_done();
 	pager_fork_parent();
 	params_fork_done();
 }
@@ -26,6 +29,7 @@ static void parent(void)
 static void child(void)
 {
 	holding_fork_done();
+	small_fork_done();
 	pager_fork_child();
 	params_fork_done();
 }

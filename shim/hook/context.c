@@ -4,7 +4,7 @@
  */
 #include "door/driver.h"
 #include "door/export.h"
-#include "pager/holding.h"
+#include "pager/admission.h"
 #include "pager/pager.h"
 #include "pager/streams.h"
 
@@ -57,7 +57,7 @@ static int device_of(CUcontext context)
 
 static void gone(CUcontext context, int device)
 {
-	holding_forget_context((uintptr_t)context);
+	admission_context_ended(context);
 	pager_context_ended(context);
 	streams_context_ended(context);
 	streams_context_made(device, -1);

@@ -5,7 +5,6 @@
 #include "door/driver.h"
 #include "door/export.h"
 #include "pager/admission.h"
-#include "pager/holding.h"
 #include "pager/pager.h"
 
 LT_EXPORT CUresult CUDAAPI cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
@@ -82,17 +81,13 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocManaged(CUdeviceptr *dptr, size_t bytesize,
 
 LT_EXPORT CUresult CUDAAPI cuMemFree_v2(CUdeviceptr dptr)
 {
-	struct holding held;
 	CUresult result;
 
 	if (!driver_has(cuMemFree_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (pager_free(dptr, &result) != PAGER_DECLINED)
 		return result;
-	held = holding_detach(dptr);
-	result = real(cuMemFree_v2)(dptr);
-	holding_settle_free(held, dptr, result == CUDA_SUCCESS);
-	return result;
+	return admission_free(dptr, real(cuMemFree_v2));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemGetInfo_v2(size_t *free_bytes, size_t *total)

@@ -27,7 +27,7 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, C
 
 	if (!driver_has(cuMemAllocAsync))
 		return CUDA_ERROR_NOT_FOUND;
-	if (!admission_ask(bytesize, &device))
+	if (!admission_ask_pooled(bytesize, &device))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	result = real(cuMemAllocAsync)(dptr, bytesize, hStream);
 	return admission_settle_pooled(result, device, bytesize,
@@ -42,7 +42,7 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t byt
 
 	if (!driver_has(cuMemAllocFromPoolAsync))
 		return CUDA_ERROR_NOT_FOUND;
-	if (!admission_ask(bytesize, &device))
+	if (!admission_ask_pooled(bytesize, &device))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	result = real(cuMemAllocFromPoolAsync)(dptr, bytesize, pool, hStream);
 	return admission_settle_pooled(result, device, bytesize,
@@ -72,7 +72,7 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocAsync_ptsz(CUdeviceptr *dptr, size_t bytesi
 
 	if (!driver_has(cuMemAllocAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (!admission_ask(bytesize, &device))
+	if (!admission_ask_pooled(bytesize, &device))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	result = real(cuMemAllocAsync_ptsz)(dptr, bytesize, hStream);
 	return admission_settle_pooled(result, device, bytesize,
@@ -87,7 +87,7 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *dptr, size_
 
 	if (!driver_has(cuMemAllocFromPoolAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (!admission_ask(bytesize, &device))
+	if (!admission_ask_pooled(bytesize, &device))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	result = real(cuMemAllocFromPoolAsync_ptsz)(dptr, bytesize, pool, hStream);
 	return admission_settle_pooled(result, device, bytesize,

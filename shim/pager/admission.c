@@ -5,6 +5,7 @@
 #include "pager/holding.h"
 #include "pager/ledger.h"
 #include "pager/pager.h"
+#include "pager/small.h"
 #include "settings.h"
 
 #include <inttypes.h>
@@ -38,66 +39,125 @@ bool admission_in_force(void)
 	return !settings_get()->disable;
 }
 
-bool admission_ask_device(int device, size_t bytes)
+static void say_refused(int device, size_t bytes)
 {
 	static atomic_flag said[LEDGER_DEVICES];
 
-	admission_open_account(device);
-	if (holding_charge(device, bytes))
-		return true;
-	/* Small allocations share pages, of which the ledger takes up to two at a time. */
-	if (pager_make_room(device, ledger_charge_bytes(bytes) + 2 * LEDGER_PAGE_BYTES) &&
-	    holding_charge(device, bytes))
-		return true;
-	if (holding_charge(device, bytes))
-		return true;
 	if (device >= 0 && device < LEDGER_DEVICES && !atomic_flag_test_and_set(&said[device]))
-		log_warn("device %d: %zu bytes refused as out of memory: %" PRIu64
-			 " of the cap's %" PRIu64
+		log_warn("device %d: %zu bytes refused as out of memory: %" PRIu64 " of the cap's %" PRIu64
 			 " MiB are taken (raise LOWTIDE_VRAM to allow more; said once)",
-			 device, bytes, ledger_taken_bytes(device) / MIB,
-			 ledger_cap_bytes(device) / MIB);
+			 device, bytes, ledger_taken_bytes(device) / MIB, ledger_cap_bytes(device) / MIB);
+}
+
+/* `charge` takes what is asked or nothing; if it cannot, pageable memory makes room for so much. */
+static bool charge_or_make_room(int device, size_t bytes, bool (*charge)(int, uint64_t), uint64_t room_bytes)
+{
+	admission_open_account(device);
+	if (charge(device, bytes))
+		return true;
+	/* Whatever it answers: what was spare may be enough, and another thread may be quicker. */
+	pager_make_room(device, room_bytes);
+	if (charge(device, bytes))
+		return true;
+	say_refused(device, bytes);
 	return false;
 }
 
-bool admission_ask(size_t bytes, int *device)
+bool admission_ask_device(int device, size_t bytes)
+{
+	/* Small ones share pages, of which the ledger may take two at a time. */
+	return charge_or_make_room(device, bytes, holding_charge, ledger_charge_bytes(bytes) + 2 * LEDGER_PAGE_BYTES);
+}
+
+static bool charge_small(int device, uint64_t bytes)
+{
+	(void)bytes;
+	return small_allocating(device);
+}
+
+static bool current_device(size_t bytes, int *device)
 {
 	CUdevice current;
 
 	*device = -1;
 	if (!bytes || !admission_in_force() || !real(cuCtxGetDevice) ||
-	    real(cuCtxGetDevice)(&current) != CUDA_SUCCESS)
-		return true;
-	if (!admission_ask_device(current, bytes))
+	    real(cuCtxGetDevice)(&current) != CUDA_SUCCESS || current >= LEDGER_DEVICES)
 		return false;
 	*device = current;
 	return true;
 }
 
-static CUresult settle(CUresult result, int device, size_t bytes, CUdeviceptr address,
-		       CUcontext context)
+bool admission_ask(size_t bytes, int *device)
 {
-	if (device < 0)
-		return result;
-	if (result == CUDA_SUCCESS)
-		holding_remember(address, device, (uintptr_t)context, bytes);
-	else
-		holding_uncharge(device, bytes);
-	return result;
+	if (!current_device(bytes, device))
+		return true;
+	if (small_is(bytes) ? charge_or_make_room(*device, bytes, charge_small, LEDGER_PAGE_BYTES)
+			    : admission_ask_device(*device, bytes))
+		return true;
+	*device = -1;
+	return false;
 }
 
 CUresult admission_settle(CUresult result, int device, size_t bytes, CUdeviceptr address)
 {
 	CUcontext context = NULL;
 
-	if (real(cuCtxGetCurrent) && real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
+	if (device < 0)
+		return result;
+	if (!real(cuCtxGetCurrent) || real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
 		context = NULL;
-	return settle(result, device, bytes, address, context);
+	if (small_is(bytes)) {
+		if (result == CUDA_SUCCESS)
+			holding_remember_measured(address, device, (uintptr_t)context, bytes);
+		small_allocated(device);
+	} else if (result == CUDA_SUCCESS) {
+		holding_remember(address, device, (uintptr_t)context, bytes);
+	} else {
+		holding_uncharge(device, bytes);
+	}
+	return result;
+}
+
+bool admission_ask_pooled(size_t bytes, int *device)
+{
+	if (!current_device(bytes, device) || admission_ask_device(*device, bytes))
+		return true;
+	*device = -1;
+	return false;
 }
 
 CUresult admission_settle_pooled(CUresult result, int device, size_t bytes, CUdeviceptr address)
 {
-	return settle(result, device, bytes, address, NULL);
+	if (device < 0)
+		return result;
+	if (result == CUDA_SUCCESS)
+		holding_remember(address, device, 0, bytes);
+	else
+		holding_uncharge(device, bytes);
+	return result;
+}
+
+CUresult admission_free(CUdeviceptr address, CUresult (*driver_free)(CUdeviceptr))
+{
+	struct holding held = holding_detach(address);
+	bool measured = held.device >= 0 && held.measured;
+	CUresult result;
+
+	if (measured)
+		small_freeing(held.device);
+	result = driver_free(address);
+	holding_settle_free(held, address, result == CUDA_SUCCESS);
+	if (measured)
+		small_freed(held.device);
+	return result;
+}
+
+void admission_context_ended(CUcontext context)
+{
+	holding_forget_context((uintptr_t)context);
+	for (int i = 0; context && i < LEDGER_DEVICES; i++)
+		if (ledger_is_open(i) && !holding_has_measured(i))
+			small_none_left(i);
 }
 
 /* Bytes of RAM that LOWTIDE_REPORT=virtual counts as the card's. */

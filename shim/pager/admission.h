@@ -27,11 +27,17 @@ bool admission_ask(size_t bytes, int *device);
 bool admission_ask_device(int device, size_t bytes);
 
 /* After the driver answered: remembers the memory if `result` is success, takes the charge back
- * if not. Returns `result`. */
+ * if not. Returns `result`. Always follows admission_ask that said yes: a small one holds a lock in between. */
 CUresult admission_settle(CUresult result, int device, size_t bytes, CUdeviceptr address);
-/* The same for memory of a pool, which outlives the context it was asked for in. */
-CUresult admission_settle_pooled(CUresult result, int device, size_t bytes,
-				 CUdeviceptr address);
+/* The same two for memory of a pool, which outlives the context it was asked for in. */
+bool admission_ask_pooled(size_t bytes, int *device);
+CUresult admission_settle_pooled(CUresult result, int device, size_t bytes, CUdeviceptr address);
+
+/* Frees through the driver and gives the charge back. */
+CUresult admission_free(CUdeviceptr address, CUresult (*driver_free)(CUdeviceptr));
+
+/* The context is gone, and what was made in it with it. */
+void admission_context_ended(CUcontext context);
 
 /* What the program is told about memory on the current device, by LOWTIDE_REPORT. In: the
  * driver's own figures, in bytes. */

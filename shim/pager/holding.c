@@ -14,7 +14,7 @@
 struct linear {
 	uint64_t address, bytes, context;
 	int device;
-	bool lost;
+	bool measured, lost;
 	UT_hash_handle hh;
 };
 
@@ -58,7 +58,7 @@ void holding_uncharge(int device, uint64_t bytes)
 		ledger_give_back(device, ledger_charge_bytes(bytes));
 }
 
-void holding_remember(uint64_t address, int device, uint64_t context, uint64_t bytes)
+static void remember(uint64_t address, int device, uint64_t context, uint64_t bytes, bool measured)
 {
 	struct linear *entry = calloc(1, sizeof(*entry));
 
@@ -68,11 +68,34 @@ void holding_remember(uint64_t address, int device, uint64_t context, uint64_t b
 	entry->device = device;
 	entry->context = context;
 	entry->bytes = bytes;
+	entry->measured = measured;
 	pthread_mutex_lock(&holdings.lock);
 	HASH_ADD(hh, holdings.linear, address, sizeof(entry->address), entry);
 	pthread_mutex_unlock(&holdings.lock);
 	if (entry->lost)
 		free(entry);
+}
+
+void holding_remember(uint64_t address, int device, uint64_t context, uint64_t bytes)
+{
+	remember(address, device, context, bytes, false);
+}
+
+void holding_remember_measured(uint64_t address, int device, uint64_t context, uint64_t bytes)
+{
+	remember(address, device, context, bytes, true);
+}
+
+bool holding_has_measured(int device)
+{
+	const struct linear *entry;
+	bool has = false;
+
+	pthread_mutex_lock(&holdings.lock);
+	for (entry = holdings.linear; entry && !has; entry = entry->hh.next)
+		has = entry->measured && entry->device == device;
+	pthread_mutex_unlock(&holdings.lock);
+	return has;
 }
 
 struct holding holding_detach(uint64_t address)
@@ -89,6 +112,7 @@ struct holding holding_detach(uint64_t address)
 		held.device = entry->device;
 		held.context = entry->context;
 		held.bytes = entry->bytes;
+		held.measured = entry->measured;
 		free(entry);
 	}
 	return held;
@@ -98,10 +122,10 @@ void holding_settle_free(struct holding held, uint64_t address, bool freed)
 {
 	if (held.device < 0)
 		return;
-	if (freed)
+	if (!freed)
+		remember(address, held.device, held.context, held.bytes, held.measured);
+	else if (!held.measured)
 		holding_uncharge(held.device, held.bytes);
-	else
-		holding_remember(address, held.device, held.context, held.bytes);
 }
 
 void holding_handle_created(uint64_t handle, int device, uint64_t bytes)
@@ -219,7 +243,8 @@ void holding_forget_context(uint64_t context)
 		if (!context || entry->context != context)
 			continue;
 		HASH_DEL(holdings.linear, entry);
-		holding_uncharge(entry->device, entry->bytes);
+		if (!entry->measured)
+			holding_uncharge(entry->device, entry->bytes);
 		free(entry);
 	}
 	pthread_mutex_unlock(&holdings.lock);

@@ -303,16 +303,21 @@ CUresult sim_wait_stream(CUstream stream)
 	return context->sticky;
 }
 
+static CUstream busy_stream(const struct CUctx_st *context)
+{
+	CUstream stream = sim_streams;
+
+	while (stream && !(stream->context == context && stream->last && !stream->last->done))
+		stream = stream->next;
+	return stream;
+}
+
 CUresult sim_wait_context(struct CUctx_st *context)
 {
-	for (struct CUstream_st *stream = sim_streams; stream; stream = stream->next)
-		if (stream->context == context && stream->last && !stream->last->done) {
-			sim_wait_mark(stream->last);
-			stream = sim_streams; /* the list may have changed meanwhile */
-			if (!stream)
-				break;
-		}
-	for (struct CUstream_st *stream = sim_streams; stream; stream = stream->next)
+	/* From the beginning each time: the list may have changed meanwhile. */
+	for (CUstream stream; (stream = busy_stream(context)) != NULL;)
+		sim_wait_mark(stream->last);
+	for (CUstream stream = sim_streams; stream; stream = stream->next)
 		if (stream->context == context && stream->last &&
 		    stream->last->end_ns > sim_host_ns)
 			sim_host_ns = stream->last->end_ns;

@@ -57,6 +57,7 @@ struct span {
 	size_t offset, pitch, width, rows;
 };
 
+/* Never two random numbers among one call's arguments: compilers differ in their order. */
 static size_t below(struct churn *c, size_t n)
 {
 	return (size_t)random_below(&c->random, n);
@@ -282,8 +283,8 @@ static struct allocation *any(struct churn *c)
 
 static void upload_some(struct churn *c)
 {
-	bool pinned = chance(c, 50), synchronous = chance(c, 40);
-	struct span s = pick_span(c, any(c), chance(c, 30), pinned ? PINNED : LARGEST);
+	bool pinned = chance(c, 50), synchronous = chance(c, 40), rows = chance(c, 30);
+	struct span s = pick_span(c, any(c), rows, pinned ? PINNED : LARGEST);
 	CUstream stream = pick_stream(c, synchronous);
 	struct buffer *b = pinned ? take_buffer(c) : NULL;
 	unsigned char *from = pinned ? b->bytes : c->pageable;
@@ -319,8 +320,8 @@ static void upload_some(struct churn *c)
 
 static void download_some(struct churn *c)
 {
-	bool pinned = chance(c, 50), synchronous = chance(c, 40);
-	struct span s = pick_span(c, any(c), chance(c, 30), pinned ? PINNED : LARGEST);
+	bool pinned = chance(c, 50), synchronous = chance(c, 40), rows = chance(c, 30);
+	struct span s = pick_span(c, any(c), rows, pinned ? PINNED : LARGEST);
 	CUstream stream = pick_stream(c, synchronous);
 	struct buffer *b = pinned ? take_buffer(c) : NULL;
 	unsigned char *to = pinned ? b->bytes : c->pageable;
@@ -412,9 +413,9 @@ static void fill_rows(struct span *s, unsigned int unit, uint32_t value)
 
 static void fill_some(struct churn *c)
 {
-	bool synchronous = chance(c, 40);
+	bool synchronous = chance(c, 40), rows = chance(c, 40);
 	CUstream stream = pick_stream(c, synchronous);
-	struct span s = pick_span(c, any(c), chance(c, 40), LARGEST);
+	struct span s = pick_span(c, any(c), rows, LARGEST);
 	unsigned int unit = 1u << below(c, 3);
 	uint32_t value = (uint32_t)random_next(&c->random);
 	CUdeviceptr at;

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Each workload under every policy, at every cap, on every scheduler: the same digest as without the library, VRAM
+# never above the cap, no illegal access, no mapping changed under a kernel. Knobs: WORKLOADS POLICIES CAPS SCHEDS
+# SEEDS (of the seeded scheduler) MB (of weights).
+set -u
+O=${O:-build}
+export O MB=${MB:-32}
+export LD_LIBRARY_PATH=$O/sim
+dir=$O/e2e/matrix
+rm -rf "$dir"
+mkdir -p "$dir"
+
+field() { sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1"; }
+
+one() { # one WORKLOAD POLICY CAP% SCHEDULER SEED: a line if something is wrong
+	local name=$1 policy=$2 percent=$3 scheduler=$4 seed=$5
+	local key=$dir/$1.$2.$3.$4.$5 peak cap status
+	peak=$(field "$dir/$name.bare.json" vram_peak)
+	# Room for the scratch frame, and for the small allocations' pages.
+	cap=$(((peak * percent / 100 / 2097152 + 4) * 2097152))
+	LOWTIDE_VRAM=$cap LOWTIDE_POLICY=$policy LOWTIDE_BLOCK=2M LOWTIDE_LOG=error LOWTIDE_SIM_SCHED=$scheduler \
+		LOWTIDE_SIM_SEED=$seed LOWTIDE_SIM_REPORT=$key.json LD_PRELOAD=$O/liblowtide.so \
+		timeout 120 "$O/workloads/$name" --mb "$MB" >"$key.out" 2>"$key.err"
+	status=$?
+	if [ "$policy" = none ] && [ $status -ne 0 ]; then
+		# Refused, as by a smaller card: the driver's own error, and nothing else.
+		grep -q OUT_OF_MEMORY "$key.err" || echo "$name $policy $percent% $scheduler/$seed: status $status, not refused for memory"
+	elif [ $status -ne 0 ]; then
+		echo "$name $policy $percent% $scheduler/$seed: status $status: $(tail -n 1 "$key.err")"
+	elif [ "$policy $name" = "none churn" ]; then
+		: # refused allocations change what it does; it has held its memory against its oracle
+	elif [ "$(grep ^digest "$key.out")" != "$(grep ^digest "$dir/$name.bare.out")" ]; then
+		echo "$name $policy $percent% $scheduler/$seed: another digest"
+	fi
+	[ "$(field "$key.json" vram_peak)" -le $cap ] || echo "$name $policy $percent% $scheduler/$seed: VRAM above the cap"
+	[ "$(field "$key.json" illegal_accesses)" -eq 0 ] || echo "$name $policy $percent% $scheduler/$seed: illegal access"
+	[ "$(field "$key.json" remap_races)" -eq 0 ] || echo "$name $policy $percent% $scheduler/$seed: mapping changed under a kernel"
+	if [ -s "$key.err" ] && grep -q 'could not be put back' "$key.err"; then
+		echo "$name $policy $percent% $scheduler/$seed: lost"
+	fi
+	rm -f "$key".*
+}
+export -f one field
+export dir
+
+workloads=${WORKLOADS:-diffusion decode experts onebuffer streams inplace churn capture}
+for name in $workloads; do
+	LOWTIDE_SIM_REPORT=$dir/$name.bare.json timeout 120 "$O/workloads/$name" --mb "$MB" >"$dir/$name.bare.out" 2>"$dir/$name.bare.err" ||
+		echo "$name: fails without the library: $(tail -n 1 "$dir/$name.bare.err")" >>"$dir/wrong"
+done
+runs=0
+for name in $workloads; do
+	for policy in ${POLICIES:-none lru balanced sequential group auto}; do
+		for percent in ${CAPS:-100 75 50 35}; do
+			for scheduler in ${SCHEDS:-virtual seeded threads}; do
+				for seed in $([ "$scheduler" = seeded ] && echo "${SEEDS:-1 2}" || echo 1); do
+					echo "$name $policy $percent $scheduler $seed"
+				done
+			done
+		done
+	done
+done >"$dir/runs"
+runs=$(wc -l <"$dir/runs")
+xargs -P "$(nproc)" -L 1 bash -c 'one "$@"' one <"$dir/runs" >>"$dir/wrong"
+failed=$(sed 's/:.*//' "$dir/wrong" | sort -u | wc -l)
+sort -u "$dir/wrong"
+echo "$((runs - failed)) passed, $failed failed"
+[ "$failed" -eq 0 ]
