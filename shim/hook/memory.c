@@ -22,8 +22,9 @@ LT_EXPORT CUresult CUDAAPI cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
 	case PAGER_DECLINED:
 		break;
 	}
-	if (!admission_ask(bytesize, &device))
-		return CUDA_ERROR_OUT_OF_MEMORY;
+	result = admission_ask(bytesize, &device);
+	if (result != CUDA_SUCCESS)
+		return result;
 	result = real(cuMemAlloc_v2)(dptr, bytesize);
 	return admission_settle(result, device, bytesize, result == CUDA_SUCCESS ? *dptr : 0);
 }
@@ -57,8 +58,9 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch,
 		case PAGER_DECLINED:
 			break;
 		}
-	if (!admission_ask(bytes, &device))
-		return CUDA_ERROR_OUT_OF_MEMORY;
+	result = admission_ask(bytes, &device);
+	if (result != CUDA_SUCCESS)
+		return result;
 	result = real(cuMemAllocPitch_v2)(dptr, pPitch, WidthInBytes, Height, ElementSizeBytes);
 	return admission_settle(result, device, bytes, result == CUDA_SUCCESS ? *dptr : 0);
 }
@@ -73,8 +75,9 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocManaged(CUdeviceptr *dptr, size_t bytesize,
 
 	if (!driver_has(cuMemAllocManaged))
 		return CUDA_ERROR_NOT_FOUND;
-	if (!admission_ask(bytesize, &device))
-		return CUDA_ERROR_OUT_OF_MEMORY;
+	result = admission_ask(bytesize, &device);
+	if (result != CUDA_SUCCESS)
+		return result;
 	result = real(cuMemAllocManaged)(dptr, bytesize, flags);
 	return admission_settle(result, device, bytesize, result == CUDA_SUCCESS ? *dptr : 0);
 }

@@ -27,8 +27,9 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, C
 
 	if (!driver_has(cuMemAllocAsync))
 		return CUDA_ERROR_NOT_FOUND;
-	if (!admission_ask_pooled(bytesize, &device))
-		return CUDA_ERROR_OUT_OF_MEMORY;
+	result = admission_ask_pooled(bytesize, &device);
+	if (result != CUDA_SUCCESS)
+		return result;
 	result = real(cuMemAllocAsync)(dptr, bytesize, hStream);
 	return admission_settle_pooled(result, device, bytesize,
 				       result == CUDA_SUCCESS ? *dptr : 0);
@@ -42,8 +43,9 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t byt
 
 	if (!driver_has(cuMemAllocFromPoolAsync))
 		return CUDA_ERROR_NOT_FOUND;
-	if (!admission_ask_pooled(bytesize, &device))
-		return CUDA_ERROR_OUT_OF_MEMORY;
+	result = admission_ask_pooled(bytesize, &device);
+	if (result != CUDA_SUCCESS)
+		return result;
 	result = real(cuMemAllocFromPoolAsync)(dptr, bytesize, pool, hStream);
 	return admission_settle_pooled(result, device, bytesize,
 				       result == CUDA_SUCCESS ? *dptr : 0);
@@ -72,8 +74,9 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocAsync_ptsz(CUdeviceptr *dptr, size_t bytesi
 
 	if (!driver_has(cuMemAllocAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (!admission_ask_pooled(bytesize, &device))
-		return CUDA_ERROR_OUT_OF_MEMORY;
+	result = admission_ask_pooled(bytesize, &device);
+	if (result != CUDA_SUCCESS)
+		return result;
 	result = real(cuMemAllocAsync_ptsz)(dptr, bytesize, hStream);
 	return admission_settle_pooled(result, device, bytesize,
 				       result == CUDA_SUCCESS ? *dptr : 0);
@@ -87,8 +90,9 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *dptr, size_
 
 	if (!driver_has(cuMemAllocFromPoolAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (!admission_ask_pooled(bytesize, &device))
-		return CUDA_ERROR_OUT_OF_MEMORY;
+	result = admission_ask_pooled(bytesize, &device);
+	if (result != CUDA_SUCCESS)
+		return result;
 	result = real(cuMemAllocFromPoolAsync_ptsz)(dptr, bytesize, pool, hStream);
 	return admission_settle_pooled(result, device, bytesize,
 				       result == CUDA_SUCCESS ? *dptr : 0);

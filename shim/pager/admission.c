@@ -13,24 +13,37 @@
 #include <string.h>
 
 #define MIB ((uint64_t)1 << 20)
+#define ATTEMPTS 64
+
+/* The card's memory, from whoever tells; 0: nobody does. */
+static uint64_t total_of(int device)
+{
+	size_t total_bytes, free_bytes;
+
+	if (real(cuDeviceTotalMem_v2) &&
+	    real(cuDeviceTotalMem_v2)(&total_bytes, device) == CUDA_SUCCESS)
+		return total_bytes;
+	if (real(cuMemGetInfo_v2) &&
+	    real(cuMemGetInfo_v2)(&free_bytes, &total_bytes) == CUDA_SUCCESS)
+		return total_bytes;
+	return 0;
+}
 
 void admission_open_account(int device)
 {
-	size_t total_bytes;
-	uint64_t cap_bytes;
+	uint64_t total_bytes, cap_bytes, reserve_bytes = settings_get()->reserve_bytes;
 
 	if (ledger_is_open(device))
 		return;
-	if (!real(cuDeviceTotalMem_v2) ||
-	    real(cuDeviceTotalMem_v2)(&total_bytes, device) != CUDA_SUCCESS)
+	total_bytes = total_of(device);
+	if (!total_bytes)
 		return;
 	cap_bytes = settings_cap_bytes(settings_get(), device, total_bytes);
 	if (cap_bytes > total_bytes)
 		cap_bytes = total_bytes;
-	cap_bytes -= settings_get()->reserve_bytes < cap_bytes ? settings_get()->reserve_bytes
-							       : cap_bytes;
-	log_info("device %d: cap %" PRIu64 " MiB of %zu MiB", device, cap_bytes / MIB,
-		 total_bytes / (size_t)MIB);
+	cap_bytes -= reserve_bytes < cap_bytes ? reserve_bytes : cap_bytes;
+	log_info("device %d: cap %" PRIu64 " MiB of %" PRIu64 " MiB", device, cap_bytes / MIB,
+		 total_bytes / MIB);
 	ledger_open(device, cap_bytes);
 }
 
@@ -44,21 +57,30 @@ static void say_refused(int device, size_t bytes)
 	static atomic_flag said[LEDGER_DEVICES];
 
 	if (device >= 0 && device < LEDGER_DEVICES && !atomic_flag_test_and_set(&said[device]))
-		log_warn("device %d: %zu bytes refused as out of memory: %" PRIu64 " of the cap's %" PRIu64
+		log_warn("device %d: %zu bytes refused as out of memory: %" PRIu64
+			 " of the cap's %" PRIu64
 			 " MiB are taken (raise LOWTIDE_VRAM to allow more; said once)",
-			 device, bytes, ledger_taken_bytes(device) / MIB, ledger_cap_bytes(device) / MIB);
+			 device, bytes, ledger_taken_bytes(device) / MIB,
+			 ledger_cap_bytes(device) / MIB);
 }
 
-/* `charge` takes what is asked or nothing; if it cannot, pageable memory makes room for so much. */
-static bool charge_or_make_room(int device, size_t bytes, bool (*charge)(int, uint64_t), uint64_t room_bytes)
+/* `charge` takes what is asked or nothing; if it cannot, pageable memory makes room for so
+ * much. */
+static bool charge_or_make_room(int device, size_t bytes, bool (*charge)(int, uint64_t),
+				uint64_t room_bytes)
 {
 	admission_open_account(device);
 	if (charge(device, bytes))
 		return true;
-	/* Whatever it answers: what was spare may be enough, and another thread may be quicker. */
-	pager_make_room(device, room_bytes);
-	if (charge(device, bytes))
-		return true;
+	/* Other threads may be quicker to take the room that was made for this one. */
+	for (int i = 0; i < ATTEMPTS; i++) {
+		bool room = pager_make_room(device, room_bytes);
+
+		if (charge(device, bytes))
+			return true;
+		if (!room)
+			break;
+	}
 	say_refused(device, bytes);
 	return false;
 }
@@ -66,7 +88,8 @@ static bool charge_or_make_room(int device, size_t bytes, bool (*charge)(int, ui
 bool admission_ask_device(int device, size_t bytes)
 {
 	/* Small ones share pages, of which the ledger may take two at a time. */
-	return charge_or_make_room(device, bytes, holding_charge, ledger_charge_bytes(bytes) + 2 * LEDGER_PAGE_BYTES);
+	return charge_or_make_room(device, bytes, holding_charge,
+				   ledger_charge_bytes(bytes) + 2 * LEDGER_PAGE_BYTES);
 }
 
 static bool charge_small(int device, uint64_t bytes)
@@ -75,27 +98,33 @@ static bool charge_small(int device, uint64_t bytes)
 	return small_allocating(device);
 }
 
-static bool current_device(size_t bytes, int *device)
+/* *device is -1 where nothing is to be charged. An error is the program's to have: it keeps the
+ * driver from saying where the memory would come from. */
+static CUresult current_device(size_t bytes, int *device)
 {
 	CUdevice current;
+	CUresult result;
 
 	*device = -1;
-	if (!bytes || !admission_in_force() || !real(cuCtxGetDevice) ||
-	    real(cuCtxGetDevice)(&current) != CUDA_SUCCESS || current >= LEDGER_DEVICES)
-		return false;
-	*device = current;
-	return true;
+	if (!bytes || !admission_in_force() || !real(cuCtxGetDevice))
+		return CUDA_SUCCESS;
+	result = real(cuCtxGetDevice)(&current);
+	if (result == CUDA_SUCCESS && current < LEDGER_DEVICES)
+		*device = current;
+	return result == CUDA_ERROR_INVALID_CONTEXT ? CUDA_SUCCESS : result;
 }
 
-bool admission_ask(size_t bytes, int *device)
+CUresult admission_ask(size_t bytes, int *device)
 {
-	if (!current_device(bytes, device))
-		return true;
-	if (small_is(bytes) ? charge_or_make_room(*device, bytes, charge_small, LEDGER_PAGE_BYTES)
-			    : admission_ask_device(*device, bytes))
-		return true;
-	*device = -1;
-	return false;
+	CUresult result = current_device(bytes, device);
+
+	if (*device < 0)
+		return result;
+	if (small_is(bytes)
+		? charge_or_make_room(*device, bytes, charge_small, LEDGER_PAGE_BYTES)
+		: admission_ask_device(*device, bytes))
+		return CUDA_SUCCESS;
+	return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 CUresult admission_settle(CUresult result, int device, size_t bytes, CUdeviceptr address)
@@ -118,12 +147,13 @@ CUresult admission_settle(CUresult result, int device, size_t bytes, CUdeviceptr
 	return result;
 }
 
-bool admission_ask_pooled(size_t bytes, int *device)
+CUresult admission_ask_pooled(size_t bytes, int *device)
 {
-	if (!current_device(bytes, device) || admission_ask_device(*device, bytes))
-		return true;
-	*device = -1;
-	return false;
+	CUresult result = current_device(bytes, device);
+
+	if (*device < 0)
+		return result;
+	return admission_ask_device(*device, bytes) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 CUresult admission_settle_pooled(CUresult result, int device, size_t bytes, CUdeviceptr address)

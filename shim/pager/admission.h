@@ -19,19 +19,21 @@ void admission_open_account(int device);
 /* False under LOWTIDE_DISABLE=1: then nothing is charged and nothing refused. */
 bool admission_in_force(void);
 
-/* Charges `bytes` to the current context's device. False: it does not fit, and the caller
- * answers CUDA_ERROR_OUT_OF_MEMORY as a smaller card would. *device is -1 where nothing was
- * charged (no context, a size of 0): the driver then answers for itself. */
-bool admission_ask(size_t bytes, int *device);
+/* Charges `bytes` to the current context's device. CUDA_ERROR_OUT_OF_MEMORY: it does not fit,
+ * as on a smaller card; another error: the driver's. *device is -1 where nothing was charged
+ * (no context, a size of 0): the driver then answers for itself. */
+CUresult admission_ask(size_t bytes, int *device);
 /* The same for a device that the call names itself. */
 bool admission_ask_device(int device, size_t bytes);
 
 /* After the driver answered: remembers the memory if `result` is success, takes the charge back
- * if not. Returns `result`. Always follows admission_ask that said yes: a small one holds a lock in between. */
+ * if not. Returns `result`. Always follows admission_ask that said yes: a small one holds a
+ * lock in between. */
 CUresult admission_settle(CUresult result, int device, size_t bytes, CUdeviceptr address);
 /* The same two for memory of a pool, which outlives the context it was asked for in. */
-bool admission_ask_pooled(size_t bytes, int *device);
-CUresult admission_settle_pooled(CUresult result, int device, size_t bytes, CUdeviceptr address);
+CUresult admission_ask_pooled(size_t bytes, int *device);
+CUresult admission_settle_pooled(CUresult result, int device, size_t bytes,
+				 CUdeviceptr address);
 
 /* Frees through the driver and gives the charge back. */
 CUresult admission_free(CUdeviceptr address, CUresult (*driver_free)(CUdeviceptr));

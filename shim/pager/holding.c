@@ -58,7 +58,8 @@ void holding_uncharge(int device, uint64_t bytes)
 		ledger_give_back(device, ledger_charge_bytes(bytes));
 }
 
-static void remember(uint64_t address, int device, uint64_t context, uint64_t bytes, bool measured)
+static void remember(uint64_t address, int device, uint64_t context, uint64_t bytes,
+		     bool measured)
 {
 	struct linear *entry = calloc(1, sizeof(*entry));
 

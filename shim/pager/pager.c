@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -393,26 +394,48 @@ static void refresh_cap(struct pager *pager)
 	}
 }
 
+/* The lock is held. What is spare first; then what the policy gives up. */
+static uint64_t make_room(struct pager *pager, uint64_t bytes)
+{
+	uint64_t gone = frame_release_spare(&pager->frames, false, bytes);
+	size_t actions;
+
+	if (gone >= bytes)
+		return gone;
+	actions = policy_pressure(pager->policy, bytes - gone, clock_now_ns(), pager->actions,
+				  PAGER_ACTIONS);
+	if (!actions)
+		return gone;
+	begin_paging(pager);
+	carry_out(pager, actions);
+	return gone + frame_release_spare(&pager->frames, false, bytes - gone);
+}
+
+/* How often, and with which pause, a window is tried that was refused because another thread
+ * was inside a call. */
+#define ROOM_TRIES 500
+#define ROOM_PAUSE_NS 2000000
+
 bool pager_make_room(int device, uint64_t bytes)
 {
+	const struct timespec pause = {0, ROOM_PAUSE_NS};
 	struct pager *pager;
-	uint64_t gone;
-	size_t actions;
+	uint64_t gone = 0, refused;
 
 	if (!is_alive(device))
 		return false;
 	pager = &pagers[device];
-	pthread_mutex_lock(&pager->lock);
-	gone = frame_release_spare(&pager->frames, false, bytes);
-	if (gone < bytes) {
-		actions = policy_pressure(pager->policy, bytes - gone, clock_now_ns(),
-					  pager->actions, PAGER_ACTIONS);
-		if (actions)
-			begin_paging(pager);
-		carry_out(pager, actions);
-		gone += frame_release_spare(&pager->frames, false, bytes - gone);
+	for (int i = 0; i < ROOM_TRIES; i++) {
+		pthread_mutex_lock(&pager->lock);
+		refused = pager->stats.windows_refused;
+		gone += make_room(pager, bytes - gone);
+		refused = pager->stats.windows_refused - refused;
+		pthread_mutex_unlock(&pager->lock);
+		if (gone >= bytes || !refused || streams_capturing() ||
+		    !streams_one_context(device))
+			break;
+		nanosleep(&pause, NULL);
 	}
-	pthread_mutex_unlock(&pager->lock);
 	return gone >= bytes;
 }
 

@@ -18,7 +18,10 @@ static size_t free_now(void)
 {
 	size_t free_bytes = 0, total_bytes;
 
-	return real(cuMemGetInfo_v2) && real(cuMemGetInfo_v2)(&free_bytes, &total_bytes) == CUDA_SUCCESS ? free_bytes : 0;
+	return real(cuMemGetInfo_v2) &&
+		       real(cuMemGetInfo_v2)(&free_bytes, &total_bytes) == CUDA_SUCCESS
+		   ? free_bytes
+		   : 0;
 }
 
 bool small_allocating(int device)
@@ -34,7 +37,8 @@ bool small_allocating(int device)
 
 void small_allocated(int device)
 {
-	/* Anything but "no less than before" may be a page: other processes change the figure too. */
+	/* Anything but "no less than before" may be a page: other processes change the figure
+	 * too. */
 	if (free_before && free_now() >= free_before)
 		ledger_give_back(device, LEDGER_PAGE_BYTES);
 	else
@@ -52,7 +56,8 @@ void small_freeing(int device)
 void small_freed(int device)
 {
 	/* Only exactly a page more is taken for one given back. */
-	if (free_before && free_now() == free_before + LEDGER_PAGE_BYTES && taken_bytes[device] >= LEDGER_PAGE_BYTES) {
+	if (free_before && free_now() == free_before + LEDGER_PAGE_BYTES &&
+	    taken_bytes[device] >= LEDGER_PAGE_BYTES) {
 		taken_bytes[device] -= LEDGER_PAGE_BYTES;
 		ledger_give_back(device, LEDGER_PAGE_BYTES);
 	}

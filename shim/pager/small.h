@@ -1,6 +1,7 @@
 /*
- * Small allocations: the driver packs them into pages of its own and says nowhere how. So what they take is
- * measured: free memory before and after, one such call at a time on all devices. Owns how many pages they take now.
+ * Small allocations: the driver packs them into pages of its own and says nowhere how. So what
+ * they take is measured: free memory before and after, one such call at a time on all devices.
+ * Owns how many pages they take now.
  */
 #ifndef LOWTIDE_SMALL_H
 #define LOWTIDE_SMALL_H
@@ -11,8 +12,9 @@
 
 bool small_is(uint64_t bytes);
 
-/* Around a small allocation: takes a page from the ledger, of which small_allocated gives back what was not needed.
- * False: it does not fit under the cap, and small_allocated must not follow. Holds a lock in between. */
+/* Around a small allocation: takes a page from the ledger, of which small_allocated gives back
+ * what was not needed. False: it does not fit under the cap, and small_allocated must not
+ * follow. Holds a lock in between. */
 bool small_allocating(int device);
 void small_allocated(int device);
 

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# The nth call of each driver function fails, for every function the library calls: the result is right, or the
+# program is told an error; never a wrong digest, a crash, a hang, an illegal access or VRAM above the cap.
+# Knobs: WORKLOADS FUNCTIONS NTH MB.
+set -u
+O=${O:-build}
+export O MB=${MB:-12}
+export LD_LIBRARY_PATH=$O/sim
+dir=$O/e2e/inject
+rm -rf "$dir"
+mkdir -p "$dir"
+cap=$((12 << 20))
+
+field() { sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1"; }
+
+one() { # one WORKLOAD FUNCTION NTH
+	local name=$1 key=$dir/$1.$2.$3 status
+	LOWTIDE_VRAM=$cap LOWTIDE_POLICY=lru LOWTIDE_BLOCK=2M LOWTIDE_MIN=64K LOWTIDE_LOG=off LOWTIDE_SIM_REPORT=$key.json \
+		LOWTIDE_SIM_FAIL="$2:$3" LD_PRELOAD=$O/liblowtide.so \
+		timeout 30 "$O/workloads/$name" --mb "$MB" --steps 3 >"$key.out" 2>"$key.err"
+	status=$?
+	case $status in
+	0) [ "$name" = churn ] || # it has held its memory against its oracle; refused allocations change what it does
+		[ "$(grep ^digest "$key.out")" = "$(grep ^digest "$dir/$name.bare.out")" ] || echo "$name $2:$3: another digest" ;;
+	3) grep -q 'CUDA_ERROR' "$key.err" || echo "$name $2:$3: gives up without an error's name" ;;
+	124) echo "$name $2:$3: hangs" ;;
+	*) echo "$name $2:$3: status $status: $(tail -n 1 "$key.err")" ;;
+	esac
+	if grep -q '"calls".*}}' "$key.json" 2>/dev/null; then
+		[ "$(field "$key.json" vram_peak)" -le $cap ] || echo "$name $2:$3: VRAM above the cap"
+		[ "$(field "$key.json" illegal_accesses)" -eq 0 ] || echo "$name $2:$3: illegal access"
+		[ "$(field "$key.json" remap_races)" -eq 0 ] || echo "$name $2:$3: mapping changed under a kernel"
+	fi
+	rm -f "$key".*
+}
+export -f one field
+export dir cap
+
+functions="cuMemAddressReserve cuMemCreate cuMemMap cuMemSetAccess cuMemUnmap cuMemRelease cuMemAddressFree
+	cuModuleLoadData cuModuleGetFunction cuMemHostAlloc cuStreamCreate cuStreamQuery cuStreamSynchronize cuMemcpyAsync
+	cuMemcpyHtoDAsync_v2 cuMemcpyDtoHAsync_v2 cuMemsetD8Async cuLaunchKernel cuFuncGetParamInfo cuCtxSynchronize
+	cuCtxGetCurrent cuCtxGetDevice cuCtxPushCurrent_v2 cuCtxPopCurrent_v2 cuDeviceTotalMem_v2 cuMemGetInfo_v2
+	cuDevicePrimaryCtxGetState cuDevicePrimaryCtxRetain cuEventCreate cuEventRecord cuGraphGetNodes cuGraphNodeGetType
+	cuGraphKernelNodeGetParams_v2 cuPointerGetAttribute"
+workloads=${WORKLOADS:-diffusion onebuffer churn capture}
+: >"$dir/wrong"
+for name in $workloads; do
+	timeout 120 "$O/workloads/$name" --mb "$MB" --steps 3 >"$dir/$name.bare.out" 2>"$dir/$name.bare.err" ||
+		echo "$name: fails without the library" >>"$dir/wrong"
+done
+for name in $workloads; do
+	for function in ${FUNCTIONS:-$functions}; do
+		for n in ${NTH:-1 2 3 5 8 13 21 34 55}; do echo "$name $function $n"; done
+	done
+done >"$dir/runs"
+runs=$(wc -l <"$dir/runs")
+xargs -P "$(nproc)" -L 1 bash -c 'one "$@"' one <"$dir/runs" >>"$dir/wrong"
+failed=$(sed 's/: .*//' "$dir/wrong" | sort -u | wc -l)
+sort -u "$dir/wrong"
+echo "$((runs - failed)) passed, $failed failed"
+[ "$failed" -eq 0 ]
