@@ -6,6 +6,7 @@
 #include "pager/holding.h"
 #include "pager/pager.h"
 #include "pager/small.h"
+#include "stats.h"
 
 #include <pthread.h>
 
@@ -39,4 +40,9 @@ __attribute__((constructor)) static void lowtide_load(void)
 	/* Without these, a fork while another thread holds the lock leaves the child with it
 	 * held. */
 	pthread_atfork(prepare, parent, child);
+}
+
+__attribute__((destructor)) static void lowtide_unload(void)
+{
+	stats_at_exit();
 }

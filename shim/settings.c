@@ -308,9 +308,11 @@ static void read_one(struct settings *settings, const char *variable)
 	length = (size_t)(equals - name);
 	row = row_find(name, length);
 	if (row) {
-		if (!row->parse(settings, equals + 1))
+		if (!row->parse(settings, equals + 1)) {
+			settings->misread = true;
 			log_error("LOWTIDE_%s=%s is not understood; accepted: %s; using %s",
 				  row->name, equals + 1, row->accepted, row->fallback);
+		}
 		return;
 	}
 	if (length >= sizeof(unknown))

@@ -38,6 +38,8 @@ struct settings {
 	enum settings_dirty dirty;
 	bool disable, required, verify, stats;
 	const char *stats_file; /* NULL: the log */
+	bool misread; /* a value was not understood; under `required` nothing is then allocated
+		       */
 };
 
 const struct settings *settings_get(void);

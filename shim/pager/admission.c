@@ -64,12 +64,29 @@ static void say_refused(int device, size_t bytes)
 			 ledger_cap_bytes(device) / MIB);
 }
 
+static void say_required(int device)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+
+	if (!atomic_flag_test_and_set(&said))
+		log_error("LOWTIDE_REQUIRED=1, and %s: allocations on device %d are answered "
+			  "with out-of-memory",
+			  settings_get()->misread
+			      ? "a setting was not understood"
+			      : "the driver does not tell how large the card is",
+			  device);
+}
+
 /* `charge` takes what is asked or nothing; if it cannot, pageable memory makes room for so
  * much. */
 static bool charge_or_make_room(int device, size_t bytes, bool (*charge)(int, uint64_t),
 				uint64_t room_bytes)
 {
 	admission_open_account(device);
+	if (settings_get()->required && (settings_get()->misread || !ledger_is_open(device))) {
+		say_required(device);
+		return false;
+	}
 	if (charge(device, bytes))
 		return true;
 	/* Other threads may be quicker to take the room that was made for this one. */

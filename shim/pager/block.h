@@ -29,6 +29,7 @@ struct block {
 	bool leaving, clean; /* while a batch is under way */
 	bool hashed; /* `hash` is of the host frame's bytes, and they are the block's as it came
 			in */
+	bool was_out;	      /* has been evicted before */
 	uint32_t pins;	      /* may not change home while not 0 */
 	struct frame *device; /* NULL unless resident */
 	struct frame *host;   /* kept while resident, if RAM allows */

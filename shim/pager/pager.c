@@ -14,6 +14,7 @@
 #include "pager/window.h"
 #include "settings.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -164,11 +165,11 @@ static struct pager *pager_here(void)
 	CUdevice device;
 	CUresult result;
 
-	if (settings_get()->disable || !strcmp(settings_get()->policy, "none") ||
-	    !real(cuCtxGetCurrent) || real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS ||
-	    !context || !real(cuCtxGetDevice) ||
-	    real(cuCtxGetDevice)(&device) != CUDA_SUCCESS || device < 0 ||
-	    device >= PAGER_DEVICES || atomic_load(&declined[device]))
+	if (settings_get()->disable || (settings_get()->required && settings_get()->misread) ||
+	    !strcmp(settings_get()->policy, "none") || !real(cuCtxGetCurrent) ||
+	    real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS || !context ||
+	    !real(cuCtxGetDevice) || real(cuCtxGetDevice)(&device) != CUDA_SUCCESS ||
+	    device < 0 || device >= PAGER_DEVICES || atomic_load(&declined[device]))
 		return NULL;
 	if (!is_alive(device)) {
 		pthread_mutex_lock(&making);
@@ -239,9 +240,54 @@ static void begin_paging(struct pager *pager)
 {
 	if (atomic_exchange(&pager->pressed, true))
 		return;
-	log_warn("device %d: the cap of %llu MiB is reached: paging begins (policy %s)",
-		 pager->device, (unsigned long long)(ledger_cap_bytes(pager->device) / MIB),
-		 settings_get()->policy);
+	log_warn("device %d: the cap of %" PRIu64 " MiB is reached: paging begins (policy %s)",
+		 pager->device, ledger_cap_bytes(pager->device) / MIB, settings_get()->policy);
+	pager->told_ns = clock_now_ns();
+}
+
+static uint64_t cold_bytes_of(const struct pager *pager, uint64_t *managed_bytes)
+{
+	uint64_t cold_bytes = 0;
+
+	*managed_bytes = 0;
+	for (uint32_t i = 0; i < pager->table.block_end; i++) {
+		const struct block *block = &pager->table.blocks[i];
+
+		if (block->component == NO_BLOCK)
+			continue;
+		*managed_bytes += block_bytes(block);
+		if (atomic_load(&block->home) != HOME_DEVICE)
+			cold_bytes += block_bytes(block);
+	}
+	return cold_bytes;
+}
+
+#define TELL_EVERY_NS 60000000000ull
+
+/* Never silently slow: at most once a minute, what paging costs and what to try. */
+static void tell_sometimes(struct pager *pager, uint64_t now_ns)
+{
+	uint64_t managed_bytes, cold_bytes, cap_bytes = ledger_cap_bytes(pager->device);
+	struct policy_report report;
+	double seconds;
+
+	if (now_ns - pager->told_ns < TELL_EVERY_NS)
+		return;
+	cold_bytes = cold_bytes_of(pager, &managed_bytes);
+	policy_report(pager->policy, &report);
+	seconds = (double)(now_ns - pager->told_ns) / 1e9;
+	log_warn("device %d: %" PRIu64 " of %" PRIu64
+		 " MiB are in RAM; in the last %.0f s %" PRIu64 " MiB came in, %" PRIu64
+		 " MiB went out and %" PRIu64
+		 " launches read cold memory in place (policy %s). "
+		 "With LOWTIDE_VRAM=%" PRIu64 "M nothing would have to move",
+		 pager->device, cold_bytes / MIB, managed_bytes / MIB, seconds,
+		 (pager->stats.bytes_in - pager->told.bytes_in) / MIB,
+		 (pager->stats.bytes_out - pager->told.bytes_out) / MIB,
+		 pager->stats.launches_in_place - pager->told.launches_in_place, report.name,
+		 (cap_bytes + cold_bytes) / MIB + 1);
+	pager->told = pager->stats;
+	pager->told_ns = now_ns;
 }
 
 static void introduce(struct pager *pager, const struct component *component, uint64_t now_ns)
@@ -476,6 +522,7 @@ static size_t name_address(struct pager *pager, uint64_t address, size_t count)
 
 static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t count, bool cold)
 {
+	uint64_t now_ns = clock_now_ns();
 	size_t named = 0;
 
 	pthread_mutex_lock(&pager->lock);
@@ -485,8 +532,9 @@ static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t co
 	if (cold)
 		pager->stats.launches_in_place++;
 	refresh_cap(pager);
-	carry_out(pager, policy_use(pager->policy, pager->named, named, clock_now_ns(),
-				    pager->actions, PAGER_ACTIONS));
+	carry_out(pager, policy_use(pager->policy, pager->named, named, now_ns, pager->actions,
+				    PAGER_ACTIONS));
+	tell_sometimes(pager, now_ns);
 	pthread_mutex_unlock(&pager->lock);
 }
 
@@ -648,15 +696,7 @@ void pager_residency(int device, uint64_t *managed_bytes, uint64_t *cold_bytes)
 	if (!is_alive(device))
 		return;
 	pthread_mutex_lock(&pagers[device].lock);
-	for (uint32_t i = 0; i < pagers[device].table.block_end; i++) {
-		const struct block *block = &pagers[device].table.blocks[i];
-
-		if (block->component == NO_BLOCK)
-			continue;
-		*managed_bytes += block_bytes(block);
-		if (atomic_load(&block->home) != HOME_DEVICE)
-			*cold_bytes += block_bytes(block);
-	}
+	*cold_bytes = cold_bytes_of(&pagers[device], managed_bytes);
 	pthread_mutex_unlock(&pagers[device].lock);
 }
 
@@ -672,15 +712,24 @@ uint64_t pager_frame_bytes(int device)
 	return bytes;
 }
 
-bool pager_stats_of(int device, struct pager_stats *stats, struct policy_report *report)
+bool pager_any_made(void)
 {
-	if (!is_alive(device))
+	return atomic_load(&pager_span) != 0;
+}
+
+bool pager_summary_at_exit(int device, struct pager_summary *summary)
+{
+	struct pager *pager = &pagers[device];
+
+	if (!pager->named || pthread_mutex_trylock(&pager->lock))
 		return false;
-	pthread_mutex_lock(&pagers[device].lock);
-	*stats = pagers[device].stats;
-	policy_report(pagers[device].policy, report);
-	pthread_mutex_unlock(&pagers[device].lock);
-	return true;
+	summary->stats = pager->stats;
+	summary->report = pager->last_report;
+	if (pager->policy)
+		policy_report(pager->policy, &summary->report);
+	summary->host_peak_bytes = pager->frames.host_peak_bytes;
+	pthread_mutex_unlock(&pager->lock);
+	return summary->report.name != NULL;
 }
 
 /* --- ends
@@ -701,6 +750,7 @@ static void end(struct pager *pager)
 	content_hash_finish(pager);
 	frame_pool_finish(&pager->frames);
 	block_table_finish(&pager->table);
+	policy_report(pager->policy, &pager->last_report);
 	policy_destroy(pager->policy);
 	pager->policy = NULL;
 	pager->context = NULL;

@@ -24,6 +24,7 @@ struct pager_stats {
 	uint64_t windows, windows_refused, windows_late;
 	uint64_t launches_in_place; /* launches that named a cold block */
 	uint64_t failed_moves;
+	uint64_t bytes_out_again; /* part of bytes_out: of blocks that had been in RAM before */
 };
 
 struct pager {
@@ -53,6 +54,9 @@ struct pager {
 	uint32_t group;		       /* of what is being uploaded */
 	atomic_bool worked;	       /* a launch came since the last upload; atomic */
 	struct pager_stats stats;
+	struct policy_report last_report; /* of a policy that went with its context */
+	struct pager_stats told;	  /* at told_ns */
+	uint64_t told_ns;		  /* when the state of paging was last told */
 };
 
 #define PAGER_ACTIONS 8192
@@ -110,7 +114,16 @@ void pager_context_ended(CUcontext context);
 void pager_residency(int device, uint64_t *managed_bytes, uint64_t *cold_bytes);
 /* VRAM in frames, in use or spare. */
 uint64_t pager_frame_bytes(int device);
-bool pager_stats_of(int device, struct pager_stats *stats, struct policy_report *report);
+
+/* For the summary at exit: of the pager that is or was on the device. False: there was none, or
+ * its lock is held. */
+struct pager_summary {
+	struct pager_stats stats;
+	struct policy_report report;
+	uint64_t host_peak_bytes;
+};
+bool pager_any_made(void);
+bool pager_summary_at_exit(int device, struct pager_summary *summary);
 
 void pager_fork_prepare(void);
 void pager_fork_parent(void);

@@ -92,6 +92,40 @@ static void find_clean(struct pager *pager, const uint32_t *blocks, size_t count
 	}
 }
 
+/* LOWTIDE_VERIFY: the device frame and the host frame hold the same bytes, read back and
+ * compared. */
+static bool same_bytes(struct pager *pager, const struct block *block)
+{
+	size_t bytes = block_bytes(block);
+	unsigned char *read = malloc(2 * bytes);
+	bool same;
+
+	if (!read)
+		return true;
+	same = real(cuMemcpyDtoHAsync_v2)(read, block->device->alias, bytes,
+					  pager->stream_in) == CUDA_SUCCESS &&
+	       real(cuMemcpyDtoHAsync_v2)(read + bytes, block->host->alias, bytes,
+					  pager->stream_in) == CUDA_SUCCESS &&
+	       real(cuStreamSynchronize)(pager->stream_in) == CUDA_SUCCESS &&
+	       !memcmp(read, read + bytes, bytes);
+	free(read);
+	return same;
+}
+
+static void verify(struct pager *pager, const uint32_t *blocks, size_t count)
+{
+	if (!settings_get()->verify)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		const struct block *block = &pager->table.blocks[blocks[i]];
+
+		if (!same_bytes(pager, block))
+			log_error("device %d: the block at %#llx differs between its two homes "
+				  "at a switch",
+				  pager->device, (unsigned long long)block->address);
+	}
+}
+
 static CUresult copy_out(struct pager *pager, const uint32_t *blocks, size_t count)
 {
 	CUresult result = CUDA_SUCCESS;
@@ -106,6 +140,8 @@ static CUresult copy_out(struct pager *pager, const uint32_t *blocks, size_t cou
 		result = real(cuMemcpyAsync)(block->host->alias, block->device->alias,
 					     block_bytes(block), pager->stream_out);
 		pager->stats.bytes_out += block_bytes(block);
+		if (block->was_out)
+			pager->stats.bytes_out_again += block_bytes(block);
 	}
 	return settle(result, pager->stream_out);
 }
@@ -118,6 +154,7 @@ static void drop_device_frame(struct pager *pager, struct block *block)
 	frame_give(&pager->frames, block->device);
 	block->device = NULL;
 	block->hashed = false; /* a kernel may now write it in place */
+	block->was_out = true;
 	pager->stats.evictions++;
 }
 
@@ -129,10 +166,12 @@ static void evict_batch(struct pager *pager, uint32_t *blocks, size_t count)
 		for (size_t i = 0; i < leaving; i++)
 			pager->table.blocks[blocks[i]].hashed = false;
 	find_clean(pager, blocks, leaving);
-	if (copy_out(pager, blocks, leaving) == CUDA_SUCCESS)
+	if (copy_out(pager, blocks, leaving) == CUDA_SUCCESS) {
+		verify(pager, blocks, leaving);
 		home_switch(pager, blocks, leaving, HOME_HOST);
-	else
+	} else {
 		pager->stats.failed_moves += leaving;
+	}
 	for (size_t i = 0; i < leaving; i++) {
 		struct block *block = &pager->table.blocks[blocks[i]];
 
@@ -200,6 +239,7 @@ static void page_in_batch(struct pager *pager, uint32_t *blocks, size_t count)
 
 	if (copy_in(pager, blocks, coming) == CUDA_SUCCESS) {
 		hash_arrivals(pager, blocks, coming);
+		verify(pager, blocks, coming);
 		home_switch(pager, blocks, coming, HOME_DEVICE);
 	} else {
 		pager->stats.failed_moves += coming;

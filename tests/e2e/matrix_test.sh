@@ -18,7 +18,7 @@ one() { # one WORKLOAD POLICY CAP% SCHEDULER SEED: a line if something is wrong
 	peak=$(field "$dir/$name.bare.json" vram_peak)
 	# Room for the scratch frame, and for the small allocations' pages.
 	cap=$(((peak * percent / 100 / 2097152 + 4) * 2097152))
-	LOWTIDE_VRAM=$cap LOWTIDE_POLICY=$policy LOWTIDE_BLOCK=2M LOWTIDE_LOG=error LOWTIDE_SIM_SCHED=$scheduler \
+	LOWTIDE_VRAM=$cap LOWTIDE_POLICY=$policy LOWTIDE_BLOCK=2M LOWTIDE_LOG=error LOWTIDE_VERIFY=1 LOWTIDE_SIM_SCHED=$scheduler \
 		LOWTIDE_SIM_SEED=$seed LOWTIDE_SIM_REPORT=$key.json LD_PRELOAD=$O/liblowtide.so \
 		timeout 120 "$O/workloads/$name" --mb "$MB" >"$key.out" 2>"$key.err"
 	status=$?
@@ -41,7 +41,7 @@ one() { # one WORKLOAD POLICY CAP% SCHEDULER SEED: a line if something is wrong
 	[ "$(field "$key.json" vram_peak)" -le $cap ] || echo "$name $policy $percent% $scheduler/$seed: VRAM above the cap"
 	[ "$(field "$key.json" illegal_accesses)" -eq 0 ] || echo "$name $policy $percent% $scheduler/$seed: illegal access"
 	[ "$(field "$key.json" remap_races)" -eq 0 ] || echo "$name $policy $percent% $scheduler/$seed: mapping changed under a kernel"
-	if [ -s "$key.err" ] && grep -q 'could not be put back' "$key.err"; then
+	if [ -s "$key.err" ] && grep -qE 'could not be put back|differs between' "$key.err"; then
 		echo "$name $policy $percent% $scheduler/$seed: lost"
 	fi
 	rm -f "$key".*

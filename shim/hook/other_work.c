@@ -1,0 +1,496 @@
+/*
+ * What else gives the device work: passed on as it is, but not while mappings change. What of
+ * it names cold memory reads and writes it where it lies.
+ */
+#include "door/driver.h"
+#include "door/export.h"
+#include "hook/work.h"
+
+LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernelMultiDevice(
+    CUDA_LAUNCH_PARAMS *launchParamsList, unsigned int numDevices, unsigned int flags)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuLaunchCooperativeKernelMultiDevice))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result =
+	    real(cuLaunchCooperativeKernelMultiDevice)(launchParamsList, numDevices, flags);
+	return work_end(begun, CU_STREAM_LEGACY, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpyPeer(CUdeviceptr dstDevice, CUcontext dstContext,
+					CUdeviceptr srcDevice, CUcontext srcContext,
+					size_t ByteCount)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpyPeer))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpyPeer)(dstDevice, dstContext, srcDevice, srcContext, ByteCount);
+	return work_end(begun, CU_STREAM_LEGACY, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpyPeer_ptds(CUdeviceptr dstDevice, CUcontext dstContext,
+					     CUdeviceptr srcDevice, CUcontext srcContext,
+					     size_t ByteCount)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpyPeer_ptds))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result =
+	    real(cuMemcpyPeer_ptds)(dstDevice, dstContext, srcDevice, srcContext, ByteCount);
+	return work_end(begun, CU_STREAM_PER_THREAD, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpyPeerAsync(CUdeviceptr dstDevice, CUcontext dstContext,
+					     CUdeviceptr srcDevice, CUcontext srcContext,
+					     size_t ByteCount, CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpyPeerAsync))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpyPeerAsync)(dstDevice, dstContext, srcDevice, srcContext,
+					 ByteCount, hStream);
+	return work_end(begun, work_legacy(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpyPeerAsync_ptsz(CUdeviceptr dstDevice, CUcontext dstContext,
+						  CUdeviceptr srcDevice, CUcontext srcContext,
+						  size_t ByteCount, CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpyPeerAsync_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpyPeerAsync_ptsz)(dstDevice, dstContext, srcDevice, srcContext,
+					      ByteCount, hStream);
+	return work_end(begun, work_per_thread(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER *pCopy)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpy3DPeer))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpy3DPeer)(pCopy);
+	return work_end(begun, CU_STREAM_LEGACY, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeer_ptds(const CUDA_MEMCPY3D_PEER *pCopy)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpy3DPeer_ptds))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpy3DPeer_ptds)(pCopy);
+	return work_end(begun, CU_STREAM_PER_THREAD, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *pCopy,
+					       CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpy3DPeerAsync))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpy3DPeerAsync)(pCopy, hStream);
+	return work_end(begun, work_legacy(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeerAsync_ptsz(const CUDA_MEMCPY3D_PEER *pCopy,
+						    CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpy3DPeerAsync_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpy3DPeerAsync_ptsz)(pCopy, hStream);
+	return work_end(begun, work_per_thread(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpyAtoD_v2(CUdeviceptr dstDevice, CUarray srcArray,
+					   size_t srcOffset, size_t ByteCount)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpyAtoD_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpyAtoD_v2)(dstDevice, srcArray, srcOffset, ByteCount);
+	return work_end(begun, CU_STREAM_LEGACY, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpyAtoD_v2_ptds(CUdeviceptr dstDevice, CUarray srcArray,
+						size_t srcOffset, size_t ByteCount)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpyAtoD_v2_ptds))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpyAtoD_v2_ptds)(dstDevice, srcArray, srcOffset, ByteCount);
+	return work_end(begun, CU_STREAM_PER_THREAD, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpyDtoA_v2(CUarray dstArray, size_t dstOffset,
+					   CUdeviceptr srcDevice, size_t ByteCount)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpyDtoA_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpyDtoA_v2)(dstArray, dstOffset, srcDevice, ByteCount);
+	return work_end(begun, CU_STREAM_LEGACY, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpyDtoA_v2_ptds(CUarray dstArray, size_t dstOffset,
+						CUdeviceptr srcDevice, size_t ByteCount)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpyDtoA_v2_ptds))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpyDtoA_v2_ptds)(dstArray, dstOffset, srcDevice, ByteCount);
+	return work_end(begun, CU_STREAM_PER_THREAD, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_v2(CUdeviceptr *dsts, CUdeviceptr *srcs,
+						 size_t *sizes, size_t count,
+						 CUmemcpyAttributes *attrs, size_t *attrIdxs,
+						 size_t numAttrs, CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpyBatchAsync_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpyBatchAsync_v2)(dsts, srcs, sizes, count, attrs, attrIdxs,
+					     numAttrs, hStream);
+	return work_end(begun, work_legacy(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_v2_ptsz(CUdeviceptr *dsts, CUdeviceptr *srcs,
+						      size_t *sizes, size_t count,
+						      CUmemcpyAttributes *attrs,
+						      size_t *attrIdxs, size_t numAttrs,
+						      CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpyBatchAsync_v2_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpyBatchAsync_v2_ptsz)(dsts, srcs, sizes, count, attrs, attrIdxs,
+						  numAttrs, hStream);
+	return work_end(begun, work_per_thread(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync(CUdeviceptr *dsts, CUdeviceptr *srcs,
+					      size_t *sizes, size_t count,
+					      CUmemcpyAttributes *attrs, size_t *attrIdxs,
+					      size_t numAttrs, size_t *failIdx,
+					      CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpyBatchAsync))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpyBatchAsync)(dsts, srcs, sizes, count, attrs, attrIdxs, numAttrs,
+					  failIdx, hStream);
+	return work_end(begun, work_legacy(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_ptsz(CUdeviceptr *dsts, CUdeviceptr *srcs,
+						   size_t *sizes, size_t count,
+						   CUmemcpyAttributes *attrs, size_t *attrIdxs,
+						   size_t numAttrs, size_t *failIdx,
+						   CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpyBatchAsync_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpyBatchAsync_ptsz)(dsts, srcs, sizes, count, attrs, attrIdxs,
+					       numAttrs, failIdx, hStream);
+	return work_end(begun, work_per_thread(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync(size_t numParams,
+						CUDA_MEMCPY3D_BATCH_OP *opList, size_t *failIdx,
+						unsigned long long flags, CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpy3DBatchAsync))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpy3DBatchAsync)(numParams, opList, failIdx, flags, hStream);
+	return work_end(begun, work_legacy(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync_ptsz(size_t numParams,
+						     CUDA_MEMCPY3D_BATCH_OP *opList,
+						     size_t *failIdx, unsigned long long flags,
+						     CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpy3DBatchAsync_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpy3DBatchAsync_ptsz)(numParams, opList, failIdx, flags, hStream);
+	return work_end(begun, work_per_thread(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync_v2(size_t numParams,
+						   CUDA_MEMCPY3D_BATCH_OP *opList,
+						   unsigned long long flags, CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpy3DBatchAsync_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpy3DBatchAsync_v2)(numParams, opList, flags, hStream);
+	return work_end(begun, work_legacy(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync_v2_ptsz(size_t numParams,
+							CUDA_MEMCPY3D_BATCH_OP *opList,
+							unsigned long long flags,
+							CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpy3DBatchAsync_v2_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemcpy3DBatchAsync_v2_ptsz)(numParams, opList, flags, hStream);
+	return work_end(begun, work_per_thread(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr addr,
+						   cuuint32_t value, unsigned int flags)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuStreamWriteValue32_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuStreamWriteValue32_v2)(stream, addr, value, flags);
+	return work_end(begun, work_legacy(stream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamWriteValue32_v2_ptsz(CUstream stream, CUdeviceptr addr,
+							cuuint32_t value, unsigned int flags)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuStreamWriteValue32_v2_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuStreamWriteValue32_v2_ptsz)(stream, addr, value, flags);
+	return work_end(begun, work_per_thread(stream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr addr,
+						   cuuint64_t value, unsigned int flags)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuStreamWriteValue64_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuStreamWriteValue64_v2)(stream, addr, value, flags);
+	return work_end(begun, work_legacy(stream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamWriteValue64_v2_ptsz(CUstream stream, CUdeviceptr addr,
+							cuuint64_t value, unsigned int flags)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuStreamWriteValue64_v2_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuStreamWriteValue64_v2_ptsz)(stream, addr, value, flags);
+	return work_end(begun, work_per_thread(stream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamWaitValue32_v2(CUstream stream, CUdeviceptr addr,
+						  cuuint32_t value, unsigned int flags)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuStreamWaitValue32_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuStreamWaitValue32_v2)(stream, addr, value, flags);
+	return work_end(begun, work_legacy(stream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamWaitValue32_v2_ptsz(CUstream stream, CUdeviceptr addr,
+						       cuuint32_t value, unsigned int flags)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuStreamWaitValue32_v2_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuStreamWaitValue32_v2_ptsz)(stream, addr, value, flags);
+	return work_end(begun, work_per_thread(stream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamWaitValue64_v2(CUstream stream, CUdeviceptr addr,
+						  cuuint64_t value, unsigned int flags)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuStreamWaitValue64_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuStreamWaitValue64_v2)(stream, addr, value, flags);
+	return work_end(begun, work_legacy(stream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamWaitValue64_v2_ptsz(CUstream stream, CUdeviceptr addr,
+						       cuuint64_t value, unsigned int flags)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuStreamWaitValue64_v2_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuStreamWaitValue64_v2_ptsz)(stream, addr, value, flags);
+	return work_end(begun, work_per_thread(stream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamBatchMemOp_v2(CUstream stream, unsigned int count,
+						 CUstreamBatchMemOpParams *paramArray,
+						 unsigned int flags)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuStreamBatchMemOp_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuStreamBatchMemOp_v2)(stream, count, paramArray, flags);
+	return work_end(begun, work_legacy(stream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamBatchMemOp_v2_ptsz(CUstream stream, unsigned int count,
+						      CUstreamBatchMemOpParams *paramArray,
+						      unsigned int flags)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuStreamBatchMemOp_v2_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuStreamBatchMemOp_v2_ptsz)(stream, count, paramArray, flags);
+	return work_end(begun, work_per_thread(stream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemPrefetchAsync_v2(CUdeviceptr devPtr, size_t count,
+						 CUmemLocation location, unsigned int flags,
+						 CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemPrefetchAsync_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemPrefetchAsync_v2)(devPtr, count, location, flags, hStream);
+	return work_end(begun, work_legacy(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemPrefetchAsync_v2_ptsz(CUdeviceptr devPtr, size_t count,
+						      CUmemLocation location,
+						      unsigned int flags, CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemPrefetchAsync_v2_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemPrefetchAsync_v2_ptsz)(devPtr, count, location, flags, hStream);
+	return work_end(begun, work_per_thread(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemBatchDecompressAsync(CUmemDecompressParams *paramsArray,
+						     size_t count, unsigned int flags,
+						     size_t *errorIndex, CUstream stream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemBatchDecompressAsync))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result = real(cuMemBatchDecompressAsync)(paramsArray, count, flags, errorIndex, stream);
+	return work_end(begun, work_legacy(stream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemBatchDecompressAsync_ptsz(CUmemDecompressParams *paramsArray,
+							  size_t count, unsigned int flags,
+							  size_t *errorIndex, CUstream stream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemBatchDecompressAsync_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	result =
+	    real(cuMemBatchDecompressAsync_ptsz)(paramsArray, count, flags, errorIndex, stream);
+	return work_end(begun, work_per_thread(stream), result);
+}

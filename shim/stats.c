@@ -1,0 +1,75 @@
+#include "stats.h"
+
+#include "log.h"
+#include "pager/ledger.h"
+#include "pager/pager.h"
+#include "settings.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define MIB ((uint64_t)1 << 20)
+
+static void say(int device, const struct pager_summary *s)
+{
+	log_warn("device %d: peak %" PRIu64 " of %" PRIu64 " MiB VRAM, %" PRIu64
+		 " MiB pinned RAM; %" PRIu64 " blocks in (%" PRIu64 " MiB), %" PRIu64
+		 " out (%" PRIu64 " MiB copied, %" PRIu64 " unchanged); %" PRIu64
+		 " launches used cold memory in place; %" PRIu64 " windows, %" PRIu64
+		 " refused, %" PRIu64 " late; policy %s: %s",
+		 device, ledger_peak_bytes(device) / MIB, ledger_cap_bytes(device) / MIB,
+		 s->host_peak_bytes / MIB, s->stats.page_ins, s->stats.bytes_in / MIB,
+		 s->stats.evictions, s->stats.bytes_out / MIB, s->stats.clean_evictions,
+		 s->stats.launches_in_place, s->stats.windows, s->stats.windows_refused,
+		 s->stats.windows_late, s->report.name, s->report.reason);
+}
+
+static void write_json(FILE *file, int device, const struct pager_summary *s)
+{
+	fprintf(file,
+		"{\"device\": %d, \"cap_bytes\": %" PRIu64 ", \"peak_bytes\": %" PRIu64
+		", \"host_peak_bytes\": %" PRIu64 ", \"page_ins\": %" PRIu64
+		", \"evictions\": %" PRIu64 ", \"clean_evictions\": %" PRIu64
+		", \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64
+		", \"bytes_out_again\": %" PRIu64 ", \"launches_in_place\": %" PRIu64
+		", \"windows\": %" PRIu64 ", \"windows_refused\": %" PRIu64
+		", \"windows_late\": %" PRIu64 ", \"failed_moves\": %" PRIu64
+		", \"policy\": \"%s\"}\n",
+		device, ledger_cap_bytes(device), ledger_peak_bytes(device), s->host_peak_bytes,
+		s->stats.page_ins, s->stats.evictions, s->stats.clean_evictions,
+		s->stats.bytes_in, s->stats.bytes_out, s->stats.bytes_out_again,
+		s->stats.launches_in_place, s->stats.windows, s->stats.windows_refused,
+		s->stats.windows_late, s->stats.failed_moves, s->report.name);
+}
+
+void stats_at_exit(void)
+{
+	const struct settings *settings;
+	struct pager_summary summary;
+	FILE *file = NULL;
+
+	/* A process that never came near CUDA has nothing to tell, and its environment is not
+	 * read for it. */
+	if (!pager_any_made())
+		return;
+	settings = settings_get();
+	if (!settings->stats)
+		return;
+	if (settings->stats_file) {
+		file = fopen(settings->stats_file, "we");
+		if (!file)
+			log_error(
+			    "LOWTIDE_STATS=%s cannot be written; accepted: 0, 1 or a file",
+			    settings->stats_file);
+	}
+	for (int device = 0; device < PAGER_DEVICES; device++) {
+		if (!pager_summary_at_exit(device, &summary))
+			continue;
+		if (file)
+			write_json(file, device, &summary);
+		else
+			say(device, &summary);
+	}
+	if (file)
+		fclose(file);
+}
