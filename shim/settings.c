@@ -126,7 +126,7 @@ static int word_index(const char *value, const char *const *words, int count)
 	}
 PARSE_WORDS(report, enum settings_report, "physical", "cap", "virtual")
 PARSE_WORDS(cold, enum settings_cold, "mapped")
-PARSE_WORDS(safety, enum settings_safety, "strict")
+PARSE_WORDS(safety, enum settings_safety, "strict", "graced")
 PARSE_WORDS(dirty, enum settings_dirty, "hash", "always", "never-clean")
 PARSE_WORDS(disable, bool, "0", "1")
 PARSE_WORDS(required, bool, "0", "1")

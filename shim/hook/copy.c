@@ -7,6 +7,7 @@
 
 #include "door/driver.h"
 #include "door/export.h"
+#include "settings.h"
 
 /* Nobody's memory of ours: not our business. */
 static bool is_ours(CUdeviceptr address)
@@ -21,9 +22,36 @@ static bool all_resident(CUdeviceptr start, size_t bytes)
 	return !is_ours(start) || (pager_same_home(start, bytes, &cold) == bytes && !cold);
 }
 
+/* A table of pointers is small; what is larger are tensors. */
+#define TABLE_BYTES ((size_t)1 << 20)
+
+static void look_for_pointers(const struct copy *copy)
+{
+	unsigned int type;
+
+	if (settings_get()->safety != SAFETY_GRACED || copy->bytes > TABLE_BYTES ||
+	    is_ours(copy->src))
+		return;
+	/* Host memory that the driver does not know is pageable. */
+	if (real(cuPointerGetAttribute)(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, copy->src) ==
+		CUDA_SUCCESS &&
+	    type != CU_MEMORYTYPE_HOST)
+		return;
+	pager_scan_table((const void *)(uintptr_t)copy->src, copy->bytes);
+}
+
 bool copy_begin(struct copy *copy)
 {
-	copy->begun = copy->bytes && (is_ours(copy->dst) || is_ours(copy->src)) && work_begin();
+	const struct pager_range ranges[] = {{copy->dst, copy->bytes},
+					     {copy->src, copy->bytes}};
+	bool ours = copy->bytes && (is_ours(copy->dst) || is_ours(copy->src));
+
+	copy->use = (struct pager_use){NULL, 0};
+	if (copy->bytes && pager_any_made() && copy->reads_host)
+		look_for_pointers(copy);
+	if (ours)
+		pager_use_ranges(ranges, 2, &copy->use);
+	copy->begun = ours && work_begin();
 	return !copy->begun ||
 	       (all_resident(copy->dst, copy->bytes) && all_resident(copy->src, copy->bytes));
 }
@@ -55,6 +83,7 @@ CUresult copy_end(struct copy *copy, CUresult result)
 
 	if (!copy->begun)
 		return result;
+	pager_used(&copy->use, copy->stream, result != CUDA_SUCCESS && !copy->in_parts);
 	work_end(true, copy->stream, result);
 	/* Outside the gate: the wait may be long, and a window's drain waits for the parts by
 	 * itself. */
@@ -70,8 +99,8 @@ CUresult copy_end(struct copy *copy, CUresult result)
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount)
 {
-	struct copy copy = {dst,   src,	 ByteCount, CU_STREAM_LEGACY, COPY_WAITS_FOR_HOST,
-			    false, false};
+	struct copy copy = {dst,  src,	 ByteCount, CU_STREAM_LEGACY, COPY_WAITS_FOR_HOST,
+			    true, false, false,	    {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpy))
@@ -85,8 +114,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t Byt
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy_ptds(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount)
 {
-	struct copy copy = {dst,   src,	 ByteCount, CU_STREAM_PER_THREAD, COPY_WAITS_FOR_HOST,
-			    false, false};
+	struct copy copy = {
+	    dst,   src,	  ByteCount, CU_STREAM_PER_THREAD, COPY_WAITS_FOR_HOST, true,
+	    false, false, {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpy_ptds))
@@ -103,8 +133,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoD_v2(CUdeviceptr dstDevice, const void *sr
 {
 	struct copy copy = {dstDevice,	(CUdeviceptr)(uintptr_t)srcHost,
 			    ByteCount,	CU_STREAM_LEGACY,
-			    COPY_WAITS, false,
-			    false};
+			    COPY_WAITS, true,
+			    false,	false,
+			    {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyHtoD_v2))
@@ -121,8 +152,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoD_v2_ptds(CUdeviceptr dstDevice, const voi
 {
 	struct copy copy = {dstDevice,	(CUdeviceptr)(uintptr_t)srcHost,
 			    ByteCount,	CU_STREAM_PER_THREAD,
-			    COPY_WAITS, false,
-			    false};
+			    COPY_WAITS, true,
+			    false,	false,
+			    {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyHtoD_v2_ptds))
@@ -143,7 +175,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoH_v2(void *dstHost, CUdeviceptr srcDevice,
 			    CU_STREAM_LEGACY,
 			    COPY_WAITS,
 			    false,
-			    false};
+			    false,
+			    false,
+			    {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoH_v2))
@@ -164,7 +198,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoH_v2_ptds(void *dstHost, CUdeviceptr srcDe
 			    CU_STREAM_PER_THREAD,
 			    COPY_WAITS,
 			    false,
-			    false};
+			    false,
+			    false,
+			    {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoH_v2_ptds))
@@ -179,8 +215,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoH_v2_ptds(void *dstHost, CUdeviceptr srcDe
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoD_v2(CUdeviceptr dstDevice, CUdeviceptr srcDevice,
 					   size_t ByteCount)
 {
-	struct copy copy = {dstDevice,	  srcDevice, ByteCount, CU_STREAM_LEGACY,
-			    COPY_RETURNS, false,     false};
+	struct copy copy = {dstDevice, srcDevice, ByteCount, CU_STREAM_LEGACY, COPY_RETURNS,
+			    false,     false,	  false,     {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoD_v2))
@@ -196,7 +232,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoD_v2_ptds(CUdeviceptr dstDevice, CUdevicep
 						size_t ByteCount)
 {
 	struct copy copy = {dstDevice,	  srcDevice, ByteCount, CU_STREAM_PER_THREAD,
-			    COPY_RETURNS, false,     false};
+			    COPY_RETURNS, false,     false,	false,
+			    {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoD_v2_ptds))
@@ -211,8 +248,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoD_v2_ptds(CUdeviceptr dstDevice, CUdevicep
 LT_EXPORT CUresult CUDAAPI cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount,
 					 CUstream hStream)
 {
-	struct copy copy = {dst,	  src,	 ByteCount, work_legacy(hStream),
-			    COPY_RETURNS, false, false};
+	struct copy copy = {dst,   src,	  ByteCount, work_legacy(hStream), COPY_RETURNS, true,
+			    false, false, {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyAsync))
@@ -227,8 +264,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_
 LT_EXPORT CUresult CUDAAPI cuMemcpyAsync_ptsz(CUdeviceptr dst, CUdeviceptr src,
 					      size_t ByteCount, CUstream hStream)
 {
-	struct copy copy = {dst,	  src,	 ByteCount, work_per_thread(hStream),
-			    COPY_RETURNS, false, false};
+	struct copy copy = {dst,	  src,	ByteCount, work_per_thread(hStream),
+			    COPY_RETURNS, true, false,	   false,
+			    {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyAsync_ptsz))
@@ -245,8 +283,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoDAsync_v2(CUdeviceptr dstDevice, const voi
 {
 	struct copy copy = {dstDevice,	  (CUdeviceptr)(uintptr_t)srcHost,
 			    ByteCount,	  work_legacy(hStream),
-			    COPY_RETURNS, false,
-			    false};
+			    COPY_RETURNS, true,
+			    false,	  false,
+			    {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyHtoDAsync_v2))
@@ -263,8 +302,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoDAsync_v2_ptsz(CUdeviceptr dstDevice, cons
 {
 	struct copy copy = {dstDevice,	  (CUdeviceptr)(uintptr_t)srcHost,
 			    ByteCount,	  work_per_thread(hStream),
-			    COPY_RETURNS, false,
-			    false};
+			    COPY_RETURNS, true,
+			    false,	  false,
+			    {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyHtoDAsync_v2_ptsz))
@@ -286,7 +326,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoHAsync_v2(void *dstHost, CUdeviceptr srcDe
 			    work_legacy(hStream),
 			    COPY_RETURNS,
 			    false,
-			    false};
+			    false,
+			    false,
+			    {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoHAsync_v2))
@@ -307,7 +349,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoHAsync_v2_ptsz(void *dstHost, CUdeviceptr 
 			    work_per_thread(hStream),
 			    COPY_RETURNS,
 			    false,
-			    false};
+			    false,
+			    false,
+			    {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoHAsync_v2_ptsz))
@@ -324,7 +368,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoDAsync_v2(CUdeviceptr dstDevice, CUdevicep
 						size_t ByteCount, CUstream hStream)
 {
 	struct copy copy = {dstDevice,	  srcDevice, ByteCount, work_legacy(hStream),
-			    COPY_RETURNS, false,     false};
+			    COPY_RETURNS, false,     false,	false,
+			    {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoDAsync_v2))
@@ -341,7 +386,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoDAsync_v2_ptsz(CUdeviceptr dstDevice,
 						     CUstream hStream)
 {
 	struct copy copy = {dstDevice,	  srcDevice, ByteCount, work_per_thread(hStream),
-			    COPY_RETURNS, false,     false};
+			    COPY_RETURNS, false,     false,	false,
+			    {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoDAsync_v2_ptsz))

@@ -16,7 +16,9 @@ struct copy {
 	size_t bytes;
 	CUstream stream; /* NULL made plain */
 	enum copy_blocking blocking;
+	bool reads_host; /* the source is, or may be, host memory */
 	bool begun, in_parts;
+	struct pager_use use;
 };
 
 /* True: the driver may do it whole. Always followed by copy_end. */

@@ -18,6 +18,7 @@ struct copy_box {
 	CUstream stream;
 	bool waits; /* as a synchronous copy does where one side is host memory */
 	bool begun, in_rows;
+	struct pager_use use;
 };
 
 static struct side side_of(CUmemorytype type, CUdeviceptr device, const void *host,
@@ -68,10 +69,15 @@ static bool is_ours(const struct side *side)
 	return side->start && pager_may_hold(side->start) && pager_of(side->start);
 }
 
+static uint64_t span(const struct side *side, const struct copy_box *box)
+{
+	return (box->depth - 1) * side->slice_pitch + (box->height - 1) * side->pitch +
+	       box->width;
+}
+
 static bool all_resident(const struct side *side, const struct copy_box *box)
 {
-	uint64_t bytes =
-	    (box->depth - 1) * side->slice_pitch + (box->height - 1) * side->pitch + box->width;
+	uint64_t bytes = span(side, box);
 	bool cold;
 
 	return !is_ours(side) || (pager_same_home(side->start, bytes, &cold) == bytes && !cold);
@@ -79,8 +85,16 @@ static bool all_resident(const struct side *side, const struct copy_box *box)
 
 static bool box_begin(struct copy_box *box)
 {
-	box->begun = box->width && box->height && box->depth &&
-		     (is_ours(&box->dst) || is_ours(&box->src)) && work_begin();
+	bool ours = box->width && box->height && box->depth &&
+		    (is_ours(&box->dst) || is_ours(&box->src));
+
+	if (ours) {
+		const struct pager_range ranges[] = {{box->dst.start, span(&box->dst, box)},
+						     {box->src.start, span(&box->src, box)}};
+
+		pager_use_ranges(ranges, 2, &box->use);
+	}
+	box->begun = ours && work_begin();
 	return !box->begun || !box->dst.start || !box->src.start ||
 	       (all_resident(&box->dst, box) && all_resident(&box->src, box));
 }
@@ -111,6 +125,7 @@ static CUresult box_end(struct copy_box *box, CUresult result)
 {
 	if (!box->begun)
 		return result;
+	pager_used(&box->use, box->stream, result != CUDA_SUCCESS && !box->in_rows);
 	work_end(true, box->stream, result);
 	if (box->in_rows && box->waits && !(is_ours(&box->dst) && is_ours(&box->src))) {
 		CUresult ended = real(cuStreamSynchronize)(box->stream);

@@ -14,16 +14,22 @@ struct fill {
 	unsigned int value;
 	size_t width, height; /* units, rows */
 	CUstream stream;
-	bool begun;
+	bool begun, in_parts;
+	struct pager_use use;
 };
 
 static bool fill_begin(struct fill *fill)
 {
 	uint64_t bytes = (fill->height - 1) * fill->pitch + fill->width * fill->unit;
+	bool ours =
+	    fill->width && fill->height && pager_may_hold(fill->start) && pager_of(fill->start);
 	bool cold;
 
-	fill->begun = fill->width && fill->height && pager_may_hold(fill->start) &&
-		      pager_of(fill->start) && work_begin();
+	fill->use = (struct pager_use){NULL, 0};
+	if (ours)
+		pager_use_ranges(&(struct pager_range){fill->start, bytes}, 1, &fill->use);
+
+	fill->begun = ours && work_begin();
 	/* What the driver refuses, it must be asked to refuse. */
 	return !fill->begun || fill->start % fill->unit ||
 	       (fill->height > 1 &&
@@ -42,10 +48,11 @@ static CUresult fill_part(const struct fill *fill, CUdeviceptr start, size_t byt
 	return real(cuMemsetD32Async)(start, fill->value, bytes / 4, fill->stream);
 }
 
-static CUresult fill_in_parts(const struct fill *fill)
+static CUresult fill_in_parts(struct fill *fill)
 {
 	CUresult result = CUDA_SUCCESS;
 
+	fill->in_parts = true;
 	for (size_t row = 0; row < fill->height; row++) {
 		CUdeviceptr at = fill->start + row * fill->pitch;
 		size_t left = fill->width * fill->unit;
@@ -64,12 +71,15 @@ static CUresult fill_in_parts(const struct fill *fill)
 
 static CUresult fill_end(const struct fill *fill, CUresult result)
 {
+	if (fill->begun)
+		pager_used(&fill->use, fill->stream, result != CUDA_SUCCESS && !fill->in_parts);
 	return work_end(fill->begun, fill->stream, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2(CUdeviceptr dstDevice, unsigned char uc, size_t N)
 {
-	struct fill fill = {dstDevice, 0, 1, uc, N, 1, CU_STREAM_LEGACY, false};
+	struct fill fill = {dstDevice,	      0,     1,	    uc,	      N, 1,
+			    CU_STREAM_LEGACY, false, false, {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD8_v2))
@@ -83,7 +93,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2(CUdeviceptr dstDevice, unsigned char uc
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2_ptds(CUdeviceptr dstDevice, unsigned char uc, size_t N)
 {
-	struct fill fill = {dstDevice, 0, 1, uc, N, 1, CU_STREAM_PER_THREAD, false};
+	struct fill fill = {dstDevice, 0,     1,	uc, N, 1, CU_STREAM_PER_THREAD,
+			    false,     false, {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD8_v2_ptds))
@@ -98,7 +109,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2_ptds(CUdeviceptr dstDevice, unsigned ch
 LT_EXPORT CUresult CUDAAPI cuMemsetD8Async(CUdeviceptr dstDevice, unsigned char uc, size_t N,
 					   CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0, 1, uc, N, 1, work_legacy(hStream), false};
+	struct fill fill = {dstDevice, 0,     1,	uc, N, 1, work_legacy(hStream),
+			    false,     false, {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD8Async))
@@ -113,7 +125,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD8Async(CUdeviceptr dstDevice, unsigned char 
 LT_EXPORT CUresult CUDAAPI cuMemsetD8Async_ptsz(CUdeviceptr dstDevice, unsigned char uc,
 						size_t N, CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0, 1, uc, N, 1, work_per_thread(hStream), false};
+	struct fill fill = {dstDevice, 0,     1,	uc, N, 1, work_per_thread(hStream),
+			    false,     false, {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD8Async_ptsz))
@@ -128,7 +141,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD8Async_ptsz(CUdeviceptr dstDevice, unsigned 
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D8_v2(CUdeviceptr dstDevice, size_t dstPitch,
 					   unsigned char uc, size_t Width, size_t Height)
 {
-	struct fill fill = {dstDevice, dstPitch, 1, uc, Width, Height, CU_STREAM_LEGACY, false};
+	struct fill fill = {dstDevice, dstPitch,	 1,	uc,    Width,
+			    Height,    CU_STREAM_LEGACY, false, false, {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D8_v2))
@@ -143,8 +157,9 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D8_v2(CUdeviceptr dstDevice, size_t dstPitc
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D8_v2_ptds(CUdeviceptr dstDevice, size_t dstPitch,
 						unsigned char uc, size_t Width, size_t Height)
 {
-	struct fill fill = {dstDevice, dstPitch, 1, uc, Width, Height, CU_STREAM_PER_THREAD,
-			    false};
+	struct fill fill = {
+	    dstDevice, dstPitch, 1,	   uc, Width, Height, CU_STREAM_PER_THREAD,
+	    false,     false,	 {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D8_v2_ptds))
@@ -160,8 +175,9 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D8Async(CUdeviceptr dstDevice, size_t dstPi
 					     unsigned char uc, size_t Width, size_t Height,
 					     CUstream hStream)
 {
-	struct fill fill = {dstDevice, dstPitch, 1, uc, Width, Height, work_legacy(hStream),
-			    false};
+	struct fill fill = {
+	    dstDevice, dstPitch, 1,	   uc, Width, Height, work_legacy(hStream),
+	    false,     false,	 {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D8Async))
@@ -178,8 +194,9 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D8Async_ptsz(CUdeviceptr dstDevice, size_t 
 						  unsigned char uc, size_t Width, size_t Height,
 						  CUstream hStream)
 {
-	struct fill fill = {dstDevice, dstPitch, 1, uc, Width, Height, work_per_thread(hStream),
-			    false};
+	struct fill fill = {
+	    dstDevice, dstPitch, 1,	   uc, Width, Height, work_per_thread(hStream),
+	    false,     false,	 {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D8Async_ptsz))
@@ -194,7 +211,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D8Async_ptsz(CUdeviceptr dstDevice, size_t 
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2(CUdeviceptr dstDevice, unsigned short us, size_t N)
 {
-	struct fill fill = {dstDevice, 0, 2, us, N, 1, CU_STREAM_LEGACY, false};
+	struct fill fill = {dstDevice,	      0,     2,	    us,	      N, 1,
+			    CU_STREAM_LEGACY, false, false, {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD16_v2))
@@ -209,7 +227,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2(CUdeviceptr dstDevice, unsigned short 
 LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2_ptds(CUdeviceptr dstDevice, unsigned short us,
 					       size_t N)
 {
-	struct fill fill = {dstDevice, 0, 2, us, N, 1, CU_STREAM_PER_THREAD, false};
+	struct fill fill = {dstDevice, 0,     2,	us, N, 1, CU_STREAM_PER_THREAD,
+			    false,     false, {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD16_v2_ptds))
@@ -224,7 +243,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2_ptds(CUdeviceptr dstDevice, unsigned s
 LT_EXPORT CUresult CUDAAPI cuMemsetD16Async(CUdeviceptr dstDevice, unsigned short us, size_t N,
 					    CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0, 2, us, N, 1, work_legacy(hStream), false};
+	struct fill fill = {dstDevice, 0,     2,	us, N, 1, work_legacy(hStream),
+			    false,     false, {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD16Async))
@@ -239,7 +259,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD16Async(CUdeviceptr dstDevice, unsigned shor
 LT_EXPORT CUresult CUDAAPI cuMemsetD16Async_ptsz(CUdeviceptr dstDevice, unsigned short us,
 						 size_t N, CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0, 2, us, N, 1, work_per_thread(hStream), false};
+	struct fill fill = {dstDevice, 0,     2,	us, N, 1, work_per_thread(hStream),
+			    false,     false, {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD16Async_ptsz))
@@ -254,7 +275,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD16Async_ptsz(CUdeviceptr dstDevice, unsigned
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D16_v2(CUdeviceptr dstDevice, size_t dstPitch,
 					    unsigned short us, size_t Width, size_t Height)
 {
-	struct fill fill = {dstDevice, dstPitch, 2, us, Width, Height, CU_STREAM_LEGACY, false};
+	struct fill fill = {dstDevice, dstPitch,	 2,	us,    Width,
+			    Height,    CU_STREAM_LEGACY, false, false, {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D16_v2))
@@ -269,8 +291,9 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D16_v2(CUdeviceptr dstDevice, size_t dstPit
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D16_v2_ptds(CUdeviceptr dstDevice, size_t dstPitch,
 						 unsigned short us, size_t Width, size_t Height)
 {
-	struct fill fill = {dstDevice, dstPitch, 2, us, Width, Height, CU_STREAM_PER_THREAD,
-			    false};
+	struct fill fill = {
+	    dstDevice, dstPitch, 2,	   us, Width, Height, CU_STREAM_PER_THREAD,
+	    false,     false,	 {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D16_v2_ptds))
@@ -286,8 +309,9 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D16Async(CUdeviceptr dstDevice, size_t dstP
 					      unsigned short us, size_t Width, size_t Height,
 					      CUstream hStream)
 {
-	struct fill fill = {dstDevice, dstPitch, 2, us, Width, Height, work_legacy(hStream),
-			    false};
+	struct fill fill = {
+	    dstDevice, dstPitch, 2,	   us, Width, Height, work_legacy(hStream),
+	    false,     false,	 {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D16Async))
@@ -304,8 +328,9 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D16Async_ptsz(CUdeviceptr dstDevice, size_t
 						   unsigned short us, size_t Width,
 						   size_t Height, CUstream hStream)
 {
-	struct fill fill = {dstDevice, dstPitch, 2, us, Width, Height, work_per_thread(hStream),
-			    false};
+	struct fill fill = {
+	    dstDevice, dstPitch, 2,	   us, Width, Height, work_per_thread(hStream),
+	    false,     false,	 {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D16Async_ptsz))
@@ -320,7 +345,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D16Async_ptsz(CUdeviceptr dstDevice, size_t
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2(CUdeviceptr dstDevice, unsigned int ui, size_t N)
 {
-	struct fill fill = {dstDevice, 0, 4, ui, N, 1, CU_STREAM_LEGACY, false};
+	struct fill fill = {dstDevice,	      0,     4,	    ui,	      N, 1,
+			    CU_STREAM_LEGACY, false, false, {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD32_v2))
@@ -334,7 +360,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2(CUdeviceptr dstDevice, unsigned int ui
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2_ptds(CUdeviceptr dstDevice, unsigned int ui, size_t N)
 {
-	struct fill fill = {dstDevice, 0, 4, ui, N, 1, CU_STREAM_PER_THREAD, false};
+	struct fill fill = {dstDevice, 0,     4,	ui, N, 1, CU_STREAM_PER_THREAD,
+			    false,     false, {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD32_v2_ptds))
@@ -349,7 +376,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2_ptds(CUdeviceptr dstDevice, unsigned i
 LT_EXPORT CUresult CUDAAPI cuMemsetD32Async(CUdeviceptr dstDevice, unsigned int ui, size_t N,
 					    CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0, 4, ui, N, 1, work_legacy(hStream), false};
+	struct fill fill = {dstDevice, 0,     4,	ui, N, 1, work_legacy(hStream),
+			    false,     false, {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD32Async))
@@ -364,7 +392,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD32Async(CUdeviceptr dstDevice, unsigned int 
 LT_EXPORT CUresult CUDAAPI cuMemsetD32Async_ptsz(CUdeviceptr dstDevice, unsigned int ui,
 						 size_t N, CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0, 4, ui, N, 1, work_per_thread(hStream), false};
+	struct fill fill = {dstDevice, 0,     4,	ui, N, 1, work_per_thread(hStream),
+			    false,     false, {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD32Async_ptsz))
@@ -379,7 +408,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD32Async_ptsz(CUdeviceptr dstDevice, unsigned
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D32_v2(CUdeviceptr dstDevice, size_t dstPitch,
 					    unsigned int ui, size_t Width, size_t Height)
 {
-	struct fill fill = {dstDevice, dstPitch, 4, ui, Width, Height, CU_STREAM_LEGACY, false};
+	struct fill fill = {dstDevice, dstPitch,	 4,	ui,    Width,
+			    Height,    CU_STREAM_LEGACY, false, false, {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D32_v2))
@@ -394,8 +424,9 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D32_v2(CUdeviceptr dstDevice, size_t dstPit
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D32_v2_ptds(CUdeviceptr dstDevice, size_t dstPitch,
 						 unsigned int ui, size_t Width, size_t Height)
 {
-	struct fill fill = {dstDevice, dstPitch, 4, ui, Width, Height, CU_STREAM_PER_THREAD,
-			    false};
+	struct fill fill = {
+	    dstDevice, dstPitch, 4,	   ui, Width, Height, CU_STREAM_PER_THREAD,
+	    false,     false,	 {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D32_v2_ptds))
@@ -411,8 +442,9 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D32Async(CUdeviceptr dstDevice, size_t dstP
 					      unsigned int ui, size_t Width, size_t Height,
 					      CUstream hStream)
 {
-	struct fill fill = {dstDevice, dstPitch, 4, ui, Width, Height, work_legacy(hStream),
-			    false};
+	struct fill fill = {
+	    dstDevice, dstPitch, 4,	   ui, Width, Height, work_legacy(hStream),
+	    false,     false,	 {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D32Async))
@@ -429,8 +461,9 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D32Async_ptsz(CUdeviceptr dstDevice, size_t
 						   unsigned int ui, size_t Width, size_t Height,
 						   CUstream hStream)
 {
-	struct fill fill = {dstDevice, dstPitch, 4, ui, Width, Height, work_per_thread(hStream),
-			    false};
+	struct fill fill = {
+	    dstDevice, dstPitch, 4,	   ui, Width, Height, work_per_thread(hStream),
+	    false,     false,	 {NULL, 0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D32Async_ptsz))

@@ -44,6 +44,7 @@ static void add_addresses(struct executable *executable, const uint64_t *address
 				       sizeof(*list))
 			       : NULL;
 
+	pager_bar(addresses, count);
 	if (!list)
 		return;
 	memcpy(list + executable->address_count, addresses, count * sizeof(*list));
@@ -307,47 +308,52 @@ cuGraphExecMemsetNodeSetParams(CUgraphExec hGraphExec, CUgraphNode hNode,
 }
 
 /* What the executable names, as one launch does. */
-static CUresult before(CUgraphExec handle)
+static CUresult before(CUgraphExec handle, struct pager_use *use)
 {
 	struct executable *executable;
 	CUresult result = CUDA_SUCCESS;
 
+	*use = (struct pager_use){NULL, 0};
 	if (!atomic_load_explicit(&pager_span, memory_order_relaxed))
 		return CUDA_SUCCESS;
 	pthread_mutex_lock(&lock);
 	executable = find(handle);
 	if (executable)
-		result = pager_use(executable->addresses, executable->address_count);
+		result = pager_use(executable->addresses, executable->address_count, use);
 	pthread_mutex_unlock(&lock);
 	return result;
 }
 
 LT_EXPORT CUresult CUDAAPI cuGraphLaunch(CUgraphExec hGraphExec, CUstream hStream)
 {
+	struct pager_use use;
 	CUresult result;
 	bool begun;
 
 	if (!driver_has(cuGraphLaunch))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(hGraphExec);
+	result = before(hGraphExec, &use);
 	if (result != CUDA_SUCCESS)
 		return result;
 	begun = work_begin();
 	result = real(cuGraphLaunch)(hGraphExec, hStream);
+	pager_used(&use, work_legacy(hStream), result != CUDA_SUCCESS);
 	return work_end(begun, work_legacy(hStream), result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuGraphLaunch_ptsz(CUgraphExec hGraphExec, CUstream hStream)
 {
+	struct pager_use use;
 	CUresult result;
 	bool begun;
 
 	if (!driver_has(cuGraphLaunch_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(hGraphExec);
+	result = before(hGraphExec, &use);
 	if (result != CUDA_SUCCESS)
 		return result;
 	begun = work_begin();
 	result = real(cuGraphLaunch_ptsz)(hGraphExec, hStream);
+	pager_used(&use, work_per_thread(hStream), result != CUDA_SUCCESS);
 	return work_end(begun, work_per_thread(hStream), result);
 }

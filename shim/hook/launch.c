@@ -7,13 +7,16 @@
 #include "hook/params.h"
 #include "hook/work.h"
 
-static CUresult before(CUfunction function, void **params, void **extra)
+static CUresult before(CUfunction function, void **params, void **extra, struct pager_use *use)
 {
 	uint64_t addresses[PARAMS_NAMED_MAX];
+	size_t count;
 
+	*use = (struct pager_use){NULL, 0};
 	if (!atomic_load_explicit(&pager_span, memory_order_relaxed))
 		return CUDA_SUCCESS;
-	return pager_use(addresses, params_named(function, params, extra, addresses));
+	count = params_named(function, params, extra, addresses);
+	return pager_use(addresses, count, use);
 }
 
 LT_EXPORT CUresult CUDAAPI cuLaunchKernel(CUfunction f, unsigned int gridDimX,
@@ -22,17 +25,19 @@ LT_EXPORT CUresult CUDAAPI cuLaunchKernel(CUfunction f, unsigned int gridDimX,
 					  unsigned int blockDimZ, unsigned int sharedMemBytes,
 					  CUstream hStream, void **kernelParams, void **extra)
 {
+	struct pager_use use;
 	CUresult result;
 	bool begun;
 
 	if (!driver_has(cuLaunchKernel))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, extra);
+	result = before(f, kernelParams, extra, &use);
 	if (result != CUDA_SUCCESS)
 		return result;
 	begun = work_begin();
 	result = real(cuLaunchKernel)(f, gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY,
 				      blockDimZ, sharedMemBytes, hStream, kernelParams, extra);
+	pager_used(&use, work_legacy(hStream), result != CUDA_SUCCESS);
 	return work_end(begun, work_legacy(hStream), result);
 }
 
@@ -43,50 +48,57 @@ LT_EXPORT CUresult CUDAAPI cuLaunchKernel_ptsz(CUfunction f, unsigned int gridDi
 					       unsigned int sharedMemBytes, CUstream hStream,
 					       void **kernelParams, void **extra)
 {
+	struct pager_use use;
 	CUresult result;
 	bool begun;
 
 	if (!driver_has(cuLaunchKernel_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, extra);
+	result = before(f, kernelParams, extra, &use);
 	if (result != CUDA_SUCCESS)
 		return result;
 	begun = work_begin();
 	result =
 	    real(cuLaunchKernel_ptsz)(f, gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY,
 				      blockDimZ, sharedMemBytes, hStream, kernelParams, extra);
+	pager_used(&use, work_per_thread(hStream), result != CUDA_SUCCESS);
 	return work_end(begun, work_per_thread(hStream), result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction f,
 					    void **kernelParams, void **extra)
 {
+	struct pager_use use;
 	CUresult result;
 	bool begun;
 
 	if (!driver_has(cuLaunchKernelEx))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, extra);
+	result = before(f, kernelParams, extra, &use);
 	if (result != CUDA_SUCCESS)
 		return result;
 	begun = work_begin();
 	result = real(cuLaunchKernelEx)(config, f, kernelParams, extra);
+	pager_used(&use, work_legacy(config ? config->hStream : NULL), result != CUDA_SUCCESS);
 	return work_end(begun, work_legacy(config ? config->hStream : NULL), result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuLaunchKernelEx_ptsz(const CUlaunchConfig *config, CUfunction f,
 						 void **kernelParams, void **extra)
 {
+	struct pager_use use;
 	CUresult result;
 	bool begun;
 
 	if (!driver_has(cuLaunchKernelEx_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, extra);
+	result = before(f, kernelParams, extra, &use);
 	if (result != CUDA_SUCCESS)
 		return result;
 	begun = work_begin();
 	result = real(cuLaunchKernelEx_ptsz)(config, f, kernelParams, extra);
+	pager_used(&use, work_per_thread(config ? config->hStream : NULL),
+		   result != CUDA_SUCCESS);
 	return work_end(begun, work_per_thread(config ? config->hStream : NULL), result);
 }
 
@@ -95,18 +107,20 @@ LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernel(
     unsigned int blockDimX, unsigned int blockDimY, unsigned int blockDimZ,
     unsigned int sharedMemBytes, CUstream hStream, void **kernelParams)
 {
+	struct pager_use use;
 	CUresult result;
 	bool begun;
 
 	if (!driver_has(cuLaunchCooperativeKernel))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, NULL);
+	result = before(f, kernelParams, NULL, &use);
 	if (result != CUDA_SUCCESS)
 		return result;
 	begun = work_begin();
 	result = real(cuLaunchCooperativeKernel)(f, gridDimX, gridDimY, gridDimZ, blockDimX,
 						 blockDimY, blockDimZ, sharedMemBytes, hStream,
 						 kernelParams);
+	pager_used(&use, work_legacy(hStream), result != CUDA_SUCCESS);
 	return work_end(begun, work_legacy(hStream), result);
 }
 
@@ -115,18 +129,20 @@ LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernel_ptsz(
     unsigned int blockDimX, unsigned int blockDimY, unsigned int blockDimZ,
     unsigned int sharedMemBytes, CUstream hStream, void **kernelParams)
 {
+	struct pager_use use;
 	CUresult result;
 	bool begun;
 
 	if (!driver_has(cuLaunchCooperativeKernel_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, NULL);
+	result = before(f, kernelParams, NULL, &use);
 	if (result != CUDA_SUCCESS)
 		return result;
 	begun = work_begin();
 	result = real(cuLaunchCooperativeKernel_ptsz)(f, gridDimX, gridDimY, gridDimZ,
 						      blockDimX, blockDimY, blockDimZ,
 						      sharedMemBytes, hStream, kernelParams);
+	pager_used(&use, work_per_thread(hStream), result != CUDA_SUCCESS);
 	return work_end(begun, work_per_thread(hStream), result);
 }
 

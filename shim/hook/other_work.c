@@ -14,6 +14,7 @@ LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernelMultiDevice(
 
 	if (!driver_has(cuLaunchCooperativeKernelMultiDevice))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result =
 	    real(cuLaunchCooperativeKernelMultiDevice)(launchParamsList, numDevices, flags);
@@ -29,6 +30,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyPeer(CUdeviceptr dstDevice, CUcontext dstCont
 
 	if (!driver_has(cuMemcpyPeer))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpyPeer)(dstDevice, dstContext, srcDevice, srcContext, ByteCount);
 	return work_end(begun, CU_STREAM_LEGACY, result);
@@ -43,6 +45,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyPeer_ptds(CUdeviceptr dstDevice, CUcontext ds
 
 	if (!driver_has(cuMemcpyPeer_ptds))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result =
 	    real(cuMemcpyPeer_ptds)(dstDevice, dstContext, srcDevice, srcContext, ByteCount);
@@ -58,6 +61,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyPeerAsync(CUdeviceptr dstDevice, CUcontext ds
 
 	if (!driver_has(cuMemcpyPeerAsync))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpyPeerAsync)(dstDevice, dstContext, srcDevice, srcContext,
 					 ByteCount, hStream);
@@ -73,6 +77,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyPeerAsync_ptsz(CUdeviceptr dstDevice, CUconte
 
 	if (!driver_has(cuMemcpyPeerAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpyPeerAsync_ptsz)(dstDevice, dstContext, srcDevice, srcContext,
 					      ByteCount, hStream);
@@ -86,6 +91,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER *pCopy)
 
 	if (!driver_has(cuMemcpy3DPeer))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpy3DPeer)(pCopy);
 	return work_end(begun, CU_STREAM_LEGACY, result);
@@ -98,6 +104,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeer_ptds(const CUDA_MEMCPY3D_PEER *pCopy)
 
 	if (!driver_has(cuMemcpy3DPeer_ptds))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpy3DPeer_ptds)(pCopy);
 	return work_end(begun, CU_STREAM_PER_THREAD, result);
@@ -111,6 +118,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *pCopy,
 
 	if (!driver_has(cuMemcpy3DPeerAsync))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpy3DPeerAsync)(pCopy, hStream);
 	return work_end(begun, work_legacy(hStream), result);
@@ -124,6 +132,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeerAsync_ptsz(const CUDA_MEMCPY3D_PEER *pC
 
 	if (!driver_has(cuMemcpy3DPeerAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpy3DPeerAsync_ptsz)(pCopy, hStream);
 	return work_end(begun, work_per_thread(hStream), result);
@@ -137,6 +146,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyAtoD_v2(CUdeviceptr dstDevice, CUarray srcArr
 
 	if (!driver_has(cuMemcpyAtoD_v2))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpyAtoD_v2)(dstDevice, srcArray, srcOffset, ByteCount);
 	return work_end(begun, CU_STREAM_LEGACY, result);
@@ -150,6 +160,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyAtoD_v2_ptds(CUdeviceptr dstDevice, CUarray s
 
 	if (!driver_has(cuMemcpyAtoD_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpyAtoD_v2_ptds)(dstDevice, srcArray, srcOffset, ByteCount);
 	return work_end(begun, CU_STREAM_PER_THREAD, result);
@@ -163,6 +174,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoA_v2(CUarray dstArray, size_t dstOffset,
 
 	if (!driver_has(cuMemcpyDtoA_v2))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpyDtoA_v2)(dstArray, dstOffset, srcDevice, ByteCount);
 	return work_end(begun, CU_STREAM_LEGACY, result);
@@ -176,6 +188,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoA_v2_ptds(CUarray dstArray, size_t dstOffs
 
 	if (!driver_has(cuMemcpyDtoA_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpyDtoA_v2_ptds)(dstArray, dstOffset, srcDevice, ByteCount);
 	return work_end(begun, CU_STREAM_PER_THREAD, result);
@@ -191,6 +204,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_v2(CUdeviceptr *dsts, CUdeviceptr 
 
 	if (!driver_has(cuMemcpyBatchAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpyBatchAsync_v2)(dsts, srcs, sizes, count, attrs, attrIdxs,
 					     numAttrs, hStream);
@@ -208,6 +222,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_v2_ptsz(CUdeviceptr *dsts, CUdevic
 
 	if (!driver_has(cuMemcpyBatchAsync_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpyBatchAsync_v2_ptsz)(dsts, srcs, sizes, count, attrs, attrIdxs,
 						  numAttrs, hStream);
@@ -225,6 +240,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync(CUdeviceptr *dsts, CUdeviceptr *sr
 
 	if (!driver_has(cuMemcpyBatchAsync))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpyBatchAsync)(dsts, srcs, sizes, count, attrs, attrIdxs, numAttrs,
 					  failIdx, hStream);
@@ -242,6 +258,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_ptsz(CUdeviceptr *dsts, CUdevicept
 
 	if (!driver_has(cuMemcpyBatchAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpyBatchAsync_ptsz)(dsts, srcs, sizes, count, attrs, attrIdxs,
 					       numAttrs, failIdx, hStream);
@@ -257,6 +274,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync(size_t numParams,
 
 	if (!driver_has(cuMemcpy3DBatchAsync))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpy3DBatchAsync)(numParams, opList, failIdx, flags, hStream);
 	return work_end(begun, work_legacy(hStream), result);
@@ -272,6 +290,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync_ptsz(size_t numParams,
 
 	if (!driver_has(cuMemcpy3DBatchAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpy3DBatchAsync_ptsz)(numParams, opList, failIdx, flags, hStream);
 	return work_end(begun, work_per_thread(hStream), result);
@@ -286,6 +305,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync_v2(size_t numParams,
 
 	if (!driver_has(cuMemcpy3DBatchAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpy3DBatchAsync_v2)(numParams, opList, flags, hStream);
 	return work_end(begun, work_legacy(hStream), result);
@@ -301,6 +321,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync_v2_ptsz(size_t numParams,
 
 	if (!driver_has(cuMemcpy3DBatchAsync_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemcpy3DBatchAsync_v2_ptsz)(numParams, opList, flags, hStream);
 	return work_end(begun, work_per_thread(hStream), result);
@@ -314,6 +335,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr 
 
 	if (!driver_has(cuStreamWriteValue32_v2))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuStreamWriteValue32_v2)(stream, addr, value, flags);
 	return work_end(begun, work_legacy(stream), result);
@@ -327,6 +349,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamWriteValue32_v2_ptsz(CUstream stream, CUdevic
 
 	if (!driver_has(cuStreamWriteValue32_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuStreamWriteValue32_v2_ptsz)(stream, addr, value, flags);
 	return work_end(begun, work_per_thread(stream), result);
@@ -340,6 +363,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr 
 
 	if (!driver_has(cuStreamWriteValue64_v2))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuStreamWriteValue64_v2)(stream, addr, value, flags);
 	return work_end(begun, work_legacy(stream), result);
@@ -353,6 +377,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamWriteValue64_v2_ptsz(CUstream stream, CUdevic
 
 	if (!driver_has(cuStreamWriteValue64_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuStreamWriteValue64_v2_ptsz)(stream, addr, value, flags);
 	return work_end(begun, work_per_thread(stream), result);
@@ -366,6 +391,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamWaitValue32_v2(CUstream stream, CUdeviceptr a
 
 	if (!driver_has(cuStreamWaitValue32_v2))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuStreamWaitValue32_v2)(stream, addr, value, flags);
 	return work_end(begun, work_legacy(stream), result);
@@ -379,6 +405,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamWaitValue32_v2_ptsz(CUstream stream, CUdevice
 
 	if (!driver_has(cuStreamWaitValue32_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuStreamWaitValue32_v2_ptsz)(stream, addr, value, flags);
 	return work_end(begun, work_per_thread(stream), result);
@@ -392,6 +419,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamWaitValue64_v2(CUstream stream, CUdeviceptr a
 
 	if (!driver_has(cuStreamWaitValue64_v2))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuStreamWaitValue64_v2)(stream, addr, value, flags);
 	return work_end(begun, work_legacy(stream), result);
@@ -405,6 +433,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamWaitValue64_v2_ptsz(CUstream stream, CUdevice
 
 	if (!driver_has(cuStreamWaitValue64_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuStreamWaitValue64_v2_ptsz)(stream, addr, value, flags);
 	return work_end(begun, work_per_thread(stream), result);
@@ -419,6 +448,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamBatchMemOp_v2(CUstream stream, unsigned int c
 
 	if (!driver_has(cuStreamBatchMemOp_v2))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuStreamBatchMemOp_v2)(stream, count, paramArray, flags);
 	return work_end(begun, work_legacy(stream), result);
@@ -433,6 +463,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamBatchMemOp_v2_ptsz(CUstream stream, unsigned 
 
 	if (!driver_has(cuStreamBatchMemOp_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuStreamBatchMemOp_v2_ptsz)(stream, count, paramArray, flags);
 	return work_end(begun, work_per_thread(stream), result);
@@ -447,6 +478,7 @@ LT_EXPORT CUresult CUDAAPI cuMemPrefetchAsync_v2(CUdeviceptr devPtr, size_t coun
 
 	if (!driver_has(cuMemPrefetchAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemPrefetchAsync_v2)(devPtr, count, location, flags, hStream);
 	return work_end(begun, work_legacy(hStream), result);
@@ -461,6 +493,7 @@ LT_EXPORT CUresult CUDAAPI cuMemPrefetchAsync_v2_ptsz(CUdeviceptr devPtr, size_t
 
 	if (!driver_has(cuMemPrefetchAsync_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemPrefetchAsync_v2_ptsz)(devPtr, count, location, flags, hStream);
 	return work_end(begun, work_per_thread(hStream), result);
@@ -475,6 +508,7 @@ LT_EXPORT CUresult CUDAAPI cuMemBatchDecompressAsync(CUmemDecompressParams *para
 
 	if (!driver_has(cuMemBatchDecompressAsync))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result = real(cuMemBatchDecompressAsync)(paramsArray, count, flags, errorIndex, stream);
 	return work_end(begun, work_legacy(stream), result);
@@ -489,6 +523,7 @@ LT_EXPORT CUresult CUDAAPI cuMemBatchDecompressAsync_ptsz(CUmemDecompressParams 
 
 	if (!driver_has(cuMemBatchDecompressAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	pager_unknown_work();
 	begun = work_begin();
 	result =
 	    real(cuMemBatchDecompressAsync_ptsz)(paramsArray, count, flags, errorIndex, stream);

@@ -17,6 +17,7 @@
 #define BLOCKS_MAX (1u << 20)
 #define COMPONENTS_MAX (1u << 18)
 #define NO_BLOCK UINT32_MAX
+#define FENCE_NEVER UINT64_MAX
 
 enum block_home { HOME_NONE, HOME_HOST, HOME_DEVICE };
 
@@ -29,7 +30,12 @@ struct block {
 	bool leaving, clean; /* while a batch is under way */
 	bool hashed; /* `hash` is of the host frame's bytes, and they are the block's as it came
 			in */
-	bool was_out;	      /* has been evicted before */
+	bool was_out;	/* has been evicted before */
+	uint32_t named; /* by launches, so often */
+	uint64_t fence; /* of the last operation that named it; FENCE_NEVER: not known */
+	uint32_t way;	/* its slot in graced.c + 1; 0: not on its way */
+	bool barred;	/* in a graph, in a table, changed unnamed: moves in windows only */
+	bool named_since_in;
 	uint32_t pins;	      /* may not change home while not 0 */
 	struct frame *device; /* NULL unless resident */
 	struct frame *host;   /* kept while resident, if RAM allows */

@@ -19,7 +19,8 @@ CUresult content_hash_init(struct pager *pager)
 		result = real(cuModuleGetFunction)(&pager->hash_function, pager->module,
 						   "lowtide_content_hash");
 	if (result == CUDA_SUCCESS)
-		result = real(cuMemHostAlloc)((void **)&pager->hash_host, 2 * TABLE_BYTES, 0);
+		result =
+		    real(cuMemHostAlloc)((void **)&pager->hash_host, HASH_SCRATCH_BYTES, 0);
 	if (result != CUDA_SUCCESS)
 		return result;
 	pager->hash_scratch = frame_take(&pager->frames, false, 0);
@@ -31,6 +32,14 @@ void content_hash_finish(struct pager *pager)
 	frame_give(&pager->frames, pager->hash_scratch);
 	pager->hash_scratch = NULL;
 	pager->hash_host = NULL; /* gone with its context, as the module is */
+}
+
+CUresult content_hash_launch(struct pager *pager, void **params, uint64_t largest, size_t count,
+			     CUstream stream)
+{
+	return real(cuLaunchKernel)(pager->hash_function, (unsigned int)(largest / PART_BYTES),
+				    (unsigned int)count, 1, THREADS, 1, 1, 0, stream, params,
+				    NULL);
 }
 
 CUresult content_hash(struct pager *pager, struct frame *const *frames, size_t count,

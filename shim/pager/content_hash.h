@@ -14,6 +14,14 @@ void content_hash_finish(struct pager *pager);
 /* Hashes `count` <= HASH_BATCH frames into hashes[2 * i]; waits for the result. */
 CUresult content_hash(struct pager *pager, struct frame *const *frames, size_t count,
 		      uint64_t *hashes);
+/* The kernel alone: params are the table and the sums, of `count` entries of at most `largest`
+ * bytes. */
+CUresult content_hash_launch(struct pager *pager, void **params, uint64_t largest, size_t count,
+			     CUstream stream);
+/* Where in the scratch frame, and in hash_host, rows for single frames begin. */
+#define GRACED_ROWS_OFFSET ((size_t)64 << 10)
+#define HASH_SCRATCH_BYTES ((size_t)128 << 10)
+
 /* The same sum, by the processor; for the trial at start. */
 void content_hash_of_bytes(const void *bytes, size_t count, uint64_t hash[2]);
 

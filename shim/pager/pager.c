@@ -6,6 +6,7 @@
 #include "pager/admission.h"
 #include "pager/content_hash.h"
 #include "pager/gate.h"
+#include "pager/graced.h"
 #include "pager/home.h"
 #include "pager/ledger.h"
 #include "pager/streams.h"
@@ -75,7 +76,7 @@ static struct policy *make_policy(struct pager *pager)
 	    .d2h_bytes_per_s = 25e9,
 	    .in_place_ratio = 0.6,
 	    .switch_ns = 200000,
-	    .overlap = false,
+	    .overlap = settings->safety == SAFETY_GRACED,
 	};
 
 	pager->policy_cap_bytes = cap;
@@ -99,6 +100,7 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	pager->group = 1;
 	if (!pager->named) {
 		pthread_mutex_init(&pager->lock, NULL);
+		fences_init(&pager->fences);
 		pager->named = zeroed(BLOCKS_MAX * sizeof(uint32_t));
 		pager->named_mark = zeroed(BLOCKS_MAX * sizeof(uint32_t));
 		pager->actions = zeroed(PAGER_ACTIONS * sizeof(*pager->actions));
@@ -114,15 +116,26 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	if (result == CUDA_SUCCESS)
 		result = real(cuStreamCreate)(&pager->stream_out, CU_STREAM_NON_BLOCKING);
 	if (result == CUDA_SUCCESS)
+		result = real(cuStreamCreate)(&pager->stream_hash, CU_STREAM_NON_BLOCKING);
+	if (result == CUDA_SUCCESS)
 		result = content_hash_init(pager);
 	if (result == CUDA_SUCCESS)
 		result = trial_host_frame(pager);
 	if (result != CUDA_SUCCESS)
 		goto finish_frames;
+	result = CUDA_ERROR_OUT_OF_MEMORY;
+	if (settings_get()->safety == SAFETY_GRACED) {
+		pager->graced = graced_create(pager);
+		if (!pager->graced)
+			goto finish_frames;
+		/* Whatever was ever launched must have left its fence. */
+		atomic_store(&pager->pressed, true);
+	}
 	pager->policy = make_policy(pager);
 	if (pager->policy)
 		return CUDA_SUCCESS;
-	result = CUDA_ERROR_OUT_OF_MEMORY;
+	graced_destroy(pager->graced);
+	pager->graced = NULL;
 finish_frames:
 	content_hash_finish(pager);
 	frame_pool_finish(&pager->frames);
@@ -238,7 +251,8 @@ take_back:
 
 static void begin_paging(struct pager *pager)
 {
-	if (atomic_exchange(&pager->pressed, true))
+	atomic_store(&pager->pressed, true);
+	if (pager->told_ns)
 		return;
 	log_warn("device %d: the cap of %" PRIu64 " MiB is reached: paging begins (policy %s)",
 		 pager->device, ledger_cap_bytes(pager->device) / MIB, settings_get()->policy);
@@ -271,7 +285,7 @@ static void tell_sometimes(struct pager *pager, uint64_t now_ns)
 	struct policy_report report;
 	double seconds;
 
-	if (now_ns - pager->told_ns < TELL_EVERY_NS)
+	if (!pager->told_ns || now_ns - pager->told_ns < TELL_EVERY_NS)
 		return;
 	cold_bytes = cold_bytes_of(pager, &managed_bytes);
 	policy_report(pager->policy, &report);
@@ -380,6 +394,7 @@ enum pager_answer pager_free(CUdeviceptr address, CUresult *result)
 	if (*result != CUDA_SUCCESS)
 		return PAGER_DONE;
 	pthread_mutex_lock(&pager->lock);
+	graced_settle(pager);
 	component = component_at(pager, address);
 	if (!component || component->start != address)
 		*result = CUDA_ERROR_INVALID_VALUE;
@@ -403,6 +418,14 @@ static void tell_of_moves(struct pager *pager, const uint32_t *blocks, size_t co
 				       HOME_DEVICE);
 }
 
+/* Everything launched before has ended. */
+static void forget_unknown_fences(struct pager *pager)
+{
+	for (uint32_t i = 0; pager->graced && i < pager->table.block_end; i++)
+		if (pager->table.blocks[i].fence == FENCE_NEVER)
+			pager->table.blocks[i].fence = 0;
+}
+
 /* Carries the policy's actions out, if this is a moment for it. */
 static void carry_out(struct pager *pager, size_t actions)
 {
@@ -421,8 +444,12 @@ static void carry_out(struct pager *pager, size_t actions)
 		else if (pager->actions[i].verb == POLICY_PAGE_IN && home == HOME_HOST)
 			coming[coming_count++] = id;
 	}
-	if ((!leaving_count && !coming_count) || !window_open(pager))
+	if (!leaving_count && !coming_count)
 		return;
+	graced_settle(pager);
+	if (!window_open(pager))
+		return;
+	forget_unknown_fences(pager);
 	transit_evict(pager, leaving, leaving_count);
 	transit_page_in(pager, coming, coming_count);
 	window_close(pager);
@@ -520,10 +547,38 @@ static size_t name_address(struct pager *pager, uint64_t address, size_t count)
 			  count);
 }
 
-static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t count, bool cold)
+/* What the operation that is about to be launched names, so that its end can be known. */
+static void stamp(struct pager *pager, size_t named, struct pager_use *use)
+{
+	uint64_t fence = streams_capturing() ? 0 : fence_open(&pager->fences);
+
+	*use = (struct pager_use){fence ? pager : NULL, fence};
+	for (size_t i = 0; i < named; i++) {
+		struct block *block = &pager->table.blocks[pager->named[i]];
+
+		block->fence = fence ? fence : FENCE_NEVER;
+		block->named_since_in = true;
+	}
+}
+
+static void use_by_grace(struct pager *pager, size_t named, size_t actions,
+			 struct pager_use *use)
+{
+	for (size_t i = 0; i < named; i++)
+		pager->table.blocks[pager->named[i]].named++;
+	if (!streams_capturing() && streams_one_context(pager->device)) {
+		graced_want(pager, pager->actions, actions);
+		graced_step(pager);
+	}
+	graced_named(pager, pager->named, named);
+	stamp(pager, named, use);
+}
+
+static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t count, bool cold,
+		       struct pager_use *use)
 {
 	uint64_t now_ns = clock_now_ns();
-	size_t named = 0;
+	size_t named = 0, actions;
 
 	pthread_mutex_lock(&pager->lock);
 	pager->epoch++;
@@ -532,10 +587,92 @@ static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t co
 	if (cold)
 		pager->stats.launches_in_place++;
 	refresh_cap(pager);
-	carry_out(pager, policy_use(pager->policy, pager->named, named, now_ns, pager->actions,
-				    PAGER_ACTIONS));
+	actions = policy_use(pager->policy, pager->named, named, now_ns, pager->actions,
+			     PAGER_ACTIONS);
+	if (pager->graced)
+		use_by_grace(pager, named, actions, use);
+	else
+		carry_out(pager, actions);
 	tell_sometimes(pager, now_ns);
 	pthread_mutex_unlock(&pager->lock);
+}
+
+void pager_used(const struct pager_use *use, CUstream stream, bool over)
+{
+	if (use->pager)
+		fence_close(&use->pager->fences, use->fence, stream, over);
+}
+
+void pager_use_ranges(const struct pager_range *ranges, size_t count, struct pager_use *use)
+{
+	struct pager *pager = NULL;
+	size_t named = 0;
+
+	*use = (struct pager_use){NULL, 0};
+	for (size_t i = 0; i < count && !pager; i++)
+		pager = pager_of(ranges[i].start);
+	if (!pager || !pager->graced)
+		return;
+	pthread_mutex_lock(&pager->lock);
+	pager->epoch++;
+	for (size_t i = 0; i < count; i++)
+		named = name_range(pager, ranges[i].start, ranges[i].start + ranges[i].bytes,
+				   named);
+	graced_named(pager, pager->named, named);
+	stamp(pager, named, use);
+	pthread_mutex_unlock(&pager->lock);
+}
+
+void pager_bar(const uint64_t *addresses, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct pager *pager = pager_of(addresses[i]);
+		const struct component *component;
+
+		if (!pager || !pager->graced)
+			continue;
+		pthread_mutex_lock(&pager->lock);
+		component = component_at(pager, addresses[i]);
+		for (uint32_t b = 0; component && b < component->block_count; b++)
+			pager->table.blocks[component->first_block + b].barred = true;
+		if (component)
+			graced_settle(pager);
+		pthread_mutex_unlock(&pager->lock);
+	}
+}
+
+void pager_scan_table(const void *bytes, size_t count)
+{
+	uint64_t word;
+
+	if (settings_get()->safety != SAFETY_GRACED)
+		return;
+	for (size_t at = 0; at + 8 <= count; at += 8) {
+		memcpy(&word, (const unsigned char *)bytes + at, sizeof(word));
+		if (pager_may_hold(word))
+			pager_bar(&word, 1);
+	}
+}
+
+void pager_unknown_work(void)
+{
+	for (int i = 0; i < PAGER_DEVICES; i++) {
+		struct pager *pager = &pagers[i];
+
+		if (!is_alive(i) || !pager->graced)
+			continue;
+		pthread_mutex_lock(&pager->lock);
+		if (pager->graced) {
+			graced_settle(pager);
+			graced_destroy(pager->graced);
+			pager->graced = NULL;
+			log_info("device %d: work whose memory is not known was launched; "
+				 "mappings now change only "
+				 "while the device is idle (LOWTIDE_SAFETY=strict)",
+				 i);
+		}
+		pthread_mutex_unlock(&pager->lock);
+	}
 }
 
 static bool any_cold(struct pager *pager, const uint64_t *addresses, size_t count)
@@ -550,11 +687,12 @@ static bool any_cold(struct pager *pager, const uint64_t *addresses, size_t coun
 	return false;
 }
 
-CUresult pager_use(const uint64_t *addresses, size_t count)
+CUresult pager_use(const uint64_t *addresses, size_t count, struct pager_use *use)
 {
 	struct pager *pager = count ? pager_of(addresses[0]) : NULL;
 	bool cold;
 
+	*use = (struct pager_use){NULL, 0};
 	if (!pager)
 		return CUDA_SUCCESS;
 	if (atomic_load_explicit(&pager->lost, memory_order_relaxed))
@@ -563,7 +701,7 @@ CUresult pager_use(const uint64_t *addresses, size_t count)
 		atomic_store_explicit(&pager->worked, true, memory_order_relaxed);
 	cold = any_cold(pager, addresses, count);
 	if (cold || atomic_load_explicit(&pager->pressed, memory_order_relaxed))
-		use_slowly(pager, addresses, count, cold);
+		use_slowly(pager, addresses, count, cold, use);
 	return (CUresult)atomic_load_explicit(&pager->lost, memory_order_relaxed);
 }
 
@@ -747,6 +885,9 @@ static void end(struct pager *pager)
 			empty_component(pager, &pager->table.components[i]);
 			component_unmake(&pager->table, &pager->table.components[i]);
 		}
+	graced_destroy(pager->graced);
+	pager->graced = NULL;
+	fences_finish(&pager->fences);
 	content_hash_finish(pager);
 	frame_pool_finish(&pager->frames);
 	block_table_finish(&pager->table);

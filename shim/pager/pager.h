@@ -10,6 +10,7 @@
 #define LOWTIDE_PAGER_H
 
 #include "pager/block.h"
+#include "pager/fence.h"
 #include "pager/frame.h"
 #include "policy.h"
 
@@ -39,9 +40,12 @@ struct pager {
 	struct policy *policy;
 	uint64_t policy_cap_bytes;
 	uint64_t
-	    unpaged_since_ns; /* no window before this: the last one came late; 0: none did */
-	bool pushed;	      /* the open window's: our context was not the current one */
-	CUstream stream_in, stream_out;
+	    unpaged_since_ns;  /* no window before this: the last one came late; 0: none did */
+	bool pushed;	       /* the open window's: our context was not the current one */
+	struct graced *graced; /* NULL: strict */
+	struct fences fences;  /* own lock */
+	uint64_t newest_fence; /* as graced.c last asked */
+	CUstream stream_in, stream_out, stream_hash;
 	CUmodule module;
 	CUfunction hash_function;
 	struct frame *hash_scratch; /* on the device: the table, then the sums */
@@ -98,7 +102,26 @@ bool pager_component_at(CUdeviceptr address, struct pager_component *out);
 
 /* An operation is about to name what these addresses point into; count is 0 for one that names
  * nothing. May move blocks. Not success: the pager is lost, and the operation must not run. */
-CUresult pager_use(const uint64_t *addresses, size_t count);
+struct pager_use {
+	struct pager *pager; /* NULL: nothing to do afterwards */
+	uint64_t fence;
+};
+CUresult pager_use(const uint64_t *addresses, size_t count, struct pager_use *use);
+/* The same for a copy or a fill of ranges; it moves nothing, and only keeps what it names where
+ * it is meanwhile. */
+struct pager_range {
+	uint64_t start, bytes;
+};
+void pager_use_ranges(const struct pager_range *ranges, size_t count, struct pager_use *use);
+/* The operation went into `stream` (NULL made plain), inside the gate; `over`: it has ended, or
+ * was refused. */
+void pager_used(const struct pager_use *use, CUstream stream, bool over);
+/* These may be used without being named: what they point into moves in windows only. */
+void pager_bar(const uint64_t *addresses, size_t count);
+/* Any words of host memory that look like pointers into managed memory, as pager_bar. */
+void pager_scan_table(const void *bytes, size_t count);
+/* Work whose memory cannot be known. */
+void pager_unknown_work(void);
 /* An upload wrote [start, start + bytes); the source's address, 0 if unknown. */
 void pager_uploaded(CUdeviceptr start, uint64_t bytes, uint64_t source);
 /* The program waited for its work: a good moment for moves. */

@@ -1,0 +1,32 @@
+/*
+ * Graced switches: a block changes its home while unrelated work runs, by evidence that nothing
+ * running, or about to run, can touch it: launches have named it again and again, the last of
+ * them and a few more are over, and it is in no graph and no table of pointers that was seen.
+ * The assumption: work that reaches a block's memory names it. Anything else is switched in
+ * windows. Copies run beside the program's work, through aliases.
+ *
+ * A block on its way can be stopped at any moment before its mapping changes. The pager's lock
+ * is held in all of these.
+ */
+#ifndef LOWTIDE_GRACED_H
+#define LOWTIDE_GRACED_H
+
+#include "pager/pager.h"
+
+struct graced;
+
+/* NULL: out of memory. The context is current. */
+struct graced *graced_create(struct pager *pager);
+void graced_destroy(struct graced *graced); /* its context is gone; NULL is fine */
+
+/* The policy's actions: whichever are by evidence possible are begun. */
+void graced_want(struct pager *pager, const struct policy_action *actions, size_t count);
+/* One step of everything on its way. */
+void graced_step(struct pager *pager);
+/* An operation is about to use these: what leaves stays; what arrives is waited for, within
+ * bounds. */
+void graced_named(struct pager *pager, const uint32_t *blocks, size_t count);
+/* Stops everything on its way, and waits for the copies that run. */
+void graced_settle(struct pager *pager);
+
+#endif
