@@ -1,55 +1,107 @@
-/* Chooses among the others, rarely, and says why. */
-#include "cycle.h"
-#include "table.h"
+/*
+ * Which row should act? Looked at again when a round of a cycle begins, and now and then where
+ * there is none. All rows share the table and the learner, so a change moves nothing by itself.
+ */
+#include "balanced.h"
 
-#define OFTEN 512 /* operations between two looks */
+#define REVIEW_OPS 1024
+#define LONG_PHASE 3
 
-struct groups {
-	uint32_t first;
-	bool several, all_fit;
-};
-
-static struct groups look_at_groups(const struct policy *policy)
+static void watch_phase(struct auto_state *state, uint32_t group, size_t names)
 {
-	struct groups groups = {.all_fit = true};
-	uint64_t bytes[64] = {0};
+	struct auto_phase *phase = &state->phases[state->phase % AUTO_PHASES];
 
-	for (uint32_t id = policy->table.oldest; id != NONE;
-	     id = policy->table.blocks[id].newer) {
-		const struct block *block = &policy->table.blocks[id];
-
-		if (!block->group)
-			continue;
-		if (!groups.first)
-			groups.first = block->group;
-		groups.several = groups.several || block->group != groups.first;
-		bytes[block->group % 64] += block->bytes;
-		groups.all_fit = groups.all_fit &&
-				 bytes[block->group % 64] <= policy->config.cap_bytes / 10 * 9;
-	}
-	return groups;
-}
-
-static void use(struct policy *policy, const uint32_t *blocks, size_t count,
-		struct batch *batch)
-{
-	struct groups groups;
-
-	(void)blocks, (void)count, (void)batch;
-	if (policy->table.operation % OFTEN != 2)
+	if (!group)
 		return;
-	groups = look_at_groups(policy);
-	if (policy->table.known_bytes <= policy->config.cap_bytes)
-		policy_choose(policy, "balanced",
-			      "auto: everything fits under the cap, nothing needs to move");
-	else if (policy->largest_operation_bytes > policy->config.cap_bytes / 10 * 8)
-		policy_choose(policy, "sequential",
-			      "auto: one operation needs nearly all of the cap");
-	else if (groups.several && groups.all_fit)
-		policy_choose(policy, "group",
-			      "auto: several groups, each of which fits under the cap alone");
-	else
-		policy_choose(policy, "balanced", "auto: one working set larger than the cap");
+	if (phase->group && phase->group != group)
+		phase = &state->phases[++state->phase % AUTO_PHASES];
+	if (phase->group != group || !names)
+		*phase = (struct auto_phase){.group = group};
+	phase->names += (uint32_t)names;
 }
 
-const struct verbs policy_auto = {.use = use, .moves = true};
+static void measure_group(const struct table *table, uint32_t group, uint64_t *bytes,
+			  uint64_t *blocks)
+{
+	*bytes = *blocks = 0;
+	for (uint32_t block = 0; block < table->capacity; block++)
+		if (table->entries[block].known && table->entries[block].group == group) {
+			*bytes += table->entries[block].bytes;
+			++*blocks;
+		}
+}
+
+/* Each recent group fits the cap, and a phase names its blocks several times on the average.
+ * The running phase counts only if it is long already. */
+static bool has_long_phases(const struct policy *policy)
+{
+	const struct auto_state *state = &policy->chooser;
+	uint64_t bytes, blocks, named = 0, needed = 0, phases = 0;
+
+	for (uint64_t i = 0; i < AUTO_PHASES && i <= state->phase; i++) {
+		const struct auto_phase *phase =
+		    &state->phases[(state->phase - i) % AUTO_PHASES];
+
+		measure_group(&policy->table, phase->group, &bytes, &blocks);
+		if (!phase->group || !blocks)
+			continue;
+		if (bytes > policy->config.cap_bytes)
+			return false;
+		if (i == 0 && phase->names < LONG_PHASE * blocks)
+			continue;
+		named += phase->names;
+		needed += LONG_PHASE * blocks;
+		phases++;
+	}
+	return phases >= 2 && named >= needed;
+}
+
+static void review(struct policy *policy)
+{
+	struct auto_state *state = &policy->chooser;
+	const struct policy_kind *before = policy->acting;
+	uint64_t cap = policy->config.cap_bytes;
+
+	if (policy->table.known_bytes <= cap) {
+		policy->acting = &policy_kind_balanced;
+		state->reason = "everything fits under the cap";
+	} else if (state->widest_bytes > cap - cap / 4 && state->widest_bytes <= cap) {
+		policy->acting = &policy_kind_sequential;
+		state->reason = "one operation needs nearly all of the cap";
+	} else if (has_long_phases(policy)) {
+		policy->acting = &policy_kind_group;
+		state->reason = "each group fits the cap and is used for long";
+	} else {
+		policy->acting = &policy_kind_balanced;
+		state->reason = policy->cycle.length
+				    ? "a cycle larger than the cap has been learnt"
+				    : "more than the cap is in use and no cycle is learnt";
+	}
+	/* What balanced marked would only be in another row's way. */
+	if (policy->acting != before)
+		spread_forget(policy);
+	state->starts = policy->cycle.starts;
+	state->reviewed_op = policy->table.op;
+	state->widest_bytes = 0;
+}
+
+void auto_watch(struct policy *policy, const uint32_t *blocks, size_t count, size_t fresh)
+{
+	struct auto_state *state = &policy->chooser;
+	const struct table *table = &policy->table;
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (table_knows(table, blocks[i]))
+			bytes += table->entries[blocks[i]].bytes;
+	if (bytes > state->widest_bytes)
+		state->widest_bytes = bytes;
+	if (fresh)
+		watch_phase(state, table->entries[table->fresh[0]].group, fresh);
+	if (state->starts != policy->cycle.starts ||
+	    table->op - state->reviewed_op >= REVIEW_OPS)
+		review(policy);
+}
+
+/* auto_watch() has put another row in charge before anything is asked; this one never acts. */
+const struct policy_kind policy_kind_auto = {.pages = true};

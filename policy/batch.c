@@ -1,54 +1,181 @@
-/* Batches of actions, held to the invariants that every policy shares. */
-#include "table.h"
+#include "batch.h"
+#include "victims.h"
 
-static bool append(struct batch *batch, enum policy_verb verb, uint32_t id)
+#include <string.h>
+
+static struct entry *entry_of(const struct batch *batch, uint32_t block)
 {
-	if (batch->count == batch->max)
+	return &batch->policy->table.entries[block];
+}
+
+void batch_begin(struct batch *batch, struct policy *policy, bool in_use,
+		 struct policy_action *actions, size_t max)
+{
+	*batch = (struct batch){
+	    .policy = policy,
+	    .actions = actions,
+	    .max = max,
+	    .in_use = in_use,
+	    .resident_bytes = policy->table.resident_bytes,
+	    .cursor = policy->table.oldest[LIST_LOOSE],
+	    .cursor_list = LIST_LOOSE,
+	};
+}
+
+bool batch_may_evict(const struct batch *batch, uint32_t block)
+{
+	const struct entry *entry;
+
+	if (!table_knows(&batch->policy->table, block))
 		return false;
-	batch->actions[batch->count++] = (struct policy_action){verb, id};
+	entry = entry_of(batch, block);
+	return entry->resident && !entry->pinned && entry->plan == PLAN_NOTHING &&
+	       !(batch->in_use && table_named_now(&batch->policy->table, entry));
+}
+
+bool batch_may_page_in(const struct batch *batch, uint32_t block)
+{
+	const struct entry *entry;
+
+	if (!table_knows(&batch->policy->table, block))
+		return false;
+	entry = entry_of(batch, block);
+	return !entry->resident && !entry->pinned && entry->plan == PLAN_NOTHING;
+}
+
+bool batch_evict(struct batch *batch, uint32_t block)
+{
+	if (batch->evictions + batch->page_ins == batch->max || !batch_may_evict(batch, block))
+		return false;
+	batch->actions[batch->evictions++] = (struct policy_action){POLICY_EVICT, block};
+	batch->resident_bytes -= entry_of(batch, block)->bytes;
+	entry_of(batch, block)->plan = PLAN_EVICT;
 	return true;
 }
 
-bool batch_evict(struct policy *policy, struct batch *batch, uint32_t id)
+static void take_back(struct batch *batch, size_t evictions)
 {
-	struct block *block = block_of(policy, id);
+	while (batch->evictions > evictions) {
+		struct entry *entry = entry_of(batch, batch->actions[--batch->evictions].block);
 
-	if (!block || block->pinned || named_now(policy, block) || !staying(block, batch) ||
-	    !append(batch, POLICY_EVICT, id))
-		return false;
-	block->going = batch->serial;
-	batch->resident_bytes -= block->bytes;
-	policy->report.evictions++;
-	return true;
-}
-
-bool batch_page_in(struct policy *policy, struct batch *batch, uint32_t id)
-{
-	struct block *block = block_of(policy, id);
-
-	if (!block || block->pinned || block->resident || block->coming == batch->serial ||
-	    block->bytes > policy->config.cap_bytes ||
-	    batch->resident_bytes > policy->config.cap_bytes - block->bytes ||
-	    !append(batch, POLICY_PAGE_IN, id))
-		return false;
-	block->coming = batch->serial;
-	batch->resident_bytes += block->bytes;
-	policy->report.page_ins++;
-	return true;
-}
-
-bool batch_make_room(struct policy *policy, struct batch *batch, uint64_t bytes)
-{
-	uint64_t cap = policy->config.cap_bytes;
-	uint32_t id = policy->table.oldest;
-
-	if (bytes > cap)
-		return false;
-	while (batch->resident_bytes > cap - bytes && id != NONE) {
-		const struct block *block = &policy->table.blocks[id];
-
-		batch_evict(policy, batch, id);
-		id = block->newer;
+		entry->plan = PLAN_NOTHING;
+		batch->resident_bytes += entry->bytes;
 	}
-	return batch->resident_bytes <= cap - bytes;
+}
+
+static bool fits(const struct batch *batch, uint64_t bytes, uint64_t limit)
+{
+	return bytes <= limit && batch->resident_bytes <= limit - bytes;
+}
+
+bool batch_page_in(struct batch *batch, uint32_t block, uint64_t limit, batch_victim victim,
+		   const void *argument)
+{
+	struct batch before = *batch;
+	uint64_t bytes;
+
+	if (!batch_may_page_in(batch, block))
+		return false;
+	bytes = entry_of(batch, block)->bytes;
+	if (bytes > limit)
+		return false;
+	/* A victim source must not offer what is about to come in. */
+	while (!fits(batch, bytes, limit)) {
+		uint32_t out = victim ? victim(batch, argument) : BLOCK_NONE;
+
+		if (out == BLOCK_NONE || !batch_evict(batch, out))
+			goto undo;
+	}
+	if (batch->evictions + batch->page_ins == batch->max)
+		goto undo;
+	batch->page_ins++;
+	batch->actions[batch->max - batch->page_ins] =
+	    (struct policy_action){POLICY_PAGE_IN, block};
+	batch->resident_bytes += bytes;
+	entry_of(batch, block)->plan = PLAN_PAGE_IN;
+	return true;
+undo:
+	take_back(batch, before.evictions);
+	batch->cursor = before.cursor;
+	batch->cursor_list = before.cursor_list;
+	return false;
+}
+
+void batch_trim(struct batch *batch, uint64_t limit)
+{
+	uint32_t victim;
+
+	if (batch->resident_bytes <= limit)
+		return;
+	victims_gather(batch->policy);
+	while (batch->resident_bytes > limit &&
+	       (victim = victims_next(batch->policy)) != BLOCK_NONE)
+		batch_evict(batch, victim);
+}
+
+/* Kept blocks come after all loose ones: a row that marks none never meets them. */
+static void settle_cursor(struct batch *batch)
+{
+	const struct table *table = &batch->policy->table;
+
+	for (;;) {
+		while (batch->cursor != BLOCK_NONE && !batch_may_evict(batch, batch->cursor))
+			batch->cursor = table->entries[batch->cursor].newer;
+		if (batch->cursor != BLOCK_NONE || batch->cursor_list == LIST_KEPT)
+			return;
+		batch->cursor_list = LIST_KEPT;
+		batch->cursor = table->oldest[LIST_KEPT];
+	}
+}
+
+uint32_t batch_peek_oldest(struct batch *batch)
+{
+	settle_cursor(batch);
+	return batch->cursor;
+}
+
+uint32_t batch_oldest(struct batch *batch, const void *unused)
+{
+	uint32_t block = batch_peek_oldest(batch);
+
+	(void)unused;
+	if (block != BLOCK_NONE)
+		batch->cursor = batch->policy->table.entries[block].newer;
+	return block;
+}
+
+static void join(struct batch *batch)
+{
+	struct policy_action *ins = batch->actions + batch->max - batch->page_ins;
+
+	for (size_t i = 0; i < batch->page_ins / 2; i++) {
+		struct policy_action swap = ins[i];
+
+		ins[i] = ins[batch->page_ins - 1 - i];
+		ins[batch->page_ins - 1 - i] = swap;
+	}
+	if (batch->page_ins)
+		memmove(batch->actions + batch->evictions, ins, batch->page_ins * sizeof(*ins));
+}
+
+size_t batch_end(struct batch *batch, const uint32_t *blocks, size_t count)
+{
+	struct policy *policy = batch->policy;
+	size_t moves = batch->evictions + batch->page_ins, total = moves;
+
+	join(batch);
+	for (size_t i = 0; i < count && total < batch->max; i++) {
+		if (!table_knows(&policy->table, blocks[i]))
+			continue;
+		if (!entry_of(batch, blocks[i])->resident &&
+		    entry_of(batch, blocks[i])->plan == PLAN_NOTHING)
+			batch->actions[total++] =
+			    (struct policy_action){POLICY_IN_PLACE, blocks[i]};
+	}
+	for (size_t i = 0; i < moves; i++)
+		entry_of(batch, batch->actions[i].block)->plan = PLAN_NOTHING;
+	policy->evictions += batch->evictions;
+	policy->page_ins += batch->page_ins;
+	policy->in_place += total - moves;
+	return total;
 }

@@ -3,145 +3,367 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPERATIONS (1u << 15) /* remembered; a power of two */
-#define NAMES (1u << 19)      /* block ids of them; a power of two */
-#define CONTEXTS (1u << 16)   /* runs of three operations, by hash; a power of two */
-#define RUN 3
-/* A prediction is relied on after so many right ones, or half a cycle of them. */
-#define STREAK 16
+#define STEPS (1u << 16)
+#define NAMES (1u << 17)
+#define CONTEXTS (1u << 18)
+#define NAMES_PER_STEP (NAMES / 8)
 
-struct operation {
-	uint64_t key;
-	uint64_t first; /* in names, counted from the beginning of time */
-	uint32_t count;
-};
+/* Three steps in a row rarely stand together by chance. An operation or two that differ are no
+ * reason to look elsewhere; one more is, where the past has an answer, and then it is lost. */
+#define CONTEXT 3
+#define LONG_CONTEXT 8
+#define MISSES_TO_JUMP 3
+#define MISSES_TO_LOSE 4
+#define SKIP 4
+#define LEAST_FOLLOWED 12
+/* A nearer repeat takes over from one that works only when it has held for so long: a loop
+ * inside a layer is not the cycle. */
+#define NEARER_RUN 64
+#define HOPS 256
 
-struct cycle {
-	struct operation operations[OPERATIONS];
-	uint32_t names[NAMES];
-	uint64_t seen_at[CONTEXTS]; /* operation + 1 that ended the run; 0: never */
-	uint64_t now;		    /* operations learnt */
-	uint64_t named;
-	uint64_t twin;	 /* the earlier operation that the newest repeats, + 1; 0: none */
-	uint64_t streak; /* right predictions in a row */
-	uint64_t misses; /* wrong ones since the last right one */
-};
-
-struct cycle *cycle_create(void)
+bool cycle_init(struct cycle *cycle)
 {
-	return calloc(1, sizeof(struct cycle));
+	memset(cycle, 0, sizeof(*cycle));
+	cycle->steps = calloc(STEPS, sizeof(*cycle->steps));
+	cycle->names = calloc(NAMES, sizeof(*cycle->names));
+	cycle->contexts = calloc(CONTEXTS, sizeof(*cycle->contexts));
+	if (cycle->steps && cycle->names && cycle->contexts)
+		return true;
+	cycle_finish(cycle);
+	return false;
 }
 
-void cycle_destroy(struct cycle *cycle)
+void cycle_finish(struct cycle *cycle)
 {
-	free(cycle);
+	free(cycle->steps);
+	free(cycle->names);
+	free(cycle->contexts);
+	free(cycle->last);
+	free(cycle->upcoming);
+	memset(cycle, 0, sizeof(*cycle));
+}
+
+bool cycle_reserve(struct cycle *cycle, uint32_t blocks)
+{
+	uint32_t added = blocks - cycle->last_capacity;
+	uint64_t *last, *upcoming;
+
+	if (blocks <= cycle->last_capacity)
+		return true;
+	last = realloc(cycle->last, blocks * sizeof(*last));
+	if (!last)
+		return false;
+	cycle->last = last;
+	upcoming = realloc(cycle->upcoming, blocks * sizeof(*upcoming));
+	if (!upcoming)
+		return false;
+	cycle->upcoming = upcoming;
+	memset(last + cycle->last_capacity, 0, added * sizeof(*last));
+	memset(upcoming + cycle->last_capacity, 0, added * sizeof(*upcoming));
+	cycle->last_capacity = blocks;
+	return true;
 }
 
 static uint64_t mixed(uint64_t x)
 {
-	x ^= x >> 33;
-	x *= 0xFF51AFD7ED558CCDull;
-	x ^= x >> 33;
-	x *= 0xC4CEB9FE1A85EC53ull;
-	return x ^ x >> 33;
+	x += 0x9e3779b97f4a7c15;
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+	return x ^ (x >> 31);
 }
 
-/* The same for the same set of blocks, in whatever order. */
-static uint64_t key_of(const uint32_t *blocks, size_t count)
+static struct cycle_step *step_of(const struct cycle *cycle, uint64_t step)
 {
-	uint64_t key = count;
+	return &cycle->steps[step % STEPS];
+}
 
-	for (size_t i = 0; i < count; i++)
-		key += mixed(blocks[i] + 1);
+static struct cycle_name *name_of(const struct cycle *cycle, uint64_t name)
+{
+	return &cycle->names[name % NAMES];
+}
+
+static bool holds_name(const struct cycle *cycle, uint64_t name)
+{
+	return name && name + NAMES > cycle->name;
+}
+
+static bool holds_step(const struct cycle *cycle, uint64_t step)
+{
+	return step && step + STEPS > cycle->step &&
+	       holds_name(cycle, step_of(cycle, step)->first);
+}
+
+static void write_step(struct cycle *cycle, const uint32_t *blocks, size_t count, uint64_t op)
+{
+	uint64_t number = ++cycle->step;
+	struct cycle_step *step = step_of(cycle, number);
+
+	if (count > NAMES_PER_STEP)
+		count = NAMES_PER_STEP;
+	*step =
+	    (struct cycle_step){.first = cycle->name + 1, .op = op, .count = (uint32_t)count};
+	for (size_t i = 0; i < count; i++) {
+		uint64_t name = ++cycle->name, before = cycle->last[blocks[i]];
+
+		if (holds_name(cycle, before))
+			name_of(cycle, before)->after = name;
+		*name_of(cycle, name) =
+		    (struct cycle_name){.step = number, .before = before, .block = blocks[i]};
+		cycle->last[blocks[i]] = name;
+		step->hash += mixed(blocks[i]); /* a sum: the order of arguments says nothing */
+	}
+}
+
+static uint64_t context_of(const struct cycle *cycle, uint64_t depth)
+{
+	uint64_t key = depth;
+
+	for (uint64_t i = 0; i < depth; i++)
+		key = mixed(key ^ step_of(cycle, cycle->step - i)->hash);
 	return key;
 }
 
-static const struct operation *at(const struct cycle *cycle, uint64_t number)
+/* The step before the newest that last ended the same `depth` steps, 0 = none; then remembers
+ * the newest as that. */
+static uint64_t recall(struct cycle *cycle, uint64_t depth)
 {
-	return &cycle->operations[number % OPERATIONS];
+	uint64_t found, *slot;
+
+	if (cycle->step < depth)
+		return 0;
+	slot = &cycle->contexts[context_of(cycle, depth) % CONTEXTS];
+	found = *slot;
+	*slot = cycle->step;
+	if (found < depth || !holds_step(cycle, found - depth + 1))
+		return 0;
+	for (uint64_t i = 0; i < depth; i++)
+		if (step_of(cycle, found - i)->hash != step_of(cycle, cycle->step - i)->hash)
+			return 0;
+	return found;
 }
 
-static uint64_t *context(struct cycle *cycle)
+static bool same(const struct cycle *cycle, uint64_t past)
 {
-	uint64_t hash = 0;
-
-	for (uint64_t i = 1; i <= RUN && i <= cycle->now; i++)
-		hash = mixed(hash + at(cycle, cycle->now - i)->key);
-	return &cycle->seen_at[hash % CONTEXTS];
+	return past < cycle->step &&
+	       step_of(cycle, past)->hash == step_of(cycle, cycle->step)->hash;
 }
 
-static bool remembered(const struct cycle *cycle, uint64_t number)
+/* Was it named just before, too? Then it says little: buffers are used in turns. */
+static bool is_common(const struct cycle *cycle, const struct cycle_name *name)
 {
-	return number < cycle->now && cycle->now - number <= OPERATIONS &&
-	       cycle->named - at(cycle, number)->first <= NAMES;
+	return holds_name(cycle, name->before) &&
+	       name_of(cycle, name->before)->step + LONG_CONTEXT > name->step;
 }
 
-/* One step of the prediction: was the operation that followed the twin the same as this one? */
-static void follow(struct cycle *cycle, uint64_t number)
+/* Equal, or at least half alike in what is not common: a decode step names one block more when
+ * its tail has grown. */
+static bool alike(const struct cycle *cycle, uint64_t past)
 {
-	uint64_t *seen = context(cycle);
-	uint64_t expected = cycle->twin; /* twin + 1 is the operation after the twin */
+	const struct cycle_step *then = step_of(cycle, past),
+				*now = step_of(cycle, cycle->step);
+	uint32_t rare_then = 0, rare_now = 0, shared = 0;
 
-	if (cycle->twin && remembered(cycle, expected) &&
-	    at(cycle, expected)->key == at(cycle, number)->key) {
-		cycle->twin = expected + 1;
-		cycle->streak++;
-		cycle->misses = 0;
-	} else if (cycle->twin && cycle->streak > STREAK && cycle->misses < RUN) {
-		/* One operation that differs (a growing cache, a sampled token) does not end a
-		 * cycle. */
-		cycle->twin = expected + 1;
-		cycle->misses++;
-	} else {
-		cycle->twin = cycle->now > RUN && *seen && remembered(cycle, *seen - 1) &&
-				      at(cycle, *seen - 1)->key == at(cycle, number)->key
-				  ? *seen
-				  : 0;
-		cycle->streak = cycle->misses = 0;
+	if (past >= cycle->step)
+		return false;
+	if (same(cycle, past))
+		return true;
+	for (uint32_t i = 0; i < now->count; i++)
+		rare_now += !is_common(cycle, name_of(cycle, now->first + i));
+	for (uint32_t i = 0; i < then->count; i++) {
+		const struct cycle_name *name = name_of(cycle, then->first + i);
+
+		if (is_common(cycle, name))
+			continue;
+		rare_then++;
+		shared += cycle->last[name->block] >= now->first;
 	}
-	*seen = number + 1;
+	return shared && 2 * shared >= rare_then && 2 * shared >= rare_now;
 }
 
-void cycle_learn(struct cycle *cycle, const uint32_t *blocks, size_t count)
+/* Does some step just past the expected one match? Then something was left out this time. What
+ * was put in needs no rule: the follower stays where it is until the work comes back to it. */
+static uint64_t skipped_to(const struct cycle *cycle)
 {
-	struct operation *operation = &cycle->operations[cycle->now % OPERATIONS];
+	for (uint64_t k = 2; k <= SKIP; k++)
+		if (same(cycle, cycle->at + k))
+			return cycle->at + k;
+	return 0;
+}
 
-	if (!count || count > NAMES / 4)
+static void lose(struct cycle *cycle)
+{
+	cycle->at = cycle->followed = cycle->record = 0;
+	cycle->misses = 0;
+}
+
+static void jump(struct cycle *cycle, uint64_t to)
+{
+	uint64_t before = cycle->step - 1 - cycle->at, after = cycle->step - to;
+	uint64_t change = before > after ? before - after : after - before;
+
+	if (!cycle->at)
+		lose(cycle);
+	else if (change > SKIP)
+		cycle->followed = 0;
+	cycle->at = to;
+	cycle->misses = 0;
+}
+
+/* Of the last guesses, seven in eight came true. */
+static bool mostly_right(const struct cycle *cycle, uint64_t window, uint64_t most)
+{
+	if (window > most)
+		window = most;
+	if (window < LEAST_FOLLOWED)
+		window = LEAST_FOLLOWED;
+	return (uint64_t)__builtin_popcountll(cycle->record << (64 - window)) >=
+	       window - window / 8;
+}
+
+bool cycle_predicts(const struct cycle *cycle)
+{
+	return cycle->at && mostly_right(cycle, cycle->step - cycle->at, 32);
+}
+
+/* Lost in the middle of a phase, any earlier round of it will do; at its beginning, only an
+ * earlier beginning knows how long it lasts. A long context tells the two apart. It also frees
+ * a follower that half-likenesses (buffers used in turns) keep in a loop smaller than the
+ * cycle. */
+static void advance(struct cycle *cycle, uint64_t near, uint64_t same_way)
+{
+	uint64_t to;
+	bool hit = true;
+
+	if (same_way && !same(cycle, cycle->at + 1)) {
+		/* Not the jump of one who is lost: what was followed so far still counts. */
+		cycle->at = same_way;
+		cycle->misses = 0;
+		hit = false;
+	} else if (alike(cycle, cycle->at + 1)) {
+		cycle->at++;
+		cycle->misses = 0;
+	} else if ((to = skipped_to(cycle))) {
+		cycle->at = to;
+		cycle->misses = 0;
+	} else {
+		hit = false;
+		cycle->misses++;
+		if (near && cycle->misses >= MISSES_TO_JUMP)
+			jump(cycle, near);
+		else if (cycle->misses >= MISSES_TO_LOSE)
+			lose(cycle);
+	}
+	cycle->record = cycle->record << 1 | hit;
+	cycle->followed++;
+}
+
+/* Many steps of a denoise loop repeat at a shorter distance than the whole picture does. */
+static void prefer_nearer(struct cycle *cycle, uint64_t near)
+{
+	uint64_t distance = cycle->step - near;
+
+	if (!near || distance != cycle->near_distance)
+		cycle->near_run = 0;
+	cycle->near_distance = near ? distance : 0;
+	cycle->near_run += near != 0;
+	if (!near || !cycle->at || distance + SKIP >= cycle->step - cycle->at)
 		return;
-	/* Names of one operation lie together: skip the end of the ring where they would not.
-	 */
-	if (cycle->named % NAMES + count > NAMES)
-		cycle->named += NAMES - cycle->named % NAMES;
-	*operation = (struct operation){key_of(blocks, count), cycle->named, (uint32_t)count};
-	memcpy(&cycle->names[cycle->named % NAMES], blocks, count * sizeof(*blocks));
-	cycle->named += count;
-	cycle->now++;
-	follow(cycle, cycle->now - 1);
+	if (cycle->near_run < distance || cycle->near_run < NEARER_RUN)
+		return;
+	cycle->at = near;
+	cycle->followed = cycle->near_run;
+	cycle->record = UINT64_MAX;
+	cycle->misses = 0;
 }
 
-uint64_t cycle_period(const struct cycle *cycle)
+static void note_round(struct cycle *cycle, uint64_t now_ns)
 {
-	uint64_t period = cycle->twin ? cycle->now - cycle->twin : 0;
+	uint64_t distance = cycle->step - cycle->at;
+	bool learnt = cycle->at && cycle->followed >= LEAST_FOLLOWED &&
+		      cycle->followed + LONG_CONTEXT >= distance &&
+		      mostly_right(cycle, cycle->followed, distance < 64 ? distance : 64);
 
-	return period && cycle->streak >= STREAK && (cycle->streak >= period / 2) ? period : 0;
+	if (!learnt) {
+		cycle->length = cycle->rounds = cycle->round_ns = 0;
+		return;
+	}
+	if (cycle->length && cycle->step - cycle->start_step < distance) {
+		cycle->length = distance;
+		return;
+	}
+	cycle->round_ns = cycle->length ? now_ns - cycle->start_ns : 0;
+	cycle->length = distance;
+	cycle->start_step = cycle->step;
+	cycle->start_ns = now_ns;
+	cycle->starts++;
+	cycle->rounds++;
 }
 
-const uint32_t *cycle_ahead(const struct cycle *cycle, uint64_t ahead, size_t *count)
+void cycle_observe(struct cycle *cycle, const uint32_t *blocks, size_t count, uint64_t op,
+		   uint64_t now_ns)
 {
-	uint64_t number = cycle->twin + ahead - 1;
+	uint64_t near, same_way;
 
-	*count = 0;
-	if (!cycle->twin || cycle->streak < RUN || !remembered(cycle, number))
-		return NULL;
-	*count = at(cycle, number)->count;
-	return &cycle->names[at(cycle, number)->first % NAMES];
+	write_step(cycle, blocks, count, op);
+	if (cycle->at && !holds_step(cycle, cycle->at))
+		lose(cycle);
+	near = recall(cycle, CONTEXT);
+	same_way = recall(cycle, LONG_CONTEXT);
+	if (cycle->at)
+		advance(cycle, near, same_way);
+	else if (near)
+		jump(cycle, same_way ? same_way : near);
+	prefer_nearer(cycle, near);
+	note_round(cycle, now_ns);
 }
 
-const uint32_t *cycle_back(const struct cycle *cycle, uint64_t back, size_t *count)
+/* The follower moves along with the work, so that the answer is mostly where it was or one name
+ * on; after a jump it is some way off, and found in a few questions if not in one. */
+uint64_t cycle_steps_to(const struct cycle *cycle, uint32_t block)
 {
-	*count = 0;
-	if (back >= cycle->now || !remembered(cycle, cycle->now - 1 - back))
-		return NULL;
-	*count = at(cycle, cycle->now - 1 - back)->count;
-	return &cycle->names[at(cycle, cycle->now - 1 - back)->first % NAMES];
+	uint64_t name = cycle->upcoming[block];
+	const struct cycle_name *there;
+
+	if (!holds_name(cycle, name))
+		name = cycle->last[block];
+	if (!holds_name(cycle, name))
+		return CYCLE_NEVER;
+	there = name_of(cycle, name);
+	for (int hops = 0; hops < HOPS; hops++) {
+		uint64_t on = there->step <= cycle->at ? there->after : there->before;
+
+		if (!holds_name(cycle, on))
+			break;
+		if (there->step > cycle->at && name_of(cycle, on)->step <= cycle->at)
+			break;
+		name = on;
+		there = name_of(cycle, name);
+	}
+	cycle->upcoming[block] = name;
+	return there->step > cycle->at ? there->step - cycle->at : CYCLE_NEVER;
+}
+
+uint32_t cycle_names(const struct cycle *cycle)
+{
+	return cycle->length ? (uint32_t)(cycle->name + 1 - cycle_next(cycle)) : 0;
+}
+
+uint64_t cycle_ops(const struct cycle *cycle)
+{
+	return cycle->length ? step_of(cycle, cycle->step)->op - step_of(cycle, cycle->at)->op
+			     : 0;
+}
+
+uint64_t cycle_next(const struct cycle *cycle)
+{
+	return step_of(cycle, cycle->at + 1)->first;
+}
+
+bool cycle_ahead(const struct cycle *cycle, uint64_t name, uint32_t *block, uint64_t *steps)
+{
+	if (!holds_name(cycle, name) || name > cycle->name)
+		return false;
+	*block = name_of(cycle, name)->block;
+	*steps = name_of(cycle, name)->step - cycle->at;
+	return true;
 }

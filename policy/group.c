@@ -1,50 +1,85 @@
 /*
- * Whole groups: when a member of one that is not in is used, the other groups go, entirely, and
- * it comes in, as much of it as fits (always the same blocks, the rest is read in place). What
- * belongs to no group and was not uploaded (activations) stays while there is room.
+ * A group comes in whole when one of its members is used, and the others go out, entirely. Of a
+ * group larger than the cap the same members stay and the rest is used in place: bringing in
+ * what is named next would send out what is named after it.
  */
-#include "table.h"
+#include "batch.h"
 
-/* What was uploaded without a group is one with its component. */
-static uint32_t group_of(const struct block *block)
+static uint64_t mixed(uint64_t x)
 {
-	if (block->group)
-		return block->group;
-	return block->uploaded ? 0x80000000u | block->component : 0;
+	x *= 0x9e3779b97f4a7c15;
+	return x ^ x >> 29;
 }
 
-static void change_to(struct policy *policy, uint32_t group, struct batch *batch)
+/* What the operation's groups are, whatever their order; 0 = nothing named is cold. */
+static uint64_t key_of_use(const struct policy *policy, const struct batch *batch,
+			   const uint32_t *blocks, size_t count)
 {
-	for (uint32_t id = policy->table.oldest; id != NONE;
-	     id = policy->table.blocks[id].newer) {
-		uint32_t other = group_of(&policy->table.blocks[id]);
+	const struct table *table = &policy->table;
+	uint64_t key = 1;
+	bool cold = false;
 
-		if (other && other != group)
-			batch_evict(policy, batch, id);
+	for (size_t i = 0; i < count; i++) {
+		if (!table_knows(table, blocks[i]))
+			continue;
+		key += mixed(policy_group_key(&table->entries[blocks[i]]));
+		cold |= batch_may_page_in(batch, blocks[i]);
 	}
-	for (uint32_t id = 0; id < policy->table.count; id++) {
-		const struct block *block = block_of(policy, id);
+	return cold ? key : 0;
+}
 
-		if (block && group_of(block) == group)
-			batch_page_in(policy, batch, id);
+static bool is_named_group(const struct table *table, const uint32_t *blocks, size_t count,
+			   uint64_t key)
+{
+	for (size_t i = 0; i < count; i++)
+		if (table_knows(table, blocks[i]) &&
+		    policy_group_key(&table->entries[blocks[i]]) == key)
+			return true;
+	return false;
+}
+
+/* Neighbours are mostly of one group, so the last answer saves most searches. */
+struct membership {
+	const uint32_t *blocks;
+	size_t count;
+	uint64_t key;
+	bool named, asked;
+};
+
+static bool belongs(const struct table *table, struct membership *membership, uint32_t block)
+{
+	uint64_t key = policy_group_key(&table->entries[block]);
+
+	if (!membership->asked || key != membership->key) {
+		membership->named =
+		    is_named_group(table, membership->blocks, membership->count, key);
+		membership->key = key;
+		membership->asked = true;
 	}
-	policy->group = group;
+	return membership->named;
 }
 
 static void use(struct policy *policy, const uint32_t *blocks, size_t count,
 		struct batch *batch)
 {
-	for (size_t i = 0; i < count; i++) {
-		const struct block *block = block_of(policy, blocks[i]);
-		uint32_t group = block ? group_of(block) : 0;
+	struct table *table = &policy->table;
+	struct group_state *state = &policy->group;
+	struct membership membership = {.blocks = blocks, .count = count};
+	uint64_t cap = policy->config.cap_bytes, key = key_of_use(policy, batch, blocks, count);
 
-		if (!block || block->resident)
-			continue;
-		if (group && group != policy->group)
-			change_to(policy, group, batch);
-		else if (!group)
-			batch_page_in(policy, batch, blocks[i]);
-	}
+	if (!key || (key == state->settled_key && table->changes == state->settled_changes))
+		return;
+	for (uint32_t block = 0; block < table->capacity; block++)
+		if (batch_may_evict(batch, block) && !belongs(table, &membership, block) &&
+		    !table_is_scratch(table, &table->entries[block]))
+			batch_evict(batch, block);
+	for (uint32_t block = 0; block < table->capacity; block++)
+		if (batch_may_page_in(batch, block) && belongs(table, &membership, block))
+			batch_page_in(batch, block, cap, NULL, NULL);
+	if (batch->evictions + batch->page_ins)
+		return;
+	state->settled_key = key;
+	state->settled_changes = table->changes;
 }
 
-const struct verbs policy_group = {.use = use, .moves = true};
+const struct policy_kind policy_kind_group = {.pages = true, .use = use};

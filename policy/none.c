@@ -1,4 +1,12 @@
-/* Nothing moves: the cap is enforced by refusing. */
-#include "table.h"
+/* Nothing is paged. policy_use and its kin ask no further when `pages` is false; what does not
+ * fit under the cap is the caller's to refuse. */
+#include "state.h"
 
-const struct verbs policy_none = {.moves = false};
+static bool place_on_device(const struct policy *policy, uint64_t bytes)
+{
+	(void)policy, (void)bytes;
+	return true;
+}
+
+const struct policy_kind policy_kind_none = {.pages = false,
+					     .place_on_device = place_on_device};

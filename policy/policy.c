@@ -1,16 +1,17 @@
+/* The public functions: they keep the table and the learner, and hand the rest to the row. */
 #include "policy.h"
-
-#include "cycle.h"
-#include "table.h"
+#include "batch.h"
+#include "victims.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const struct row {
-	const char *name, *description;
-	const struct verbs *verbs;
+	const char *name;
+	const char *description;
+	const struct policy_kind *kind;
 } rows[] = {
-#define POLICY(name, entry, description) {#name, description, &entry},
+#define POLICY(name, description) {#name, description, &policy_kind_##name},
 #include "policies.def"
 #undef POLICY
 };
@@ -25,6 +26,15 @@ static const struct row *row_named(const char *name)
 	return NULL;
 }
 
+static const struct row *row_of(const struct policy_kind *kind)
+{
+	const struct row *row = rows;
+
+	while (row->kind != kind)
+		row++;
+	return row;
+}
+
 const char *policy_name(size_t index)
 {
 	return index < ROWS ? rows[index].name : NULL;
@@ -37,17 +47,6 @@ const char *policy_description(const char *name)
 	return row ? row->description : NULL;
 }
 
-void policy_choose(struct policy *policy, const char *name, const char *reason)
-{
-	const struct row *row = row_named(name);
-
-	if (policy->verbs != row->verbs)
-		policy->group = NONE;
-	policy->verbs = row->verbs;
-	policy->name = row->name;
-	policy->reason = reason;
-}
-
 struct policy *policy_create(const char *name, const struct policy_config *config)
 {
 	const struct row *row = row_named(name);
@@ -55,19 +54,15 @@ struct policy *policy_create(const char *name, const struct policy_config *confi
 
 	if (!policy)
 		return NULL;
-	policy->cycle = cycle_create();
-	if (!policy->cycle) {
+	policy->kind = row->kind;
+	policy->acting = row->kind == &policy_kind_auto ? &policy_kind_balanced : row->kind;
+	policy->chooser.reason = "too little has run for a choice";
+	policy->config = *config;
+	table_init(&policy->table);
+	if (!cycle_init(&policy->cycle)) {
 		free(policy);
 		return NULL;
 	}
-	policy->config = *config;
-	policy->table.newest = policy->table.oldest = NONE;
-	policy->table.operation = 1; /* a block never named has 0 */
-	policy->chooses = row->verbs == &policy_auto;
-	policy_choose(policy, row->name, row->description);
-	if (policy->chooses)
-		policy_choose(policy, "balanced",
-			      "auto: nothing is known yet, and balanced moves least");
 	return policy;
 }
 
@@ -75,235 +70,132 @@ void policy_destroy(struct policy *policy)
 {
 	if (!policy)
 		return;
-	cycle_destroy(policy->cycle);
-	free(policy->table.blocks);
+	cycle_finish(&policy->cycle);
+	table_finish(&policy->table);
 	free(policy);
 }
 
-/* --- the order of last use
- * ------------------------------------------------------------------------------- */
-
-static void unlink_block(struct table *table, uint32_t id)
+bool policy_block_added(struct policy *policy, uint32_t block, uint64_t bytes,
+			uint32_t component, uint32_t group, bool resident, uint64_t now_ns)
 {
-	struct block *block = &table->blocks[id];
-
-	*(block->newer == NONE ? &table->newest : &table->blocks[block->newer].older) =
-	    block->older;
-	*(block->older == NONE ? &table->oldest : &table->blocks[block->older].newer) =
-	    block->newer;
-}
-
-static void link_newest(struct table *table, uint32_t id)
-{
-	struct block *block = &table->blocks[id];
-
-	block->newer = NONE;
-	block->older = table->newest;
-	*(table->newest == NONE ? &table->oldest : &table->blocks[table->newest].newer) = id;
-	table->newest = id;
-}
-
-/* --- events
- * --------------------------------------------------------------------------------------------------
- */
-
-static bool reserve(struct table *table, uint32_t id)
-{
-	uint32_t count = table->count ? table->count : 256;
-	struct block *grown;
-
-	if (id < table->count)
+	(void)now_ns;
+	if (!table_add(&policy->table, block, bytes, component, group, resident))
+		return false;
+	if (cycle_reserve(&policy->cycle, policy->table.capacity))
 		return true;
-	while (count <= id)
-		count *= 2;
-	grown = realloc(table->blocks, count * sizeof(*grown));
-	if (!grown)
-		return false;
-	memset(grown + table->count, 0, (count - table->count) * sizeof(*grown));
-	table->blocks = grown;
-	table->count = count;
-	return true;
+	table_remove(&policy->table, block);
+	return false;
 }
 
-bool policy_block_added(struct policy *policy, uint32_t id, uint64_t bytes, uint32_t component,
-			uint32_t group, bool resident, uint64_t now_ns)
+void policy_block_removed(struct policy *policy, uint32_t block)
 {
-	struct table *table = &policy->table;
+	if (table_knows(&policy->table, block))
+		table_remove(&policy->table, block);
+}
 
+void policy_block_moved(struct policy *policy, uint32_t block, bool resident)
+{
+	if (table_knows(&policy->table, block))
+		table_move(&policy->table, block, resident);
+}
+
+void policy_block_pinned(struct policy *policy, uint32_t block, bool pinned)
+{
+	if (table_knows(&policy->table, block))
+		table_pin(&policy->table, block, pinned);
+}
+
+void policy_block_uploaded(struct policy *policy, uint32_t block, uint64_t now_ns)
+{
 	(void)now_ns;
-	if (id >= NONE / 2 || !reserve(table, id))
-		return false;
-	policy_block_removed(policy, id);
-	table->blocks[id] = (struct block){.bytes = bytes,
-					   .component = component,
-					   .group = group,
-					   .known = true,
-					   .resident = resident};
-	link_newest(table, id);
-	table->known_bytes += bytes;
-	table->known_count++;
-	if (resident)
-		table->resident_bytes += bytes;
-	return true;
+	if (table_knows(&policy->table, block))
+		policy->table.entries[block].uploaded = true;
 }
 
-void policy_block_removed(struct policy *policy, uint32_t id)
+void policy_block_grouped(struct policy *policy, uint32_t block, uint32_t group)
 {
-	struct block *block = block_of(policy, id);
-
-	if (!block)
+	if (!table_knows(&policy->table, block))
 		return;
-	unlink_block(&policy->table, id);
-	policy->table.known_bytes -= block->bytes;
-	policy->table.known_count--;
-	if (block->resident)
-		policy->table.resident_bytes -= block->bytes;
-	block->known = false;
-}
-
-void policy_block_moved(struct policy *policy, uint32_t id, bool resident)
-{
-	struct block *block = block_of(policy, id);
-
-	if (!block || block->resident == resident)
-		return;
-	block->resident = resident;
-	policy->table.resident_bytes += resident ? block->bytes : -block->bytes;
-}
-
-void policy_block_pinned(struct policy *policy, uint32_t id, bool pinned)
-{
-	struct block *block = block_of(policy, id);
-
-	if (block)
-		block->pinned = pinned;
-}
-
-void policy_block_uploaded(struct policy *policy, uint32_t id, uint64_t now_ns)
-{
-	struct block *block = block_of(policy, id);
-
-	(void)now_ns;
-	if (block)
-		block->uploaded = true;
-}
-
-void policy_block_grouped(struct policy *policy, uint32_t id, uint32_t group)
-{
-	struct block *block = block_of(policy, id);
-
-	if (block)
-		block->group = group;
+	policy->table.entries[block].group = group;
+	policy->table.changes++;
 }
 
 void policy_cap_changed(struct policy *policy, uint64_t cap_bytes)
 {
 	policy->config.cap_bytes = cap_bytes;
+	policy->table.changes++;
 }
 
 bool policy_place_on_device(const struct policy *policy, uint64_t bytes)
 {
 	uint64_t cap = policy->config.cap_bytes;
 
+	if (policy->acting->place_on_device)
+		return policy->acting->place_on_device(policy, bytes);
 	return bytes <= cap && policy->table.resident_bytes <= cap - bytes;
-}
-
-/* --- decisions
- * ---------------------------------------------------------------------------------------------------
- */
-
-static struct batch batch_begin(struct policy *policy, struct policy_action *actions,
-				size_t max)
-{
-	return (struct batch){actions, 0, max, ++policy->serial, policy->table.resident_bytes};
-}
-
-static void name_blocks(struct policy *policy, const uint32_t *blocks, size_t count)
-{
-	uint64_t bytes = 0;
-
-	policy->table.operation++;
-	for (size_t i = 0; i < count; i++) {
-		struct block *block = block_of(policy, blocks[i]);
-
-		if (!block)
-			continue;
-		block->last_use = policy->table.operation;
-		block->uses++;
-		bytes += block->bytes;
-		unlink_block(&policy->table, blocks[i]);
-		link_newest(&policy->table, blocks[i]);
-	}
-	if (bytes > policy->largest_operation_bytes)
-		policy->largest_operation_bytes = bytes;
-	cycle_learn(policy->cycle, blocks, count);
-}
-
-static void say_what_stays_cold(struct policy *policy, const uint32_t *blocks, size_t count,
-				struct batch *batch)
-{
-	for (size_t i = 0; i < count && batch->count < batch->max; i++) {
-		const struct block *block = block_of(policy, blocks[i]);
-
-		if (!block || block->resident || block->coming == batch->serial)
-			continue;
-		batch->actions[batch->count++] =
-		    (struct policy_action){POLICY_IN_PLACE, blocks[i]};
-		policy->report.in_place++;
-	}
 }
 
 size_t policy_use(struct policy *policy, const uint32_t *blocks, size_t count, uint64_t now_ns,
 		  struct policy_action *actions, size_t max)
 {
-	struct batch batch = batch_begin(policy, actions, max);
+	struct table *table = &policy->table;
+	struct batch batch;
+	size_t fresh;
 
-	(void)now_ns;
-	name_blocks(policy, blocks, count);
-	if (policy->chooses)
-		policy_auto.use(policy, blocks, count, &batch);
-	if (policy->verbs->moves) {
-		batch_make_room(policy, &batch, 0); /* the cap may have shrunk */
-		policy->verbs->use(policy, blocks, count, &batch);
-	}
-	say_what_stays_cold(policy, blocks, count, &batch);
-	return batch.count;
+	if (!policy->kind->pages)
+		return 0;
+	fresh = table_use(table, blocks, count);
+	if (fresh)
+		cycle_observe(&policy->cycle, table->fresh, fresh, table->op, now_ns);
+	if (policy->kind == &policy_kind_auto)
+		auto_watch(policy, blocks, count, fresh);
+	batch_begin(&batch, policy, true, actions, max);
+	batch_trim(&batch, policy->config.cap_bytes);
+	policy->acting->use(policy, blocks, count, &batch);
+	return batch_end(&batch, blocks, count);
 }
 
 size_t policy_quiet(struct policy *policy, uint64_t now_ns, struct policy_action *actions,
 		    size_t max)
 {
-	struct batch batch = batch_begin(policy, actions, max);
+	struct batch batch;
 
 	(void)now_ns;
-	policy->table.operation++; /* what the last operation named may go */
-	if (policy->verbs->moves) {
-		batch_make_room(policy, &batch, 0);
-		if (policy->verbs->quiet)
-			policy->verbs->quiet(policy, &batch);
-	}
-	return batch.count;
+	if (!policy->kind->pages)
+		return 0;
+	batch_begin(&batch, policy, false, actions, max);
+	batch_trim(&batch, policy->config.cap_bytes);
+	if (policy->acting->quiet)
+		policy->acting->quiet(policy, &batch);
+	return batch_end(&batch, NULL, 0);
 }
 
 size_t policy_pressure(struct policy *policy, uint64_t bytes, uint64_t now_ns,
 		       struct policy_action *actions, size_t max)
 {
-	struct batch batch = batch_begin(policy, actions, max);
-	uint32_t id = policy->table.oldest;
-	uint64_t before = batch.resident_bytes;
+	uint64_t resident = policy->table.resident_bytes;
+	struct batch batch;
 
 	(void)now_ns;
-	policy->table.operation++;
-	for (; policy->verbs->moves && id != NONE && before - batch.resident_bytes < bytes;
-	     id = policy->table.blocks[id].newer)
-		batch_evict(policy, &batch, id);
-	return batch.count;
+	if (!policy->kind->pages)
+		return 0;
+	batch_begin(&batch, policy, false, actions, max);
+	batch_trim(&batch, resident > bytes ? resident - bytes : 0);
+	return batch_end(&batch, NULL, 0);
 }
 
 void policy_report(const struct policy *policy, struct policy_report *report)
 {
-	*report = policy->report;
-	report->name = policy->name;
-	report->reason = policy->reason;
-	report->cycle_blocks = (uint32_t)cycle_period(policy->cycle);
+	const struct row *row = row_of(policy->acting);
+
+	*report = (struct policy_report){
+	    .name = row->name,
+	    .reason =
+		policy->kind == &policy_kind_auto ? policy->chooser.reason : row->description,
+	    .page_ins = policy->page_ins,
+	    .evictions = policy->evictions,
+	    .in_place = policy->in_place,
+	    .cycle_blocks = cycle_names(&policy->cycle),
+	    .cycle_ns = policy->cycle.round_ns,
+	};
 }

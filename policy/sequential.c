@@ -1,71 +1,107 @@
 /*
- * Only what the current operation names, and what comes next. Nothing moves while all of it is
- * there; when something is not, everything else goes and the next few operations' blocks come
- * in with it, so that a move serves several operations.
+ * Resident is what the current operation names and what comes next, nothing else. Where moves
+ * stop the work, a launch whose blocks are all here asks for nothing, so that one switch serves
+ * as many launches as it looks ahead.
  */
-#include "cycle.h"
-#include "table.h"
+#include "batch.h"
 
 #define LOOK_AHEAD 2
+#define NAMES_SEEN_AHEAD 64
 
-static void want(struct policy *policy, const uint32_t *blocks, size_t count, bool wanted)
+struct wanted {
+	uint32_t *blocks;
+	size_t count, most;
+};
+
+static void want(const struct policy *policy, struct wanted *wanted, uint32_t block)
 {
-	for (size_t i = 0; i < count; i++) {
-		struct block *block = block_of(policy, blocks[i]);
+	const struct table *table = &policy->table;
 
-		if (block)
-			block->wanted = wanted;
+	if (!table_knows(table, block) || table_named_now(table, &table->entries[block]))
+		return;
+	for (size_t i = 0; i < wanted->count; i++)
+		if (wanted->blocks[i] == block)
+			return;
+	wanted->blocks[wanted->count++] = block;
+}
+
+/* Until the work has repeated, allocation order is the best guess: layers are made in the order
+ * in which they run. */
+static void want_neighbours(const struct policy *policy, struct wanted *wanted, uint32_t block)
+{
+	const struct table *table = &policy->table;
+	uint32_t component;
+
+	if (!table_knows(table, block))
+		return;
+	component = table->entries[block].component;
+	while (wanted->count < wanted->most && table_knows(table, ++block) &&
+	       table->entries[block].component == component)
+		want(policy, wanted, block);
+}
+
+static void want_predicted(const struct policy *policy, struct wanted *wanted)
+{
+	uint64_t name = cycle_next(&policy->cycle), last = name + NAMES_SEEN_AHEAD, steps;
+	uint32_t block;
+
+	for (; wanted->count < wanted->most && name < last; name++) {
+		if (!cycle_ahead(&policy->cycle, name, &block, &steps))
+			return;
+		want(policy, wanted, block);
 	}
 }
 
-static void want_next(struct policy *policy, bool wanted)
+static bool is_wanted(const struct wanted *wanted, uint32_t block)
 {
-	uint64_t ahead = policy->config.look_ahead ? policy->config.look_ahead : LOOK_AHEAD;
-
-	for (uint64_t i = 1; i <= ahead; i++) {
-		size_t count;
-		const uint32_t *blocks = cycle_ahead(policy->cycle, i, &count);
-
-		want(policy, blocks, count, wanted);
-	}
+	for (size_t i = 0; i < wanted->count; i++)
+		if (wanted->blocks[i] == block)
+			return true;
+	return false;
 }
 
-static void page_in_next(struct policy *policy, struct batch *batch)
+static void evict_the_rest(struct policy *policy, const struct wanted *wanted,
+			   struct batch *batch)
 {
-	uint64_t ahead = policy->config.look_ahead ? policy->config.look_ahead : LOOK_AHEAD;
+	struct table *table = &policy->table;
 
-	for (uint64_t i = 1; i <= ahead; i++) {
-		size_t count;
-		const uint32_t *blocks = cycle_ahead(policy->cycle, i, &count);
+	for (uint32_t block = table->oldest[LIST_LOOSE]; block != BLOCK_NONE;
+	     block = table->entries[block].newer)
+		if (!is_wanted(wanted, block) &&
+		    !table_is_scratch(table, &table->entries[block]))
+			batch_evict(batch, block);
+}
 
-		for (size_t b = 0; b < count; b++)
-			batch_page_in(policy, batch, blocks[b]);
-	}
+static bool any_cold(const struct batch *batch, const uint32_t *blocks, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (batch_may_page_in(batch, blocks[i]))
+			return true;
+	return false;
 }
 
 static void use(struct policy *policy, const uint32_t *blocks, size_t count,
 		struct batch *batch)
 {
-	bool missing = false;
+	uint64_t cap = policy->config.cap_bytes;
+	struct wanted wanted = {.blocks = policy->table.order};
 
-	for (size_t i = 0; i < count; i++) {
-		const struct block *block = block_of(policy, blocks[i]);
-
-		missing = missing || (block && !block->resident && !block->pinned);
-	}
-	if (!missing)
+	wanted.most = policy->config.look_ahead ? policy->config.look_ahead : LOOK_AHEAD;
+	if (wanted.most > policy->table.known)
+		wanted.most = policy->table.known;
+	if (cycle_predicts(&policy->cycle))
+		want_predicted(policy, &wanted);
+	else if (count)
+		want_neighbours(policy, &wanted, blocks[count - 1]);
+	if (!any_cold(batch, blocks, count) &&
+	    (!policy->config.overlap || !any_cold(batch, wanted.blocks, wanted.count)))
 		return;
-	want(policy, blocks, count, true);
-	want_next(policy, true);
-	for (uint32_t id = policy->table.oldest; id != NONE;
-	     id = policy->table.blocks[id].newer)
-		if (!policy->table.blocks[id].wanted)
-			batch_evict(policy, batch, id);
+	evict_the_rest(policy, &wanted, batch);
+	/* Scratch that was spared gives way where the room is needed after all. */
 	for (size_t i = 0; i < count; i++)
-		batch_page_in(policy, batch, blocks[i]);
-	page_in_next(policy, batch);
-	want(policy, blocks, count, false);
-	want_next(policy, false);
+		batch_page_in(batch, blocks[i], cap, batch_oldest, NULL);
+	for (size_t i = 0; i < wanted.count; i++)
+		batch_page_in(batch, wanted.blocks[i], cap, NULL, NULL);
 }
 
-const struct verbs policy_sequential = {.use = use, .moves = true};
+const struct policy_kind policy_kind_sequential = {.pages = true, .use = use};

@@ -1,95 +1,94 @@
 /*
- * What every policy knows: the blocks, where they are, and in which order they were last named.
- * One table a policy object, so that changing the policy that decides changes nothing else.
+ * The blocks a policy knows, shared by every row of policies.def so that changing the policy is
+ * free. Each block is on one list, by where it is and whether it may move; each list is ordered
+ * by recency. Operations are numbered from 1: `op` is the policy's only clock.
+ *
+ * Owned by struct policy, guarded by the caller's lock. Only table_add allocates.
  */
 #ifndef LOWTIDE_POLICY_TABLE_H
 #define LOWTIDE_POLICY_TABLE_H
 
-#include "policy.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#define NONE UINT32_MAX
+#define BLOCK_NONE UINT32_MAX
 
-struct block {
+/* A block named again within so many operations goes on with the same use: neighbouring kernels
+ * share blocks, and scratch is named by nearly all of them. */
+#define TABLE_RUN_GAP 2
+
+enum table_list { LIST_COLD, LIST_LOOSE, LIST_KEPT, LIST_PINNED, LIST_COUNT };
+
+enum entry_plan { PLAN_NOTHING, PLAN_EVICT, PLAN_PAGE_IN };
+
+struct entry {
 	uint64_t bytes;
-	uint64_t last_use; /* operation that named it last; 0: none yet */
-	uint32_t component, group;
-	uint32_t newer, older;	/* neighbours in the order of last use; NONE at the ends */
-	uint32_t uses;		/* since the last count */
-	uint64_t going, coming; /* the batch that moves it */
-	bool known, resident, pinned, uploaded, wanted;
+	uint64_t last_op;    /* of its last naming; 0 = never */
+	uint64_t visit_op;   /* when its visit began: neighbours in time count as one */
+	uint64_t earlier_op; /* last naming of the visit before */
+	uint64_t score;	     /* scratch of victims.c */
+	uint32_t component;
+	uint32_t group; /* 0 = its component is its group */
+	uint32_t newer, older;
+	uint32_t run;	     /* namings since the last gap */
+	uint32_t run_before; /* how long the run before was */
+	uint32_t uses;	     /* operations that named it since rates were last taken */
+	uint32_t rate; /* namings per cycle; the scale is its user's (settle.c, spread.c) */
+	uint8_t list;
+	uint8_t plan; /* in the batch being built */
+	bool known, resident, pinned, uploaded;
+	bool kept; /* balanced: part of the resident set that the cycle asks for */
 };
 
 struct table {
-	struct block *blocks; /* by the caller's ids */
-	uint32_t count;	      /* ids below this may be known */
-	uint32_t newest, oldest, known_count;
-	uint64_t resident_bytes;
-	uint64_t known_bytes;
-	uint64_t operation; /* counts uses */
+	struct entry *entries;
+	uint32_t *order; /* scratch, room for every block */
+	uint32_t order_count;
+	uint32_t *fresh; /* scratch, room for every block */
+	uint32_t capacity;
+	uint32_t known;
+	uint32_t newest[LIST_COUNT], oldest[LIST_COUNT];
+	uint64_t known_bytes, resident_bytes;
+	uint64_t op;	  /* operations so far */
+	uint64_t changes; /* grows with whatever could change a decision, except a use */
 };
 
-/* A batch of actions being written: it never passes the cap, and evictions stand before the
- * page-ins they make room for. */
-struct batch {
-	struct policy_action *actions;
-	size_t count, max;
-	uint64_t serial;
-	uint64_t resident_bytes; /* once it is carried out */
-};
+void table_init(struct table *table);
+void table_finish(struct table *table);
 
-struct cycle;
+/* False: out of memory, and the table is as it was. */
+bool table_add(struct table *table, uint32_t block, uint64_t bytes, uint32_t component,
+	       uint32_t group, bool resident);
+void table_remove(struct table *table, uint32_t block);
+void table_move(struct table *table, uint32_t block, bool resident);
+void table_pin(struct table *table, uint32_t block, bool pinned);
+void table_keep(struct table *table, uint32_t block, bool kept);
 
-/* One policy: a row of policies.def. */
-struct verbs {
-	void (*use)(struct policy *policy, const uint32_t *blocks, size_t count,
-		    struct batch *batch);
-	void (*quiet)(struct policy *policy, struct batch *batch); /* NULL: nothing */
-	bool moves; /* false: the cap is enforced by refusing */
-};
+/* Begins operation op + 1. Writes to `fresh` what the operation names that the operations just
+ * before did not, and returns how many. */
+size_t table_use(struct table *table, const uint32_t *blocks, size_t count);
 
-struct policy {
-	const struct verbs *verbs; /* that decide now */
-	const char *name, *reason; /* of those */
-	bool chooses;		   /* auto: `verbs` may change */
-	struct policy_config config;
-	struct table table;
-	struct cycle *cycle;
-	struct policy_report report;
-	uint64_t serial;	 /* of the newest batch */
-	uint64_t planned_at;	 /* balanced, auto: the operation of the last plan */
-	uint64_t planned_period; /* and the cycle it was for; 0: by frequency */
-	uint32_t group;		 /* group: the one that is in */
-	uint64_t largest_operation_bytes;
-};
-
-static inline struct block *block_of(const struct policy *policy, uint32_t id)
+static inline bool table_knows(const struct table *table, uint32_t block)
 {
-	return id < policy->table.count && policy->table.blocks[id].known
-		   ? &policy->table.blocks[id]
-		   : NULL;
+	return block < table->capacity && table->entries[block].known;
 }
 
-/* Named by the operation that is being decided about: not to be evicted by it. */
-static inline bool named_now(const struct policy *policy, const struct block *block)
+static inline bool table_named_now(const struct table *table, const struct entry *entry)
 {
-	return block->last_use == policy->table.operation;
+	return table->op && entry->last_op == table->op;
 }
 
-static inline bool staying(const struct block *block, const struct batch *batch)
+static inline bool table_in_run(const struct table *table, const struct entry *entry)
 {
-	return block->resident && block->going != batch->serial;
+	return entry->last_op && table->op - entry->last_op <= TABLE_RUN_GAP;
 }
 
-/* Each false if it cannot be: pinned, named now (evict), already so, past the cap, no room in
- * the batch. */
-bool batch_evict(struct policy *policy, struct batch *batch, uint32_t id);
-bool batch_page_in(struct policy *policy, struct batch *batch, uint32_t id);
-/* Evicts the least recently used until `bytes` more fit under the cap. False: they will not. */
-bool batch_make_room(struct policy *policy, struct batch *batch, uint64_t bytes);
-
-/* The registry's members, and what others build on. */
-extern const struct verbs policy_none, policy_lru, policy_sequential, policy_group,
-    policy_balanced, policy_auto;
-void policy_choose(struct policy *policy, const char *name, const char *reason);
+/* Written by kernels and named by operation after operation: the work's scratch. Sending it out
+ * between two operations that both need it would only move it twice. */
+static inline bool table_is_scratch(const struct table *table, const struct entry *entry)
+{
+	return !entry->uploaded && entry->run >= 3 && table_in_run(table, entry);
+}
 
 #endif

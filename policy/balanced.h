@@ -1,0 +1,33 @@
+/*
+ * The parts of `balanced`: which of them acts depends on what the learner knows and on whether
+ * moves run beside the work.
+ *
+ *              nothing learnt       a cycle is learnt
+ *   beside     clock                spread chooses the set, stream keeps the bus busy
+ *   stopping   clock, in batches    settle finds the best set once, the rest is used in place
+ */
+#ifndef LOWTIDE_POLICY_BALANCED_H
+#define LOWTIDE_POLICY_BALANCED_H
+
+#include "batch.h"
+
+/* Up to here blocks may be resident: high_bytes where it is set, the cap at most. */
+uint64_t balanced_limit(const struct policy *policy);
+/* May a cold block be left to be read over the bus? */
+bool balanced_in_place(const struct policy *policy);
+
+void balanced_clock_use(struct policy *policy, const uint32_t *blocks, size_t count,
+			struct batch *batch);
+void balanced_clock_quiet(struct policy *policy, struct batch *batch);
+
+/* A round of the cycle has begun: take what was used how often in the last. */
+void settle_measure(struct policy *policy);
+void settle_move(struct policy *policy, struct batch *batch);
+
+void spread_choose(struct policy *policy);
+void spread_forget(struct policy *policy);
+
+void stream_use(struct policy *policy, const uint32_t *blocks, size_t count,
+		struct batch *batch);
+
+#endif

@@ -1,0 +1,126 @@
+/*
+ * Before anything is learnt, and where nothing can be: a block comes in only when it was used
+ * on two visits since its victim's last, so that a scan larger than the cap, however often it
+ * repeats, moves nothing. And each swap is paid for by blocks that were read in place since the
+ * one before, so that chance (experts drawn at random) cannot make it thrash.
+ */
+#include "balanced.h"
+
+#define SWAP_COST 4
+#define MOST_CREDIT 64
+#define SWAPS_PER_WINDOW 8
+#define MOST_LOOKED_AT 1024
+#define NEWEST_LOOKED_AT 16
+
+/* Untouched for several times as many operations as there are blocks: its phase is over. */
+static bool is_dead(const struct table *table, const struct entry *entry)
+{
+	return table->op - entry->last_op > 4 * (uint64_t)table->known + 64;
+}
+
+static bool deserves(const struct policy *policy, uint32_t block, uint32_t victim)
+{
+	const struct table *table = &policy->table;
+	const struct entry *in = &table->entries[block], *out;
+
+	if (victim == BLOCK_NONE)
+		return false;
+	out = &table->entries[victim];
+	if (in->earlier_op <= out->last_op)
+		return false;
+	return is_dead(table, out) || policy->balanced.credit >= SWAP_COST;
+}
+
+static uint32_t clock_victim(struct batch *batch, const void *argument)
+{
+	const uint32_t *block = argument;
+
+	if (!deserves(batch->policy, *block, batch_peek_oldest(batch)))
+		return BLOCK_NONE;
+	return batch_oldest(batch, NULL);
+}
+
+static bool swap_in(struct policy *policy, uint32_t block, struct batch *batch)
+{
+	size_t evictions = batch->evictions;
+	uint32_t cost = SWAP_COST;
+
+	if (!batch_page_in(batch, block, balanced_limit(policy), clock_victim, &block))
+		return false;
+	if (batch->evictions > evictions)
+		policy->balanced.credit -=
+		    policy->balanced.credit < cost ? policy->balanced.credit : cost;
+	return true;
+}
+
+/* Where nothing may stay cold, the newest go, for on a scan the rest is still good: of the last
+ * few the one that was used least often, and not what is in use all the time. */
+static uint32_t newest_victim(struct batch *batch, const void *unused)
+{
+	const struct table *table = &batch->policy->table;
+	uint32_t block = table->newest[LIST_LOOSE], best = BLOCK_NONE;
+
+	(void)unused;
+	for (int seen = 0; block != BLOCK_NONE && seen < NEWEST_LOOKED_AT;
+	     block = table->entries[block].older) {
+		const struct entry *entry = &table->entries[block];
+
+		if (!batch_may_evict(batch, block) ||
+		    (entry->run > 1 && table_in_run(table, entry)))
+			continue;
+		if (best == BLOCK_NONE || entry->uses < table->entries[best].uses)
+			best = block;
+		seen++;
+	}
+	return best == BLOCK_NONE ? batch_oldest(batch, NULL) : best;
+}
+
+/* The latest used of the cold against the earliest used of the residents. */
+static void exchange(struct policy *policy, struct batch *batch)
+{
+	const struct table *table = &policy->table;
+	uint32_t block = table->newest[LIST_COLD];
+
+	for (int i = 0; block != BLOCK_NONE && i < MOST_LOOKED_AT; i++) {
+		/* What was never used has nothing to say for itself. */
+		if (table->entries[block].last_op)
+			swap_in(policy, block, batch);
+		block = table->entries[block].older;
+	}
+	policy->balanced.ready = 0;
+}
+
+static void put_off(struct policy *policy, uint32_t block, struct batch *batch)
+{
+	uint64_t bytes = policy->table.entries[block].bytes, limit = balanced_limit(policy);
+	bool room = bytes <= limit && batch->resident_bytes <= limit - bytes;
+
+	if (room || deserves(policy, block, batch_peek_oldest(batch)))
+		policy->balanced.ready++;
+}
+
+void balanced_clock_use(struct policy *policy, const uint32_t *blocks, size_t count,
+			struct batch *batch)
+{
+	struct balanced_state *state = &policy->balanced;
+	bool at_once = policy->config.overlap || !balanced_in_place(policy);
+
+	for (size_t i = 0; i < count; i++) {
+		if (!batch_may_page_in(batch, blocks[i]))
+			continue;
+		state->credit += state->credit < MOST_CREDIT;
+		if (!at_once)
+			put_off(policy, blocks[i], batch);
+		else if (!swap_in(policy, blocks[i], batch) && !balanced_in_place(policy))
+			batch_page_in(batch, blocks[i], balanced_limit(policy), newest_victim,
+				      NULL);
+	}
+	if (state->ready >= SWAPS_PER_WINDOW)
+		exchange(policy, batch);
+}
+
+void balanced_clock_quiet(struct policy *policy, struct batch *batch)
+{
+	if (policy->balanced.ready)
+		exchange(policy, batch);
+}

@@ -1,0 +1,131 @@
+/*
+ * The resident set for a learnt cycle where moving stops the work and the rest can be read in
+ * place: the blocks that are used most often in a round, whatever their place in it. Blocks
+ * move only where the round's savings pay for the move, in the rounds the cycle may be expected
+ * to last (as many as it has lasted); of equals those that are there stay.
+ */
+#include "balanced.h"
+
+/* Rates are namings per round in sixteenths. */
+#define RATE_ONE 16
+#define SMOOTHING 8
+
+#define EXACT_BUCKETS (64 * RATE_ONE)
+#define BUCKETS (EXACT_BUCKETS + 32)
+
+void settle_measure(struct policy *policy)
+{
+	struct table *table = &policy->table;
+	uint64_t round_ops = cycle_ops(&policy->cycle);
+
+	for (uint32_t block = 0; block < table->capacity; block++) {
+		struct entry *entry = &table->entries[block];
+		uint32_t uses =
+		    entry->uses < UINT32_MAX / RATE_ONE ? entry->uses * RATE_ONE : UINT32_MAX;
+
+		entry->uses = 0;
+		if (!entry->known)
+			continue;
+		if (table->op - entry->last_op > round_ops + round_ops / 2)
+			entry->rate = 0; /* not of this cycle */
+		else if (!entry->rate || policy->cycle.rounds == 1)
+			entry->rate = uses;
+		else
+			entry->rate += uses / SMOOTHING - entry->rate / SMOOTHING;
+	}
+}
+
+static uint32_t bucket_of(uint32_t rate)
+{
+	uint32_t bucket = EXACT_BUCKETS;
+
+	if (rate < EXACT_BUCKETS)
+		return rate;
+	for (rate /= EXACT_BUCKETS; rate > 1; rate /= 2)
+		bucket++;
+	return bucket;
+}
+
+/* All that may move, rarest used first, into table.order. */
+static void sort_by_rate(struct policy *policy)
+{
+	struct table *table = &policy->table;
+	uint32_t starts[BUCKETS + 1] = {0};
+
+	for (int list = LIST_COLD; list <= LIST_KEPT; list++)
+		for (uint32_t block = table->oldest[list]; block != BLOCK_NONE;
+		     block = table->entries[block].newer)
+			starts[bucket_of(table->entries[block].rate) + 1]++;
+	for (uint32_t i = 1; i <= BUCKETS; i++)
+		starts[i] += starts[i - 1];
+	table->order_count = starts[BUCKETS];
+	for (int list = LIST_COLD; list <= LIST_KEPT; list++)
+		for (uint32_t block = table->oldest[list]; block != BLOCK_NONE;
+		     block = table->entries[block].newer)
+			table->order[starts[bucket_of(table->entries[block].rate)]++] = block;
+}
+
+static bool pays(const struct policy *policy, const struct entry *in, const struct entry *out)
+{
+	const struct policy_config *config = &policy->config;
+	double bytes = (double)in->bytes, saved, cost, rounds = (double)policy->cycle.rounds;
+
+	/* A quarter more, or rates that swing would swing blocks. */
+	if (!out->rate)
+		return in->rate > 0;
+	if (in->rate < out->rate + out->rate / 4 || in->rate == out->rate)
+		return false;
+	if (config->h2d_bytes_per_s <= 0 || config->d2h_bytes_per_s <= 0)
+		return true;
+	saved = (in->rate - out->rate) / (double)RATE_ONE * bytes /
+		(config->in_place_ratio * config->h2d_bytes_per_s);
+	cost = bytes / config->h2d_bytes_per_s + 2 * config->switch_ns / 1e9;
+	if (!out->uploaded)
+		cost += bytes / config->d2h_bytes_per_s;
+	return saved * rounds >= cost;
+}
+
+struct search {
+	const struct entry *in;
+	uint32_t next; /* rarest used that has not been offered yet, an index into order */
+};
+
+static uint32_t rarest_victim(struct batch *batch, const void *argument)
+{
+	const struct search *search = argument;
+	const struct table *table = &batch->policy->table;
+
+	for (uint32_t i = search->next; i < table->order_count; i++) {
+		uint32_t block = table->order[i];
+
+		if (!batch_may_evict(batch, block))
+			continue;
+		return pays(batch->policy, search->in, &table->entries[block]) ? block
+									       : BLOCK_NONE;
+	}
+	return BLOCK_NONE;
+}
+
+void settle_move(struct policy *policy, struct batch *batch)
+{
+	struct table *table = &policy->table;
+	struct search search = {.next = 0};
+
+	sort_by_rate(policy);
+	for (uint32_t i = table->order_count; i-- > 0;) {
+		search.in = &table->entries[table->order[i]];
+		if (!search.in->rate)
+			return;
+		if (!batch_may_page_in(batch, table->order[i]))
+			continue;
+		while (search.next < i && !batch_may_evict(batch, table->order[search.next]))
+			search.next++;
+		/* What is too large may fail where the next fits; what does not pay never will.
+		 */
+		if (!batch_page_in(batch, table->order[i], balanced_limit(policy),
+				   rarest_victim, &search) &&
+		    search.in->bytes <= balanced_limit(policy) &&
+		    batch->resident_bytes + search.in->bytes > balanced_limit(policy))
+			return;
+	}
+}

@@ -1,0 +1,83 @@
+/*
+ * What is behind `struct policy`: the blocks, the learner, what each row remembers, and the
+ * vtable that a row of policies.def is. All state is here, none is global, and a row may act
+ * for another (auto does) without anything being carried over.
+ *
+ * Private to policy/; guarded by the caller's lock.
+ */
+#ifndef LOWTIDE_POLICY_STATE_H
+#define LOWTIDE_POLICY_STATE_H
+
+#include "cycle.h"
+#include "policy.h"
+#include "table.h"
+
+struct batch;
+
+struct policy_kind {
+	bool pages; /* false: decides nothing, ever */
+	void (*use)(struct policy *policy, const uint32_t *blocks, size_t count,
+		    struct batch *batch);
+	void (*quiet)(struct policy *policy, struct batch *batch); /* NULL: nothing put off */
+	/* NULL: a new block begins in VRAM while it fits under the cap. */
+	bool (*place_on_device)(const struct policy *policy, uint64_t bytes);
+};
+
+#define POLICY(name, description) extern const struct policy_kind policy_kind_##name;
+#include "policies.def"
+#undef POLICY
+
+struct balanced_state {
+	uint64_t starts;      /* cycle.starts when the cycle was last looked at */
+	uint32_t credit;      /* clock: blocks read in place that pay for a swap */
+	uint32_t ready;	      /* clock: swaps put off until they are worth a window */
+	bool settle_due;      /* settle: the set has not been held against the cycle yet */
+	bool quiet_seen;      /* in this round: the next one will have a free window too */
+	bool spread;	      /* blocks are marked kept */
+	uint64_t kept_bytes;  /* spread: the target's size */
+	uint64_t fingerprint; /* spread: what the target was computed from */
+};
+
+/* The last group decision that found nothing left to do. */
+struct group_state {
+	uint64_t settled_key;
+	uint64_t settled_changes;
+};
+
+#define AUTO_PHASES 8
+
+struct auto_phase {
+	uint32_t group;
+	uint32_t names;
+};
+
+struct auto_state {
+	const char *reason;
+	uint64_t starts; /* cycle.starts at the last review */
+	uint64_t reviewed_op;
+	uint64_t widest_bytes; /* that one operation named since the last review */
+	struct auto_phase phases[AUTO_PHASES]; /* [phase % AUTO_PHASES] is the running one */
+	uint64_t phase;
+};
+
+struct policy {
+	const struct policy_kind *kind;	  /* as asked for */
+	const struct policy_kind *acting; /* what decides now; differs for auto only */
+	struct policy_config config;
+	struct table table;
+	struct cycle cycle;
+	struct balanced_state balanced;
+	struct group_state group;
+	struct auto_state chooser;
+	uint64_t page_ins, evictions, in_place;
+};
+
+/* auto.c: looks at the operation before the acting row does, and may replace the row. */
+void auto_watch(struct policy *policy, const uint32_t *blocks, size_t count, size_t fresh);
+
+static inline uint64_t policy_group_key(const struct entry *entry)
+{
+	return entry->group ? entry->group : 1ull << 32 | entry->component;
+}
+
+#endif

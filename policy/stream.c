@@ -1,0 +1,102 @@
+/*
+ * What is not kept passes through the ring: as soon as a block there has had its use, its frame
+ * goes to the next block that the cycle will miss. A victim is never needed sooner than what
+ * takes its place, which also bounds how far ahead the stream runs.
+ */
+#include "balanced.h"
+#include "victims.h"
+
+#define NAMES_SEEN_AHEAD 256
+/* Not yet a cycle: the place may be right and its future still another one. */
+#define NAMES_GUESSED_AHEAD 16
+#define LOOSE_LOOKED_AT 64
+
+struct farthest {
+	uint32_t block;
+	uint64_t steps;
+};
+
+static void consider(struct batch *batch, uint32_t block, struct farthest *best)
+{
+	uint64_t steps;
+
+	if (!batch_may_evict(batch, block))
+		return;
+	steps = victims_next_use(batch->policy, block);
+	if (best->block != BLOCK_NONE && steps <= best->steps)
+		return;
+	*best = (struct farthest){block, steps};
+}
+
+/* The ring is short; while the set converges the loose list is long, and its two ends hold what
+ * matters: the longest unused, whose phase is over, and the just used, whose turn is far. */
+static uint32_t farthest_loose(struct batch *batch, const void *argument)
+{
+	const uint64_t *sooner = argument;
+	const struct table *table = &batch->policy->table;
+	struct farthest best = {BLOCK_NONE, 0};
+	uint32_t block = table->oldest[LIST_LOOSE];
+
+	for (int i = 0; block != BLOCK_NONE && i < LOOSE_LOOKED_AT; i++) {
+		consider(batch, block, &best);
+		block = table->entries[block].newer;
+	}
+	if (block != BLOCK_NONE) {
+		block = table->newest[LIST_LOOSE];
+		for (int i = 0; block != BLOCK_NONE && i < LOOSE_LOOKED_AT; i++) {
+			consider(batch, block, &best);
+			block = table->entries[block].older;
+		}
+	}
+	return best.block != BLOCK_NONE && best.steps > *sooner ? best.block : BLOCK_NONE;
+}
+
+/* Late already: waiting for the copy pays where the block stays, or where several kernels read
+ * it; else the bus is better spent on blocks that are still ahead. */
+static bool worth_waiting(const struct policy *policy, const struct entry *entry)
+{
+	return entry->kept || entry->run_before > 1 || !balanced_in_place(policy);
+}
+
+static bool never_fits(const struct policy *policy, uint32_t block)
+{
+	const struct entry *entry = &policy->table.entries[block];
+
+	return !entry->kept &&
+	       policy->balanced.kept_bytes + entry->bytes > balanced_limit(policy);
+}
+
+static void run_ahead(struct policy *policy, struct batch *batch)
+{
+	uint64_t limit = balanced_limit(policy), steps;
+	uint64_t name = cycle_next(&policy->cycle);
+	uint64_t end = name + (policy->cycle.length ? NAMES_SEEN_AHEAD : NAMES_GUESSED_AHEAD);
+	uint32_t block;
+
+	for (; name < end && cycle_ahead(&policy->cycle, name, &block, &steps); name++) {
+		if (!batch_may_page_in(batch, block) || never_fits(policy, block))
+			continue;
+		if (table_named_now(&policy->table, &policy->table.entries[block]))
+			continue;
+		if (!batch_page_in(batch, block, limit, farthest_loose, &steps))
+			return;
+	}
+}
+
+void stream_use(struct policy *policy, const uint32_t *blocks, size_t count,
+		struct batch *batch)
+{
+	uint64_t limit = balanced_limit(policy), now = 0;
+	bool cold = false;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!batch_may_page_in(batch, blocks[i]))
+			continue;
+		cold = true;
+		if (worth_waiting(policy, &policy->table.entries[blocks[i]]))
+			batch_page_in(batch, blocks[i], limit, farthest_loose, &now);
+	}
+	/* Where moves stop the work, one stop serves as many blocks as the ring holds. */
+	if (cold || policy->config.overlap)
+		run_ahead(policy, batch);
+}

@@ -1,0 +1,82 @@
+#include "victims.h"
+
+#define NOT_IN_SIGHT (1ull << 48)
+
+uint64_t victims_next_use(const struct policy *policy, uint32_t block)
+{
+	const struct table *table = &policy->table;
+	const struct entry *entry = &table->entries[block];
+	uint64_t steps = cycle_steps_to(&policy->cycle, block);
+
+	/* In the middle of a run the learner, which knows only where runs begin, sees too far.
+	 */
+	if (table_in_run(table, entry) &&
+	    (entry->run < entry->run_before || steps == CYCLE_NEVER))
+		return 1;
+	return steps;
+}
+
+uint64_t victims_score(const struct policy *policy, uint32_t block)
+{
+	uint64_t age = policy->table.op - policy->table.entries[block].last_op, steps;
+
+	if (!cycle_predicts(&policy->cycle))
+		return age;
+	steps = victims_next_use(policy, block);
+	return steps == CYCLE_NEVER ? NOT_IN_SIGHT + age : steps;
+}
+
+static bool worse(const struct table *table, uint32_t a, uint32_t b)
+{
+	return table->entries[table->order[a]].score < table->entries[table->order[b]].score;
+}
+
+static void sift(struct table *table, uint32_t at)
+{
+	for (;;) {
+		uint32_t child = 2 * at + 1, swap;
+
+		if (child >= table->order_count)
+			return;
+		if (child + 1 < table->order_count && worse(table, child, child + 1))
+			child++;
+		if (!worse(table, at, child))
+			return;
+		swap = table->order[at];
+		table->order[at] = table->order[child];
+		table->order[child] = swap;
+		at = child;
+	}
+}
+
+void victims_gather(struct policy *policy)
+{
+	struct table *table = &policy->table;
+
+	table->order_count = 0;
+	for (int list = LIST_LOOSE; list <= LIST_KEPT; list++)
+		for (uint32_t block = table->oldest[list]; block != BLOCK_NONE;
+		     block = table->entries[block].newer) {
+			struct entry *entry = &table->entries[block];
+
+			if (entry->plan != PLAN_NOTHING)
+				continue;
+			entry->score = victims_score(policy, block);
+			table->order[table->order_count++] = block;
+		}
+	for (uint32_t i = table->order_count / 2; i-- > 0;)
+		sift(table, i);
+}
+
+uint32_t victims_next(struct policy *policy)
+{
+	struct table *table = &policy->table;
+	uint32_t best;
+
+	if (!table->order_count)
+		return BLOCK_NONE;
+	best = table->order[0];
+	table->order[0] = table->order[--table->order_count];
+	sift(table, 0);
+	return best;
+}
