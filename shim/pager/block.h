@@ -31,8 +31,7 @@ struct block {
 	bool hashed; /* `hash` is of the host frame's bytes, and they are the block's as it came
 			in */
 	bool was_out;	/* has been evicted before */
-	uint32_t named; /* by launches, so often */
-	uint64_t fence; /* of the last operation that named it; FENCE_NEVER: not known */
+	uint64_t fence; /* of the last copy or fill that named it; FENCE_NEVER: not known */
 	uint32_t way;	/* its slot in graced.c + 1; 0: not on its way */
 	bool barred;	/* in a graph, in a table, changed unnamed: moves in windows only */
 	bool named_since_in;
@@ -51,6 +50,8 @@ struct component {
 	uint32_t first_block, block_count; /* consecutive in the table */
 	_Atomic uint32_t cold_count;	   /* blocks not resident; atomic */
 	uint32_t group;
+	uint32_t named; /* by launches, so often */
+	uint64_t fence; /* of the last launch that named it; FENCE_NEVER: not known */
 	struct extents extents;
 	uint32_t next_free;
 };

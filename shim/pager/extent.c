@@ -21,13 +21,24 @@ static size_t place(const struct extents *extents, uint64_t address)
 	return low;
 }
 
-bool extents_find(const struct extents *extents, uint64_t address, struct extent *out)
+bool extents_asked(struct extents *extents, uint64_t address, uint64_t *start, uint64_t *end)
 {
 	size_t at = place(extents, address);
+	uint64_t chunk;
 
 	if (at == extents->count || extents->list[at].start > address)
 		return false;
-	*out = extents->list[at];
+	extents->list[at].pointed = true;
+	*start = extents->list[at].start;
+	*end = extents->list[at].end;
+	chunk = *end - *start;
+	for (at++; at < extents->count && extents->list[at].start == *end &&
+		   !extents->list[at].pointed;
+	     at++) {
+		*end = extents->list[at].end;
+		if (*end - extents->list[at].start != chunk)
+			break;
+	}
 	return true;
 }
 
@@ -68,7 +79,7 @@ void extents_learn(struct extents *extents, uint64_t start, uint64_t end, uint64
 		return;
 	memmove(&extents->list[at + 1], &extents->list[at],
 		(extents->count - at) * sizeof(*extents->list));
-	extents->list[at] = (struct extent){start, end};
+	extents->list[at] = (struct extent){start, end, false};
 	extents->count++;
 }
 

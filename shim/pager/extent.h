@@ -11,6 +11,7 @@
 
 struct extent {
 	uint64_t start, end;
+	bool pointed; /* a launch has pointed into it */
 };
 
 struct extents {
@@ -22,8 +23,10 @@ struct extents {
 
 /* An upload of [start, end) from `source` (0: unknown). */
 void extents_learn(struct extents *extents, uint64_t start, uint64_t end, uint64_t source);
-/* The extent that holds the address; false: none is known. */
-bool extents_find(const struct extents *extents, uint64_t address, struct extent *out);
+/* What a pointer asks for: the extent it points into, and those that seem to be further chunks
+ * of the same upload: they adjoin, follow a full chunk, and have never been pointed into.
+ * False: no extent is known there. */
+bool extents_asked(struct extents *extents, uint64_t address, uint64_t *start, uint64_t *end);
 void extents_finish(struct extents *extents);
 
 #endif

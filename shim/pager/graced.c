@@ -95,7 +95,7 @@ static void stop(struct pager *pager, struct slot *slot)
 		break;
 	case LEAVE_COPY:
 		block->hashed = false;
-		    /* its host frame holds some of each */ /* fall through */
+		/* its host frame holds some of each */ /* fall through */
 	case LEAVE_HASH:
 		let_go(pager, slot);
 		slot->way = LEAVE_VOID;
@@ -109,18 +109,28 @@ static void stop(struct pager *pager, struct slot *slot)
 	}
 }
 
-static bool by_evidence(const struct block *block)
+static bool by_evidence(const struct pager *pager, const struct block *block)
 {
-	return !block->barred && !block->pins && block->named >= NAMED_ENOUGH;
+	return !block->barred && !block->pins &&
+	       pager->table.components[block->component].named >= NAMED_ENOUGH;
 }
 
-static bool over(const struct pager *pager, const struct block *block, uint64_t grace)
+/* The fence, and the grace after it, are over; where less than the grace has been launched
+ * since, all of that. */
+static bool passed(const struct pager *pager, uint64_t fence)
 {
-	uint64_t until = block->fence + grace, newest = pager->newest_fence;
+	uint64_t until = fence + GRACE;
 
-	/* Where less than the grace has been launched since, all of it. */
-	return block->fence != FENCE_NEVER &&
-	       pager->graced->done_upto >= (until < newest ? until : newest);
+	if (fence == FENCE_NEVER)
+		return false;
+	return pager->graced->done_upto >=
+	       (until < pager->newest_fence ? until : pager->newest_fence);
+}
+
+static bool over(const struct pager *pager, const struct block *block)
+{
+	return passed(pager, block->fence) &&
+	       passed(pager, pager->table.components[block->component].fence);
 }
 
 /* --- hashes of single frames, each in a row of the scratch table of its own
@@ -216,7 +226,7 @@ static void begin_leaving(struct pager *pager, struct slot *slot)
 {
 	struct block *block = block_in(pager, slot);
 
-	if (!over(pager, block, GRACE))
+	if (!over(pager, block))
 		return;
 	if (!block->host) {
 		block->hashed = false;
@@ -262,7 +272,7 @@ static void begin_arriving(struct pager *pager, struct slot *slot)
 	struct frame *frame;
 	CUresult result;
 
-	if (!over(pager, block, GRACE))
+	if (!over(pager, block))
 		return; /* a kernel may be writing it in place */
 	frame = frame_take(&pager->frames, false, block->size_class);
 	if (!frame)
@@ -399,7 +409,7 @@ void graced_want(struct pager *pager, const struct policy_action *actions, size_
 		const struct block *block = &pager->table.blocks[actions[i].block];
 		enum block_home home = atomic_load(&block->home);
 
-		if (block->component == NO_BLOCK || block->way || !by_evidence(block))
+		if (block->component == NO_BLOCK || block->way || !by_evidence(pager, block))
 			continue;
 		if (actions[i].verb == POLICY_EVICT && home == HOME_DEVICE)
 			slot_for(pager, actions[i].block, LEAVE_WAIT);
@@ -413,7 +423,7 @@ static bool hopeless(const struct pager *pager, const struct block *block)
 {
 	const struct graced *graced = pager->graced;
 
-	if (graced->slots[block->way - 1].way != ARRIVE_WAIT || !over(pager, block, GRACE))
+	if (graced->slots[block->way - 1].way != ARRIVE_WAIT || !over(pager, block))
 		return false;
 	for (size_t i = 0; i < SLOTS; i++)
 		if (graced->slots[i].way != WAY_NONE && graced->slots[i].way != ARRIVE_WAIT)
@@ -435,23 +445,40 @@ static bool await(struct pager *pager, const struct block *block, unsigned int *
 	return true;
 }
 
-void graced_named(struct pager *pager, const uint32_t *blocks, size_t count)
+void graced_stop(struct pager *pager, uint32_t id)
+{
+	const struct block *block = &pager->table.blocks[id];
+
+	if (block->way)
+		stop(pager, &pager->graced->slots[block->way - 1]);
+}
+
+void graced_hold(struct pager *pager, const struct component *component)
 {
 	struct graced *graced = pager->graced;
+
+	if (!graced->busy)
+		return;
+	for (size_t i = 0; i < SLOTS; i++) {
+		struct slot *slot = &graced->slots[i];
+
+		if (slot->way == WAY_NONE ||
+		    slot->block - component->first_block >= component->block_count)
+			continue;
+		if (slot->way < ARRIVE_WAIT || pager->named_mark[slot->block] != pager->epoch)
+			stop(pager, slot);
+	}
+}
+
+void graced_await(struct pager *pager, const uint32_t *blocks, size_t count)
+{
 	unsigned int patience = streams_capturing() ? 0 : PATIENCE;
 
 	for (size_t i = 0; i < count; i++) {
-		struct block *block = &pager->table.blocks[blocks[i]];
-		struct slot *slot = block->way ? &graced->slots[block->way - 1] : NULL;
-
-		if (slot && slot->way < ARRIVE_WAIT)
-			stop(pager, slot);
-	}
-	for (size_t i = 0; i < count; i++) {
-		struct block *block = &pager->table.blocks[blocks[i]];
+		const struct block *block = &pager->table.blocks[blocks[i]];
 
 		if (block->way && !await(pager, block, &patience))
-			stop(pager, &graced->slots[block->way - 1]);
+			graced_stop(pager, blocks[i]);
 	}
 }
 

@@ -23,9 +23,14 @@ void graced_destroy(struct graced *graced); /* its context is gone; NULL is fine
 void graced_want(struct pager *pager, const struct policy_action *actions, size_t count);
 /* One step of everything on its way. */
 void graced_step(struct pager *pager);
-/* An operation is about to use these: what leaves stays; what arrives is waited for, within
- * bounds. */
-void graced_named(struct pager *pager, const uint32_t *blocks, size_t count);
+/* A launch is about to use the component: what of it is leaving stays, and nothing of it that
+ * is not asked for arrives meanwhile. */
+void graced_hold(struct pager *pager, const struct component *component);
+/* It asks for these: what of them is arriving is waited for, within bounds, and then stays
+ * where it is. */
+void graced_await(struct pager *pager, const uint32_t *blocks, size_t count);
+/* The block stays where it is. */
+void graced_stop(struct pager *pager, uint32_t block);
 /* Stops everything on its way, and waits for the copies that run. */
 void graced_settle(struct pager *pager);
 

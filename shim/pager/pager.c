@@ -424,6 +424,9 @@ static void forget_unknown_fences(struct pager *pager)
 	for (uint32_t i = 0; pager->graced && i < pager->table.block_end; i++)
 		if (pager->table.blocks[i].fence == FENCE_NEVER)
 			pager->table.blocks[i].fence = 0;
+	for (uint32_t i = 0; pager->graced && i < pager->table.component_end; i++)
+		if (pager->table.components[i].fence == FENCE_NEVER)
+			pager->table.components[i].fence = 0;
 }
 
 /* Carries the policy's actions out, if this is a moment for it. */
@@ -536,42 +539,54 @@ static size_t name_range(struct pager *pager, uint64_t start, uint64_t end, size
 /* What a pointer asks for: the extent it points into, or all of its component. */
 static size_t name_address(struct pager *pager, uint64_t address, size_t count)
 {
-	const struct component *component = component_at(pager, address);
-	struct extent extent;
+	struct component *component = component_at(pager, address);
+	uint64_t start, end;
 
 	if (!component)
 		return count;
-	if (extents_find(&component->extents, address, &extent))
-		return name_range(pager, extent.start, extent.end, count);
+	if (extents_asked(&component->extents, address, &start, &end))
+		return name_range(pager, start, end, count);
 	return name_range(pager, component->start, component->start + component->span_bytes,
 			  count);
 }
 
-/* What the operation that is about to be launched names, so that its end can be known. */
-static void stamp(struct pager *pager, size_t named, struct pager_use *use)
+/* A fence for the operation that is about to be launched; 0: its end cannot be known. */
+static uint64_t open_fence(struct pager *pager, struct pager_use *use)
 {
 	uint64_t fence = streams_capturing() ? 0 : fence_open(&pager->fences);
 
 	*use = (struct pager_use){fence ? pager : NULL, fence};
-	for (size_t i = 0; i < named; i++) {
-		struct block *block = &pager->table.blocks[pager->named[i]];
-
-		block->fence = fence ? fence : FENCE_NEVER;
-		block->named_since_in = true;
-	}
+	return fence ? fence : FENCE_NEVER;
 }
 
-static void use_by_grace(struct pager *pager, size_t named, size_t actions,
-			 struct pager_use *use)
+/* A kernel may go anywhere in the components it is given, whatever part it asks for. */
+static void use_by_grace(struct pager *pager, const uint64_t *addresses, size_t count,
+			 size_t named, size_t actions, struct pager_use *use)
 {
-	for (size_t i = 0; i < named; i++)
-		pager->table.blocks[pager->named[i]].named++;
+	uint64_t fence;
+
 	if (!streams_capturing() && streams_one_context(pager->device)) {
 		graced_want(pager, pager->actions, actions);
 		graced_step(pager);
 	}
-	graced_named(pager, pager->named, named);
-	stamp(pager, named, use);
+	for (size_t i = 0; i < count; i++) {
+		struct component *component = component_at(pager, addresses[i]);
+
+		if (component)
+			graced_hold(pager, component);
+	}
+	graced_await(pager, pager->named, named);
+	fence = open_fence(pager, use);
+	for (size_t i = 0; i < count; i++) {
+		struct component *component = component_at(pager, addresses[i]);
+
+		if (!component)
+			continue;
+		component->named++;
+		component->fence = fence;
+	}
+	for (size_t i = 0; i < named; i++)
+		pager->table.blocks[pager->named[i]].named_since_in = true;
 }
 
 static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t count, bool cold,
@@ -590,7 +605,7 @@ static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t co
 	actions = policy_use(pager->policy, pager->named, named, now_ns, pager->actions,
 			     PAGER_ACTIONS);
 	if (pager->graced)
-		use_by_grace(pager, named, actions, use);
+		use_by_grace(pager, addresses, count, named, actions, use);
 	else
 		carry_out(pager, actions);
 	tell_sometimes(pager, now_ns);
@@ -607,6 +622,7 @@ void pager_use_ranges(const struct pager_range *ranges, size_t count, struct pag
 {
 	struct pager *pager = NULL;
 	size_t named = 0;
+	uint64_t fence;
 
 	*use = (struct pager_use){NULL, 0};
 	for (size_t i = 0; i < count && !pager; i++)
@@ -618,8 +634,13 @@ void pager_use_ranges(const struct pager_range *ranges, size_t count, struct pag
 	for (size_t i = 0; i < count; i++)
 		named = name_range(pager, ranges[i].start, ranges[i].start + ranges[i].bytes,
 				   named);
-	graced_named(pager, pager->named, named);
-	stamp(pager, named, use);
+	for (size_t i = 0; i < named; i++)
+		graced_stop(pager, pager->named[i]);
+	fence = open_fence(pager, use);
+	for (size_t i = 0; i < named; i++) {
+		pager->table.blocks[pager->named[i]].fence = fence;
+		pager->table.blocks[pager->named[i]].named_since_in = true;
+	}
 	pthread_mutex_unlock(&pager->lock);
 }
 
