@@ -35,9 +35,12 @@ bool extents_asked(struct extents *extents, uint64_t address, uint64_t *start, u
 	for (at++; at < extents->count && extents->list[at].start == *end &&
 		   !extents->list[at].pointed;
 	     at++) {
+		uint64_t bytes = extents->list[at].end - extents->list[at].start;
+
 		*end = extents->list[at].end;
-		if (*end - extents->list[at].start != chunk)
-			break;
+		if (bytes < chunk)
+			break; /* the rest of it */
+		chunk = bytes;
 	}
 	return true;
 }

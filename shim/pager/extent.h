@@ -24,8 +24,8 @@ struct extents {
 /* An upload of [start, end) from `source` (0: unknown). */
 void extents_learn(struct extents *extents, uint64_t start, uint64_t end, uint64_t source);
 /* What a pointer asks for: the extent it points into, and those that seem to be further chunks
- * of the same upload: they adjoin, follow a full chunk, and have never been pointed into.
- * False: no extent is known there. */
+ * of the same upload: they adjoin, have never been pointed into, and end with the first that is
+ * smaller than the one before it. False: no extent is known there. */
 bool extents_asked(struct extents *extents, uint64_t address, uint64_t *start, uint64_t *end);
 void extents_finish(struct extents *extents);
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Each workload under every policy, at every cap, on every scheduler: the same digest as without the library, VRAM
 # never above the cap, no illegal access, no mapping changed under a kernel. Knobs: WORKLOADS POLICIES CAPS SCHEDS
-# SEEDS (of the seeded scheduler) MB (of weights).
+# SEEDS (of the seeded scheduler) SAFETIES MB (of weights).
 set -u
 O=${O:-build}
 export O MB=${MB:-32}
@@ -12,14 +12,14 @@ mkdir -p "$dir"
 
 field() { sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1"; }
 
-one() { # one WORKLOAD POLICY CAP% SCHEDULER SEED: a line if something is wrong
-	local name=$1 policy=$2 percent=$3 scheduler=$4 seed=$5
-	local key=$dir/$1.$2.$3.$4.$5 peak cap status
+one() { # one WORKLOAD POLICY CAP% SCHEDULER SEED SAFETY: a line if something is wrong
+	local name=$1 policy=$2 percent=$3 scheduler=$4 seed=$5/$6
+	local key=$dir/$1.$2.$3.$4.$5.$6 peak cap status
 	peak=$(field "$dir/$name.bare.json" vram_peak)
 	# Room for the scratch frame, and for the small allocations' pages.
 	cap=$(((peak * percent / 100 / 2097152 + 4) * 2097152))
 	LOWTIDE_VRAM=$cap LOWTIDE_POLICY=$policy LOWTIDE_BLOCK=2M LOWTIDE_LOG=error LOWTIDE_VERIFY=1 LOWTIDE_SIM_SCHED=$scheduler \
-		LOWTIDE_SIM_SEED=$seed LOWTIDE_SIM_REPORT=$key.json LD_PRELOAD=$O/liblowtide.so \
+		LOWTIDE_SAFETY=$6 LOWTIDE_SIM_SEED=$5 LOWTIDE_SIM_REPORT=$key.json LD_PRELOAD=$O/liblowtide.so \
 		timeout 120 "$O/workloads/$name" --mb "$MB" >"$key.out" 2>"$key.err"
 	status=$?
 	if [ "$policy" = none ] && [ $status -ne 0 ]; then
@@ -60,7 +60,10 @@ for name in $workloads; do
 		for percent in ${CAPS:-100 75 50 35}; do
 			for scheduler in ${SCHEDS:-virtual seeded threads}; do
 				for seed in $([ "$scheduler" = seeded ] && echo "${SEEDS:-1 2}" || echo 1); do
-					echo "$name $policy $percent $scheduler $seed"
+					for safety in ${SAFETIES:-strict graced}; do
+						[ "$policy" = none ] && [ "$safety" = graced ] && continue
+						echo "$name $policy $percent $scheduler $seed $safety"
+					done
 				done
 			done
 		done
