@@ -163,6 +163,18 @@ layers: ## policy/ needs no CUDA, threads, clock or I/O; the library needs only 
 	$(Q)$(MAKE) --no-print-directory $(SHIM)
 	$(Q)O=$(O) tests/check-layers
 
+BENCH := $(O)/bench/launch_cost $(O)/bench/start_cost $(O)/bench/launch_image.so
+$(O)/bench/launch_image.so: tests/bench/launch_image.c tests/sim/sim_kernel.h
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) -fPIC -shared -o $@ $<
+$(O)/bench/%: tests/bench/%.c | $(SIM)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 -D_GNU_SOURCE $(WARN) -isystem $(CUDA_INC) -o $@ $< \
+		-L$(O)/sim -l:libcuda.so.1 -pthread -ldl
+
+bench: deps ## measure the library's cost, simulate its nearness to the wire; build/bench/summary.json
+	$(Q)$(MAKE) --no-print-directory all $(BENCH)
+	$(Q)O=$(O) python3 tests/bench/bench.py $(if $(QUICK),--quick)
+
 check-gpu: ## what only a GPU can show
 	@echo 'skipped: no GPU tests exist yet'
 bench-gpu: ## measurements that need a GPU
