@@ -403,19 +403,24 @@ static struct slot *slot_for(struct pager *pager, uint32_t id, enum way way)
 	return NULL;
 }
 
-void graced_want(struct pager *pager, const struct policy_action *actions, size_t count)
+size_t graced_want(struct pager *pager, const struct policy_action *actions, size_t count)
 {
+	size_t not_by_grace = 0;
+
 	for (size_t i = 0; i < count; i++) {
 		const struct block *block = &pager->table.blocks[actions[i].block];
 		enum block_home home = atomic_load(&block->home);
 
-		if (block->component == NO_BLOCK || block->way || !by_evidence(pager, block))
+		if (block->component == NO_BLOCK || block->way || block->pins)
 			continue;
-		if (actions[i].verb == POLICY_EVICT && home == HOME_DEVICE)
+		if (!by_evidence(pager, block))
+			not_by_grace += actions[i].verb == POLICY_EVICT && home == HOME_DEVICE;
+		else if (actions[i].verb == POLICY_EVICT && home == HOME_DEVICE)
 			slot_for(pager, actions[i].block, LEAVE_WAIT);
 		else if (actions[i].verb == POLICY_PAGE_IN && home == HOME_HOST)
 			slot_for(pager, actions[i].block, ARRIVE_WAIT);
 	}
+	return not_by_grace;
 }
 
 /* It needs a frame, and nothing that is leaving will make one free. */

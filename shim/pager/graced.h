@@ -19,8 +19,9 @@ struct graced;
 struct graced *graced_create(struct pager *pager);
 void graced_destroy(struct graced *graced); /* its context is gone; NULL is fine */
 
-/* The policy's actions: whichever are by evidence possible are begun. */
-void graced_want(struct pager *pager, const struct policy_action *actions, size_t count);
+/* The policy's actions: whichever are by evidence possible are begun. Returns how many
+ * evictions are not: there a window is needed. */
+size_t graced_want(struct pager *pager, const struct policy_action *actions, size_t count);
 /* One step of everything on its way. */
 void graced_step(struct pager *pager);
 /* A launch is about to use the component: what of it is leaving stays, and nothing of it that

@@ -22,6 +22,9 @@
 #include <time.h>
 
 #define MIB ((uint64_t)1 << 20)
+/* By grace: how many uses wait for what only a window can move, before one is made. */
+#define OWED_FIRST 16
+#define OWED_MOST 4096
 
 static struct pager pagers[PAGER_DEVICES];
 static atomic_bool alive[PAGER_DEVICES];    /* atomic; set last when one is made */
@@ -98,6 +101,8 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	pager->device = device;
 	pager->context = context;
 	pager->group = 1;
+	pager->owed = 0;
+	pager->owed_limit = OWED_FIRST;
 	if (!pager->named) {
 		pthread_mutex_init(&pager->lock, NULL);
 		fences_init(&pager->fences);
@@ -566,7 +571,15 @@ static void use_by_grace(struct pager *pager, const uint64_t *addresses, size_t 
 	uint64_t fence;
 
 	if (!streams_capturing() && streams_one_context(pager->device)) {
-		graced_want(pager, pager->actions, actions);
+		if (graced_want(pager, pager->actions, actions) &&
+		    ++pager->owed >= pager->owed_limit) {
+			/* What grace cannot move holds frames that are wanted: a window, ever
+			 * more rarely. */
+			carry_out(pager, actions);
+			pager->owed = 0;
+			pager->owed_limit =
+			    pager->owed_limit < OWED_MOST ? 2 * pager->owed_limit : OWED_MOST;
+		}
 		graced_step(pager);
 	}
 	for (size_t i = 0; i < count; i++) {

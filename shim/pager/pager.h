@@ -44,6 +44,8 @@ struct pager {
 	bool pushed;	       /* the open window's: our context was not the current one */
 	struct graced *graced; /* NULL: strict */
 	struct fences fences;  /* own lock */
+	uint32_t owed,
+	    owed_limit; /* uses since the last window that wanted what only a window moves */
 	uint64_t newest_fence; /* as graced.c last asked */
 	CUstream stream_in, stream_out, stream_hash;
 	CUmodule module;
