@@ -171,6 +171,10 @@ $(O)/bench/%: tests/bench/%.c | $(SIM)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 -D_GNU_SOURCE $(WARN) -isystem $(CUDA_INC) -o $@ $< \
 		-L$(O)/sim -l:libcuda.so.1 -pthread -ldl
 
+demo: deps ## an unmodified program under several caps and every policy, on the simulated GPU
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)O=$(O) python3 tests/bench/demo.py
+
 bench: deps ## measure the library's cost, simulate its nearness to the wire; build/bench/summary.json
 	$(Q)$(MAKE) --no-print-directory all $(BENCH)
 	$(Q)O=$(O) python3 tests/bench/bench.py $(if $(QUICK),--quick)

@@ -1,7 +1,8 @@
 /*
- * What a launch costs before it reaches the driver: twenty pointers, all resident, into a driver that does nothing.
- * usage: launch_cost IMAGE THREADS; prints the median and the 99th percentile in nanoseconds, over all threads, of
- * single launches, less what reading the clock costs. Run with and without the library; the difference is its own.
+ * What a launch costs before it reaches the driver: twenty pointers, all resident, into a
+ * driver that does nothing. usage: launch_cost IMAGE THREADS; prints the median and the 99th
+ * percentile in nanoseconds, over all threads, of single launches, less what reading the clock
+ * costs. Run with and without the library; the difference is its own.
  */
 #include <cuda.h>
 #include <dlfcn.h>
@@ -98,7 +99,8 @@ int main(int argc, char **argv)
 	}
 	null_launches();
 	for (int i = 0; i < threads; i++)
-		if (pthread_create(&thread[i], NULL, launch_many, ns + (size_t)LAUNCHES * (size_t)i))
+		if (pthread_create(&thread[i], NULL, launch_many,
+				   ns + (size_t)LAUNCHES * (size_t)i))
 			return 3;
 	for (int i = 0; i < threads; i++)
 		pthread_join(thread[i], NULL);

@@ -15,6 +15,6 @@ int main(void)
 		return 3;
 	clock_gettime(CLOCK_MONOTONIC, &upto);
 	printf("%.3f\n", (double)(upto.tv_sec - from.tv_sec) * 1e3 +
-				 (double)(upto.tv_nsec - from.tv_nsec) / 1e6);
+			     (double)(upto.tv_nsec - from.tv_nsec) / 1e6);
 	return 0;
 }

@@ -6,6 +6,7 @@
  */
 #include "sim.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -242,6 +243,25 @@ SIM_EXPORT CUresult cuMemAddressFree(CUdeviceptr address, size_t bytes)
 /* --- mappings
  * ----------------------------------------------------------------------------------------- */
 
+/* LOWTIDE_SIM_MAP_LOG: one line for each mapping made: virtual ns, address, bytes, where the
+ * memory is. */
+static void log_mapping(const struct sim_region *mapping)
+{
+	static FILE *log;
+	static bool asked;
+
+	if (!asked) {
+		const char *path = getenv("LOWTIDE_SIM_MAP_LOG");
+
+		asked = true;
+		log = path && *path ? fopen(path, "we") : NULL;
+	}
+	if (log)
+		fprintf(log, "%.0f %#lx %lu %s\n", sim_host_ns, (unsigned long)mapping->start,
+			(unsigned long)(mapping->end - mapping->start),
+			mapping->host ? "ram" : "vram");
+}
+
 SIM_EXPORT CUresult cuMemMap(CUdeviceptr address, size_t bytes, size_t offset,
 			     CUmemGenericAllocationHandle handle, unsigned long long flags)
 {
@@ -269,6 +289,7 @@ SIM_EXPORT CUresult cuMemMap(CUdeviceptr address, size_t bytes, size_t offset,
 	if (!sim_region_map(&mapping))
 		SIM_ANSWER(CUDA_ERROR_OUT_OF_MEMORY);
 	frame->mappings++;
+	log_mapping(&mapping);
 	SIM_ANSWER(CUDA_SUCCESS);
 }
 
