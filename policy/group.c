@@ -59,6 +59,33 @@ static bool belongs(const struct table *table, struct membership *membership, ui
 	return membership->named;
 }
 
+/* Of no group and never uploaded: activations and the like, which every group works with. */
+static bool is_loose(const struct entry *entry)
+{
+	return !entry->group && !entry->uploaded;
+}
+
+/* Room that what is loose and cold will want. */
+static uint64_t loose_bytes(const struct policy *policy, const struct batch *batch)
+{
+	const struct table *table = &policy->table;
+	uint64_t bytes = 0, most = policy->config.cap_bytes / 2;
+
+	for (uint32_t block = 0; block < table->capacity; block++)
+		if (batch_may_page_in(batch, block) && is_loose(&table->entries[block]))
+			bytes += table->entries[block].bytes;
+	return bytes < most ? bytes : most;
+}
+
+/* True: the operation names nothing of a group. */
+static bool names_loose_only(const struct table *table, const uint32_t *blocks, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (table_knows(table, blocks[i]) && !is_loose(&table->entries[blocks[i]]))
+			return false;
+	return true;
+}
+
 static void use(struct policy *policy, const uint32_t *blocks, size_t count,
 		struct batch *batch)
 {
@@ -69,10 +96,20 @@ static void use(struct policy *policy, const uint32_t *blocks, size_t count,
 
 	if (!key || (key == state->settled_key && table->changes == state->settled_changes))
 		return;
+	if (names_loose_only(table, blocks, count)) {
+		for (size_t i = 0; i < count; i++)
+			if (batch_may_page_in(batch, blocks[i]))
+				batch_page_in(batch, blocks[i], cap, NULL, NULL);
+		return;
+	}
 	for (uint32_t block = 0; block < table->capacity; block++)
 		if (batch_may_evict(batch, block) && !belongs(table, &membership, block) &&
-		    !table_is_scratch(table, &table->entries[block]))
+		    !is_loose(&table->entries[block]))
 			batch_evict(batch, block);
+	for (size_t i = 0; i < count; i++)
+		if (batch_may_page_in(batch, blocks[i]) && is_loose(&table->entries[blocks[i]]))
+			batch_page_in(batch, blocks[i], cap, NULL, NULL);
+	cap -= loose_bytes(policy, batch);
 	for (uint32_t block = 0; block < table->capacity; block++)
 		if (batch_may_page_in(batch, block) && belongs(table, &membership, block))
 			batch_page_in(batch, block, cap, NULL, NULL);

@@ -207,8 +207,10 @@ Test(group, is_the_component_where_nothing_else_is_known)
 	struct rig rig;
 
 	rig_open(&rig, "group", rig_config(4 * PAGE, false));
-	for (uint32_t i = 0; i < 9; i++)
+	for (uint32_t i = 0; i < 9; i++) {
 		rig_add(&rig, i, PAGE, i / 3, 0);
+		policy_block_uploaded(rig.policy, i, 0);
+	}
 	rig_use(&rig, 8);
 	cr_assert(eq(u32, count_resident(&rig, 6, 3), 3));
 	cr_assert(eq(u64, rig.resident_bytes, 3 * PAGE));
@@ -217,6 +219,26 @@ Test(group, is_the_component_where_nothing_else_is_known)
 	rig_use(&rig, 0);
 	cr_assert(rig.blocks[0].resident && rig.blocks[4].resident);
 	cr_assert(eq(u64, rig.resident_bytes, 2 * PAGE));
+	rig_close(&rig);
+}
+
+Test(group, is_left_in_by_what_belongs_to_none)
+{
+	struct rig rig;
+
+	rig_open(&rig, "group", rig_config(4 * PAGE, false));
+	for (uint32_t i = 0; i < 4; i++) {
+		rig_add(&rig, i, PAGE, i, 1);
+		policy_block_uploaded(rig.policy, i, 0);
+	}
+	rig_use(&rig, 0);
+	cr_assert(eq(u32, count_resident(&rig, 0, 4), 4));
+	rig_add(&rig, 4, PAGE, 9, 0); /* an activation, with no room left for it */
+	for (int i = 0; i < 10; i++) {
+		rig_use(&rig, 4);
+		rig_use(&rig, (uint32_t)i % 4);
+	}
+	cr_assert(eq(u32, count_resident(&rig, 0, 4), 4));
 	rig_close(&rig);
 }
 
