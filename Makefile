@@ -115,6 +115,9 @@ $(O)/e2e/%_plugin.so: tests/e2e/%_plugin.c $(FAKE)
 $(O)/e2e/no_driver: tests/e2e/no_driver.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -ldl
+$(O)/e2e/sim_%: tests/e2e/sim_%.c | $(SIM)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(E2E_CC) -L$(O)/sim -l:libcuda.so.1 -pthread -ldl
 $(O)/e2e/%: tests/e2e/%.c $(FAKE)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -L$(O)/fake -l:libcuda.so.1 -pthread -ldl
@@ -149,7 +152,7 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 
 E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
-check-e2e: all $(E2E) ## whole programs under the preload
+check-e2e: all $(E2E) $(UNIT_HELP) ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
 
 check-san: ## the unit and end-to-end tests of the parts that run under ASan and UBSan

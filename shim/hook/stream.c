@@ -62,10 +62,10 @@ LT_EXPORT CUresult CUDAAPI cuStreamDestroy_v2(CUstream hStream)
  * ----------------------------------------------------------------------------------------------
  */
 
-static CUresult began(CUresult result)
+static CUresult began(CUresult result, CUstreamCaptureMode mode)
 {
 	if (result == CUDA_SUCCESS)
-		streams_capture_began();
+		streams_capture_began(mode);
 	return result;
 }
 
@@ -92,21 +92,21 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture(CUstream hStream)
 {
 	if (!driver_has(cuStreamBeginCapture))
 		return CUDA_ERROR_NOT_FOUND;
-	return began(real(cuStreamBeginCapture)(hStream));
+	return began(real(cuStreamBeginCapture)(hStream), CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture_ptsz(CUstream hStream)
 {
 	if (!driver_has(cuStreamBeginCapture_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	return began(real(cuStreamBeginCapture_ptsz)(hStream));
+	return began(real(cuStreamBeginCapture_ptsz)(hStream), CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture_v2(CUstream hStream, CUstreamCaptureMode mode)
 {
 	if (!driver_has(cuStreamBeginCapture_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	return began(real(cuStreamBeginCapture_v2)(hStream, mode));
+	return began(real(cuStreamBeginCapture_v2)(hStream, mode), mode);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture_v2_ptsz(CUstream hStream,
@@ -114,7 +114,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture_v2_ptsz(CUstream hStream,
 {
 	if (!driver_has(cuStreamBeginCapture_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	return began(real(cuStreamBeginCapture_v2_ptsz)(hStream, mode));
+	return began(real(cuStreamBeginCapture_v2_ptsz)(hStream, mode), mode);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToGraph(CUstream hStream, CUgraph hGraph,
@@ -126,7 +126,8 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToGraph(CUstream hStream, CUgraph
 	if (!driver_has(cuStreamBeginCaptureToGraph))
 		return CUDA_ERROR_NOT_FOUND;
 	return began(real(cuStreamBeginCaptureToGraph)(hStream, hGraph, dependencies,
-						       dependencyData, numDependencies, mode));
+						       dependencyData, numDependencies, mode),
+		     mode);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToGraph_ptsz(
@@ -136,7 +137,8 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToGraph_ptsz(
 	if (!driver_has(cuStreamBeginCaptureToGraph_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	return began(real(cuStreamBeginCaptureToGraph_ptsz)(
-	    hStream, hGraph, dependencies, dependencyData, numDependencies, mode));
+			 hStream, hGraph, dependencies, dependencyData, numDependencies, mode),
+		     mode);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)

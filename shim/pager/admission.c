@@ -244,7 +244,8 @@ void admission_report(size_t *free_bytes, size_t *total_bytes)
 		return;
 	pager_residency(device, &managed_bytes, &cold_bytes);
 	if (settings_get()->disable || settings_get()->report == REPORT_PHYSICAL) {
-		*free_bytes = less(*free_bytes, cold_bytes);
+		/* Frames that are spare, or our own, are free to it. */
+		*free_bytes = less(*free_bytes + pager_frame_bytes(device), managed_bytes);
 		return;
 	}
 	/* What is charged includes the resident part of what is managed, and spare frames,

@@ -338,7 +338,7 @@ enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 	struct component *component;
 	enum pager_answer answer = PAGER_REFUSED;
 
-	if (!out || bytes < settings_get()->min_bytes || streams_capturing())
+	if (!out || bytes < settings_get()->min_bytes || streams_capture_forbids())
 		return PAGER_DECLINED;
 	pager = pager_here();
 	if (!pager)

@@ -138,14 +138,44 @@ bool streams_one_context(int device)
 	return device >= 0 && device < DEVICES && atomic_load(&contexts[device]) <= 1;
 }
 
-void streams_capture_began(void)
+/* Of this thread's captures that are not relaxed: newest last. A capture that another thread
+ * ends was relaxed. */
+static _Thread_local CUstreamCaptureMode own_modes[16];
+static _Thread_local unsigned int own_count;
+static atomic_int global_captures;
+
+void streams_capture_began(CUstreamCaptureMode mode)
 {
 	atomic_fetch_add(&captures, 1);
+	if (mode == CU_STREAM_CAPTURE_MODE_RELAXED || own_count == 16)
+		return;
+	own_modes[own_count++] = mode;
+	if (mode == CU_STREAM_CAPTURE_MODE_GLOBAL)
+		atomic_fetch_add(&global_captures, 1);
 }
 
 void streams_capture_ended(void)
 {
 	atomic_fetch_sub(&captures, 1);
+	if (own_count && own_modes[--own_count] == CU_STREAM_CAPTURE_MODE_GLOBAL)
+		atomic_fetch_sub(&global_captures, 1);
+}
+
+/* The driver's rule, as cuThreadExchangeStreamCaptureMode documents it. */
+bool streams_capture_forbids(void)
+{
+	CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+
+	if (!streams_capturing())
+		return false;
+	if (!real(cuThreadExchangeStreamCaptureMode) ||
+	    real(cuThreadExchangeStreamCaptureMode)(&mode) != CUDA_SUCCESS)
+		return true;
+	real(cuThreadExchangeStreamCaptureMode)(&(CUstreamCaptureMode){mode});
+	if (mode == CU_STREAM_CAPTURE_MODE_RELAXED)
+		return false;
+	return own_count ||
+	       (mode == CU_STREAM_CAPTURE_MODE_GLOBAL && atomic_load(&global_captures));
 }
 
 bool streams_capturing(void)

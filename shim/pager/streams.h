@@ -28,9 +28,12 @@ void streams_context_ended(CUcontext context);
 void streams_context_made(int device, int difference);
 bool streams_one_context(int device);
 
-void streams_capture_began(void);
-void streams_capture_ended(void);
+void streams_capture_began(CUstreamCaptureMode mode);
+void streams_capture_ended(void); /* on the thread that began it, unless it is relaxed */
 bool streams_capturing(void);
+/* Would the driver refuse an allocation on this thread now, because of a capture (and spoil the
+ * capture)? */
+bool streams_capture_forbids(void);
 
 enum drained { STREAMS_IDLE, STREAMS_LATE, STREAMS_FAILED };
 /* Waits until every stream of the context is idle; LATE after `patience_ns`. The gate is shut,

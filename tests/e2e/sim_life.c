@@ -1,0 +1,445 @@
+/*
+ * What a program may do to a preloaded library: threads, forks, contexts that end, work that
+ * never ends, captures. usage: sim_life CASE, with SIM_IMAGE naming the test kernels. Each case
+ * holds its own memory against what it should be, and exits 0 if all is well, with or without
+ * the library.
+ */
+#include <cuda.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB ((size_t)1 << 20)
+#define PIECES 12
+#define WORDS (2 * MIB / 4)
+
+static CUcontext context;
+static CUmodule module;
+
+static void must_(CUresult result, const char *what, int line)
+{
+	const char *name = "?";
+
+	if (result == CUDA_SUCCESS)
+		return;
+	cuGetErrorName(result, &name);
+	fprintf(stderr, "line %d: %s: %s\n", line, what, name);
+	exit(3);
+}
+#define MUST(call) must_((call), #call, __LINE__)
+
+static void wrong(const char *what)
+{
+	fprintf(stderr, "wrong: %s\n", what);
+	exit(1);
+}
+
+static CUfunction function(const char *name)
+{
+	CUfunction f;
+
+	MUST(cuModuleGetFunction(&f, module, name));
+	return f;
+}
+
+static void start(void)
+{
+	MUST(cuInit(0));
+	MUST(cuDevicePrimaryCtxRetain(&context, 0));
+	MUST(cuCtxSetCurrent(context));
+	MUST(cuModuleLoad(&module, getenv("SIM_IMAGE")));
+}
+
+static void fill(CUdeviceptr out, unsigned int value, CUstream stream)
+{
+	unsigned long n = WORDS;
+	void *params[] = {&out, &value, &n};
+
+	MUST(cuLaunchKernel(function("fill"), 8, 1, 1, 1, 1, 1, 0, stream, params, NULL));
+}
+
+static void increment(CUdeviceptr out, unsigned int by, CUstream stream)
+{
+	unsigned long n = WORDS;
+	void *params[] = {&out, &by, &n};
+
+	MUST(cuLaunchKernel(function("increment"), 8, 1, 1, 1, 1, 1, 0, stream, params, NULL));
+}
+
+static void check(CUdeviceptr at, unsigned int value)
+{
+	unsigned int *host = malloc(2 * MIB);
+
+	MUST(cuMemcpyDtoH(host, at, 2 * MIB));
+	for (unsigned int i = 0; i < WORDS; i++)
+		if (host[i] != value + i)
+			wrong("a word");
+	free(host);
+}
+
+/* Twice what the cap holds: filled, incremented in turn, checked. */
+static void work(CUstream stream, unsigned int seed)
+{
+	CUdeviceptr piece[PIECES];
+
+	for (unsigned int i = 0; i < PIECES; i++) {
+		MUST(cuMemAlloc(&piece[i], 2 * MIB));
+		fill(piece[i], seed + i, stream);
+	}
+	for (unsigned int round = 1; round <= 3; round++)
+		for (unsigned int i = 0; i < PIECES; i++)
+			increment(piece[i], round, stream);
+	MUST(cuStreamSynchronize(stream));
+	for (unsigned int i = 0; i < PIECES; i++)
+		check(piece[i], seed + i + 6);
+	for (unsigned int i = 0; i < PIECES; i++)
+		MUST(cuMemFree(piece[i]));
+}
+
+static void *work_in_a_thread(void *seed)
+{
+	CUstream stream;
+
+	MUST(cuCtxSetCurrent(context));
+	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	work(stream, (unsigned int)(uintptr_t)seed);
+	MUST(cuStreamDestroy(stream));
+	return NULL;
+}
+
+static void threads(void)
+{
+	pthread_t thread[4];
+
+	start();
+	for (uintptr_t i = 0; i < 4; i++)
+		pthread_create(&thread[i], NULL, work_in_a_thread, (void *)(1000 * i));
+	for (int i = 0; i < 4; i++)
+		pthread_join(thread[i], NULL);
+}
+
+static void forks(void)
+{
+	start();
+	work(NULL, 1);
+	for (int i = 0; i < 20; i++) {
+		pid_t child = fork();
+		int status;
+
+		if (child == 0)
+			_exit(0);
+		waitpid(child, &status, 0);
+		if (status)
+			wrong("a forked child's end");
+	}
+	work(NULL, 2);
+}
+
+static size_t free_bytes(void)
+{
+	size_t bytes, total;
+
+	MUST(cuMemGetInfo(&bytes, &total));
+	return bytes;
+}
+
+static void contexts(void)
+{
+	size_t before = 0;
+
+	MUST(cuInit(0));
+	for (unsigned int round = 0; round < 4; round++) {
+		CUdeviceptr left;
+
+		MUST(cuCtxCreate(&context, NULL, 0, 0));
+		MUST(cuModuleLoad(&module, getenv("SIM_IMAGE")));
+		if (!before)
+			before = free_bytes();
+		work(NULL, round);
+		for (int i = 0; i < PIECES; i++)
+			MUST(cuMemAlloc(&left, 2 * MIB)); /* goes with the context */
+		fill(left, 1, NULL);
+		MUST(cuCtxDestroy(context));
+	}
+	MUST(cuCtxCreate(&context, NULL, 0, 0));
+	if (free_bytes() != before)
+		wrong("memory of contexts that ended");
+	MUST(cuCtxDestroy(context));
+}
+
+static void primary(void)
+{
+	for (unsigned int round = 0; round < 3; round++) {
+		CUdeviceptr left;
+
+		start();
+		work(NULL, round);
+		MUST(cuMemAlloc(&left, 6 * MIB));
+		if (round == 1)
+			MUST(cuDevicePrimaryCtxReset(0));
+		else
+			MUST(cuDevicePrimaryCtxRelease(0));
+	}
+}
+
+static void two_contexts(void)
+{
+	CUcontext second;
+	CUmodule first_module;
+
+	start();
+	first_module = module;
+	work(NULL, 1);
+	MUST(cuCtxCreate(&second, NULL, 0, 0));
+	MUST(cuModuleLoad(&module, getenv("SIM_IMAGE")));
+	MUST(cuCtxSetCurrent(context));
+	module = first_module;
+	work(NULL, 2);
+	MUST(cuCtxDestroy(second));
+	work(NULL, 3);
+}
+
+static void leave_busy(void)
+{
+	CUdeviceptr piece[PIECES];
+	double ns = 1e9;
+	void *params[] = {&ns};
+
+	start();
+	for (unsigned int i = 0; i < PIECES; i++) {
+		MUST(cuMemAlloc(&piece[i], 2 * MIB));
+		fill(piece[i], i, NULL);
+	}
+	MUST(cuLaunchKernel(function("spin"), 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+}
+
+/* Work in one blocking stream waits for what the host does only after work in another has
+ * ended: a drain that put an event into the legacy stream would order the two, and nobody would
+ * ever go on. */
+static void trap(void)
+{
+	CUstream waits, goes_on;
+	unsigned int *flag;
+
+	start();
+	MUST(cuMemHostAlloc((void **)&flag, 4096, 0));
+	*flag = 0;
+	MUST(cuStreamCreate(&waits, CU_STREAM_DEFAULT));
+	MUST(cuStreamCreate(&goes_on, CU_STREAM_DEFAULT));
+	MUST(cuStreamWaitValue32(waits, (CUdeviceptr)(uintptr_t)flag, 1,
+				 CU_STREAM_WAIT_VALUE_EQ));
+	for (unsigned int i = 0; i < 3; i++) {
+		CUdeviceptr piece[PIECES];
+
+		/* No allocation is freed here: a free waits for everything, with or without the
+		 * library. */
+		for (unsigned int p = 0; p < PIECES; p++) {
+			MUST(cuMemAlloc(&piece[p], 2 * MIB));
+			fill(piece[p], i + p, goes_on);
+		}
+		for (unsigned int p = 0; p < PIECES; p++)
+			increment(piece[p], 5, goes_on);
+		MUST(cuStreamSynchronize(goes_on));
+	}
+	__atomic_store_n(flag, 1, __ATOMIC_SEQ_CST);
+	MUST(cuStreamSynchronize(waits));
+	work(goes_on, 7);
+}
+
+static void destroyed_stream(void)
+{
+	CUstream stream;
+	CUdeviceptr kept;
+	double ns = 1e7;
+	void *params[] = {&ns};
+
+	start();
+	MUST(cuMemAlloc(&kept, 2 * MIB));
+	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	MUST(cuLaunchKernel(function("spin"), 1, 1, 1, 1, 1, 1, 0, stream, params, NULL));
+	fill(kept, 77, stream);
+	MUST(cuStreamDestroy(stream));
+	work(NULL, 5);
+	check(kept, 77);
+}
+
+typedef CUresult (*launch_fn)(CUfunction, unsigned int, unsigned int, unsigned int,
+			      unsigned int, unsigned int, unsigned int, unsigned int, CUstream,
+			      void **, void **);
+
+static void *per_thread_work(void *seed)
+{
+	CUdriverProcAddressQueryResult why;
+	unsigned int value = (unsigned int)(uintptr_t)seed;
+	CUdeviceptr piece[PIECES];
+	unsigned long n = WORDS;
+	launch_fn launch;
+	void *found;
+
+	MUST(cuCtxSetCurrent(context));
+	MUST(cuGetProcAddress("cuLaunchKernel", &found, 13000,
+			      CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, &why));
+	memcpy(&launch, &found, sizeof(launch));
+	for (unsigned int i = 0; i < PIECES; i++) {
+		void *params[] = {&piece[i], &value, &n};
+
+		MUST(cuMemAlloc(&piece[i], 2 * MIB));
+		MUST(launch(function("fill"), 4, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+		MUST(launch(function("increment"), 4, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+	}
+	MUST(cuStreamSynchronize(CU_STREAM_PER_THREAD));
+	for (unsigned int i = 0; i < PIECES; i++)
+		check(piece[i], 2 * value);
+	return NULL;
+}
+
+static void per_thread(void)
+{
+	pthread_t thread[3];
+
+	start();
+	for (uintptr_t i = 0; i < 3; i++)
+		pthread_create(&thread[i], NULL, per_thread_work, (void *)(i + 1));
+	for (int i = 0; i < 3; i++)
+		pthread_join(thread[i], NULL);
+}
+
+static atomic_bool captured;
+
+static void *work_until_captured(void *unused)
+{
+	(void)unused;
+	MUST(cuCtxSetCurrent(context));
+	while (!atomic_load(&captured))
+		work(CU_STREAM_PER_THREAD, 3);
+	return NULL;
+}
+
+/* A capture in one thread while another allocates and launches past the cap. */
+static void capture(void)
+{
+	CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED;
+	CUdeviceptr target;
+	CUgraphExec exec;
+	CUgraph graph;
+	CUstream stream;
+	pthread_t thread;
+
+	start();
+	MUST(cuMemAlloc(&target, 2 * MIB));
+	fill(target, 0, NULL);
+	MUST(cuCtxSynchronize());
+	MUST(cuThreadExchangeStreamCaptureMode(&relaxed));
+	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	pthread_create(&thread, NULL, work_until_captured, NULL);
+	for (int round = 0; round < 5; round++) {
+		MUST(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+		for (int i = 0; i < 10; i++)
+			increment(target, 1, stream);
+		MUST(cuStreamEndCapture(stream, &graph));
+		MUST(cuGraphInstantiate(&exec, graph, 0));
+		MUST(cuGraphLaunch(exec, stream));
+		MUST(cuStreamSynchronize(stream));
+		MUST(cuGraphExecDestroy(exec));
+		MUST(cuGraphDestroy(graph));
+	}
+	atomic_store(&captured, true);
+	pthread_join(thread, NULL);
+	check(target, 50);
+}
+
+static void sizes(void)
+{
+	static const size_t sizes[] = {
+	    1, 511, 65535, 65536, 1 << 20, (2 << 20) - 1, 2 << 20, (2 << 20) + 1, 5 << 20};
+	CUdeviceptr piece[9], too_much;
+	size_t before, bytes;
+	CUdeviceptr base;
+
+	start();
+	before = free_bytes();
+	for (int round = 0; round < 200; round++) {
+		for (int i = 0; i < 9; i++) {
+			MUST(cuMemAlloc(&piece[i], sizes[i]));
+			MUST(cuMemsetD8(piece[i], (unsigned char)round, sizes[i]));
+			MUST(cuMemGetAddressRange(&base, &bytes, piece[i] + sizes[i] / 2));
+			if (base != piece[i] || bytes != sizes[i])
+				wrong("an address range");
+		}
+		for (int i = 0; i < 9; i++) {
+			unsigned char last;
+
+			MUST(cuMemcpyDtoH(&last, piece[i] + sizes[i] - 1, 1));
+			if (last != (unsigned char)round)
+				wrong("a last byte");
+			MUST(cuMemFree(piece[i]));
+		}
+	}
+	if (free_bytes() != before)
+		wrong("free memory after 1,800 allocations and frees");
+	if (cuMemAlloc(&too_much, (size_t)1 << 40) != CUDA_ERROR_OUT_OF_MEMORY)
+		wrong("an allocation of a tebibyte");
+	if (cuMemFree(piece[0]) != CUDA_ERROR_INVALID_VALUE)
+		wrong("a second free");
+	work(NULL, 9);
+}
+
+static void questions(void)
+{
+	CUdeviceptr piece[PIECES], device_pointer;
+	unsigned int type;
+	CUcontext owner;
+	void *answers[] = {&type, &owner, &device_pointer};
+	CUpointer_attribute asked[] = {CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
+				       CU_POINTER_ATTRIBUTE_CONTEXT,
+				       CU_POINTER_ATTRIBUTE_DEVICE_POINTER};
+
+	start();
+	for (unsigned int i = 0; i < PIECES; i++) {
+		void *host;
+
+		MUST(cuMemAlloc(&piece[i], 2 * MIB));
+		fill(piece[i], i, NULL);
+		MUST(cuPointerGetAttributes(3, asked, answers, piece[i] + 100));
+		if (type != CU_MEMORYTYPE_DEVICE || owner != context ||
+		    device_pointer != piece[i] + 100)
+			wrong("the attributes of a pointer");
+		if (cuPointerGetAttribute(&host, CU_POINTER_ATTRIBUTE_HOST_POINTER, piece[i]) ==
+		    CUDA_SUCCESS)
+			wrong("a host pointer to device memory");
+	}
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+    {"threads", threads},
+    {"forks", forks},
+    {"contexts", contexts},
+    {"primary", primary},
+    {"two_contexts", two_contexts},
+    {"leave_busy", leave_busy},
+    {"trap", trap},
+    {"destroyed_stream", destroyed_stream},
+    {"per_thread", per_thread},
+    {"capture", capture},
+    {"sizes", sizes},
+    {"questions", questions},
+};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc == 2 && i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (!strcmp(cases[i].name, argv[1])) {
+			cases[i].run();
+			return 0;
+		}
+	fprintf(stderr, "usage: sim_life CASE\n");
+	return 2;
+}
