@@ -8,6 +8,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2))
 
 SAN_address := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SAN_undefined := -fsanitize=undefined -fno-sanitize-recover=all
 SAN_thread  := -fsanitize=thread -fno-omit-frame-pointer
 SANFLAGS    := $(SAN_$(SAN))
 
@@ -155,8 +156,11 @@ E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) 
 check-e2e: all $(E2E) $(UNIT_HELP) ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
 
-check-san: ## the unit and end-to-end tests of the parts that run under ASan and UBSan
+# AddressSanitizer calls dlsym before it is ready, and dlsym is ours: whole programs run under UBSan only.
+check-san: ## unit tests under ASan and UBSan, whole programs under UBSan
 	$(Q)$(MAKE) --no-print-directory O=$(O)/san SAN=address CFLAGS='-O1 -g' check-unit-san
+	$(Q)$(MAKE) --no-print-directory O=$(O)/ubsan SAN=undefined CFLAGS='-O1 -g' all
+	$(Q)MB=32 CAPS=50 SCHEDS='virtual threads' POLICIES='lru balanced group' O=$(abspath $(O))/ubsan tests/e2e/matrix_test.sh
 
 check-unit-san: $(filter $(O)/unit/policy_% $(O)/unit/settings_% $(O)/unit/pager_%,$(UNITS))
 	$(Q)tests/run-units $(O) $^
