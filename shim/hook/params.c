@@ -60,7 +60,11 @@ static struct layout *layout_read(CUfunction function)
 {
 	struct layout *layout;
 	size_t count = 0, offset, bytes;
+	CUresult result;
 
+	result = param_info(function, 0, &offset, &bytes);
+	if (result != CUDA_SUCCESS && result != CUDA_ERROR_INVALID_VALUE)
+		say_layouts_are_unknown();
 	while (count < 4096 && param_info(function, count, &offset, &bytes) == CUDA_SUCCESS)
 		count++;
 	layout = calloc(1, sizeof(*layout) + count * sizeof(layout->params[0]));

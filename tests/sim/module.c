@@ -319,6 +319,9 @@ SIM_EXPORT CUresult cuFuncGetParamInfo(CUfunction function, size_t index, size_t
 				       size_t *bytes)
 {
 	SIM_CALL();
+	/* A symbol cannot be taken back: an older driver, which lacks it, answers so. */
+	if (sim_config.driver_version < 12040)
+		SIM_ANSWER(CUDA_ERROR_NOT_SUPPORTED);
 	SIM_ANSWER(sim_param_info(function, index, offset, bytes));
 }
 
@@ -326,6 +329,9 @@ SIM_EXPORT CUresult cuKernelGetParamInfo(CUkernel kernel, size_t index, size_t *
 					 size_t *bytes)
 {
 	SIM_CALL();
+	/* A symbol cannot be taken back: an older driver, which lacks it, answers so. */
+	if (sim_config.driver_version < 12040)
+		SIM_ANSWER(CUDA_ERROR_NOT_SUPPORTED);
 	SIM_ANSWER(sim_param_info((CUfunction)kernel, index, offset, bytes));
 }
 

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Other machines: no host frames, a driver that tells no parameters, several cards. What cannot be done is said in one
+# line, and what comes out is the same.
+set -u
+O=${O:-build}
+export LD_LIBRARY_PATH=$O/sim
+passed=0 failed=0
+dir=$O/e2e/machines
+mkdir -p "$dir"
+field() { sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1"; }
+check() { # check WHAT COMMAND...
+	local what=$1
+	shift
+	if "$@"; then passed=$((passed + 1)); else
+		failed=$((failed + 1))
+		echo "failed: $what"
+	fi
+}
+cap=$((32 << 20))
+run() { # run WORKLOAD VARIABLE=VALUE...: sets out, err, status
+	local name=$1
+	shift
+	out=$(env LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=2M LOWTIDE_SIM_REPORT="$dir/report" "$@" LD_PRELOAD="$O/liblowtide.so" \
+		timeout 60 "$O/workloads/$name" --mb 32 2>"$dir/err" | grep ^digest)
+	status=${PIPESTATUS[0]}
+	err=$(<"$dir/err")
+}
+for name in diffusion decode experts onebuffer streams inplace capture; do
+	bare=$(timeout 60 "$O/workloads/$name" --mb 32 | grep ^digest)
+	run $name LOWTIDE_SIM_DRIVER=12030 LOWTIDE_POLICY=lru
+	check "$name, a driver that tells no parameters: the same digest" [ "$out" = "$bare" ]
+	check "$name, a driver that tells no parameters: within the cap" [ "$(field "$dir/report" vram_peak)" -le $cap ]
+	check "$name, a driver that tells no parameters: says so" grep -q "does not tell kernels' parameters" <<<"$err"
+	run $name LOWTIDE_SIM_HOST_NUMA=0 LOWTIDE_POLICY=lru LOWTIDE_VRAM=1G
+	check "$name, no host frames, room enough: the same digest" [ "$out" = "$bare" ]
+	check "$name, no host frames: says so" grep -q 'nothing is paged' <<<"$err"
+	run $name LOWTIDE_SIM_HOST_NUMA=0 LOWTIDE_POLICY=lru LOWTIDE_VRAM=16M
+	check "$name, no host frames, no room: refused" grep -q OUT_OF_MEMORY <<<"$err"
+	check "$name, no host frames, no room: within the cap" [ "$(field "$dir/report" vram_peak)" -le $((16 << 20)) ]
+	run $name LOWTIDE_SIM_DEVICES=4 LOWTIDE_POLICY=auto "LOWTIDE_VRAM=1:4M,0:$cap"
+	check "$name, four cards: the same digest" [ "$out" = "$bare" ]
+	run $name LOWTIDE_POLICY=lru LOWTIDE_HOST=16M
+	check "$name, little RAM: the same, or out of memory" \
+		eval '[ "$out" = "$bare" ] || grep -q OUT_OF_MEMORY <<<"$err"'
+	run $name LOWTIDE_POLICY=lru LOWTIDE_DIRTY=always
+	check "$name, every eviction copied: the same digest" [ "$out" = "$bare" ]
+	run $name LOWTIDE_POLICY=lru LOWTIDE_DIRTY=never-clean
+	check "$name, nothing kept in RAM: the same digest" [ "$out" = "$bare" ]
+done
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
