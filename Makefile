@@ -166,6 +166,21 @@ check-unit-san: $(filter $(O)/unit/policy_% $(O)/unit/settings_% $(O)/unit/pager
 	$(Q)tests/run-units $(O) $^
 .PHONY: check-unit-san
 
+# --- ThreadSanitizer ------------------------------------------------------------------------------
+STRESS_OF := $(O)/stress/gate_stress $(O)/stress/gate_stress_planted $(O)/stress/ledger_stress
+STRESS_CC  = mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 -D_GNU_SOURCE $(WARN) $(SANFLAGS) -Ishim -o $@
+$(O)/stress/gate_stress: tests/stress/gate_stress.c $(call objects,shim/pager/gate.c shim/clock.c)
+	$(Q)$(STRESS_CC) $^ -pthread
+$(O)/stress/gate_stress_planted: tests/stress/gate_stress.c $(call objects,shim/pager/gate.c shim/clock.c)
+	$(Q)$(STRESS_CC) -DNO_GATE $^ -pthread
+$(O)/stress/ledger_stress: tests/stress/ledger_stress.c $(PAGER_ALONE)
+	$(Q)$(STRESS_CC) $^ -pthread
+check-stress: ## the gate and the ledger under ThreadSanitizer, and a planted race that it must find
+	$(Q)$(MAKE) --no-print-directory O=$(O)/tsan SAN=thread CFLAGS='-O1 -g' check-stress-tsan
+check-stress-tsan: $(STRESS_OF)
+	$(Q)tests/stress/run $^
+.PHONY: check-stress-tsan
+
 layers: ## policy/ needs no CUDA, threads, clock or I/O; the library needs only libc and exports only what it must
 	$(Q)$(MAKE) --no-print-directory $(SHIM)
 	$(Q)O=$(O) tests/check-layers

@@ -62,11 +62,13 @@ LT_EXPORT CUresult CUDAAPI cuStreamDestroy_v2(CUstream hStream)
  * ----------------------------------------------------------------------------------------------
  */
 
-static CUresult began(CUresult result, CUstreamCaptureMode mode)
+/* Inside the gate: a drain that is under way may ask the stream, which would spoil the capture.
+ */
+static CUresult began(bool begun, CUresult result, CUstreamCaptureMode mode)
 {
 	if (result == CUDA_SUCCESS)
 		streams_capture_began(mode);
-	return result;
+	return work_end(begun, NULL, result);
 }
 
 /* What leaves the capture running is known; every other answer has ended it. */
@@ -90,31 +92,44 @@ static CUresult ended(CUresult result)
 /* Of 10.0: its captures are global. */
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture(CUstream hStream)
 {
+	bool begun;
+
 	if (!driver_has(cuStreamBeginCapture))
 		return CUDA_ERROR_NOT_FOUND;
-	return began(real(cuStreamBeginCapture)(hStream), CU_STREAM_CAPTURE_MODE_GLOBAL);
+	begun = work_begin();
+	return began(begun, real(cuStreamBeginCapture)(hStream), CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture_ptsz(CUstream hStream)
 {
+	bool begun;
+
 	if (!driver_has(cuStreamBeginCapture_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	return began(real(cuStreamBeginCapture_ptsz)(hStream), CU_STREAM_CAPTURE_MODE_GLOBAL);
+	begun = work_begin();
+	return began(begun, real(cuStreamBeginCapture_ptsz)(hStream),
+		     CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture_v2(CUstream hStream, CUstreamCaptureMode mode)
 {
+	bool begun;
+
 	if (!driver_has(cuStreamBeginCapture_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	return began(real(cuStreamBeginCapture_v2)(hStream, mode), mode);
+	begun = work_begin();
+	return began(begun, real(cuStreamBeginCapture_v2)(hStream, mode), mode);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture_v2_ptsz(CUstream hStream,
 							CUstreamCaptureMode mode)
 {
+	bool begun;
+
 	if (!driver_has(cuStreamBeginCapture_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	return began(real(cuStreamBeginCapture_v2_ptsz)(hStream, mode), mode);
+	begun = work_begin();
+	return began(begun, real(cuStreamBeginCapture_v2_ptsz)(hStream, mode), mode);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToGraph(CUstream hStream, CUgraph hGraph,
@@ -123,9 +138,13 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToGraph(CUstream hStream, CUgraph
 						       size_t numDependencies,
 						       CUstreamCaptureMode mode)
 {
+	bool begun;
+
 	if (!driver_has(cuStreamBeginCaptureToGraph))
 		return CUDA_ERROR_NOT_FOUND;
-	return began(real(cuStreamBeginCaptureToGraph)(hStream, hGraph, dependencies,
+	begun = work_begin();
+	return began(begun,
+		     real(cuStreamBeginCaptureToGraph)(hStream, hGraph, dependencies,
 						       dependencyData, numDependencies, mode),
 		     mode);
 }
@@ -134,9 +153,13 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToGraph_ptsz(
     CUstream hStream, CUgraph hGraph, const CUgraphNode *dependencies,
     const CUgraphEdgeData *dependencyData, size_t numDependencies, CUstreamCaptureMode mode)
 {
+	bool begun;
+
 	if (!driver_has(cuStreamBeginCaptureToGraph_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	return began(real(cuStreamBeginCaptureToGraph_ptsz)(
+	begun = work_begin();
+	return began(begun,
+		     real(cuStreamBeginCaptureToGraph_ptsz)(
 			 hStream, hGraph, dependencies, dependencyData, numDependencies, mode),
 		     mode);
 }

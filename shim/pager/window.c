@@ -51,6 +51,12 @@ bool window_open(struct pager *pager)
 		pager->stats.windows_refused++;
 		goto leave_context;
 	}
+	/* One may have begun before the gate was shut. */
+	if (streams_capturing()) {
+		gate_open();
+		pager->stats.windows_refused++;
+		goto leave_context;
+	}
 	drained = streams_drain(pager->context, DRAIN_PATIENCE_NS);
 	if (drained == STREAMS_IDLE) {
 		pager->stats.windows++;
