@@ -132,7 +132,7 @@ $(O)/unit/policy_%: tests/unit/policy_%.c $(POLICY_OBJ)
 $(O)/unit/settings_%: tests/unit/settings_%.c $(call objects,shim/settings.c shim/log.c)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(call objects,shim/settings.c shim/log.c) -lcriterion -lm
-PAGER_ALONE := $(call objects,shim/pager/ledger.c shim/pager/holding.c)
+PAGER_ALONE := $(call objects,shim/pager/ledger.c shim/pager/holding.c shim/pager/extent.c)
 $(O)/unit/pager_%: tests/unit/pager_%.c $(PAGER_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(PAGER_ALONE) -lcriterion -lm -pthread
