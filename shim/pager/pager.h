@@ -46,8 +46,7 @@ struct pager {
 	struct fences fences;  /* own lock */
 	uint32_t owed,
 	    owed_limit; /* uses since the last window that wanted what only a window moves */
-	uint64_t newest_fence; /* as graced.c last asked */
-	CUstream stream_in, stream_out, stream_hash;
+	CUstream stream_in, stream_out, stream_hash_in, stream_hash_out;
 	CUmodule module;
 	CUfunction hash_function;
 	struct frame *hash_scratch; /* on the device: the table, then the sums */
