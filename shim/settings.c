@@ -131,6 +131,7 @@ PARSE_WORDS(dirty, enum settings_dirty, "hash", "always", "never-clean")
 PARSE_WORDS(disable, bool, "0", "1")
 PARSE_WORDS(required, bool, "0", "1")
 PARSE_WORDS(verify, bool, "0", "1")
+PARSE_WORDS(thread, bool, "0", "1")
 
 static bool parse_whole_cap(const char *value, struct settings_cap *cap)
 {

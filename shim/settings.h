@@ -36,7 +36,7 @@ struct settings {
 	enum settings_cold cold;
 	enum settings_safety safety;
 	enum settings_dirty dirty;
-	bool disable, required, verify, stats;
+	bool disable, required, verify, thread, stats;
 	const char *stats_file; /* NULL: the log */
 	bool misread; /* a value was not understood; under `required` nothing is then allocated
 		       */

@@ -71,9 +71,11 @@ LT_EXPORT CUresult CUDAAPI cuCtxDestroy_v2(CUcontext ctx)
 	if (!driver_has(cuCtxDestroy_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	device = ctx ? device_of(ctx) : -1;
+	pager_context_ending();
 	result = real(cuCtxDestroy_v2)(ctx);
 	if (result == CUDA_SUCCESS)
 		gone(ctx, device);
+	pager_context_may_have_ended();
 	return result;
 }
 
@@ -133,9 +135,11 @@ LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease_v2(CUdevice dev)
 	if (!driver_has(cuDevicePrimaryCtxRelease_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	context = primary_context(dev);
+	pager_context_ending();
 	result = real(cuDevicePrimaryCtxRelease_v2)(dev);
 	if (result == CUDA_SUCCESS)
 		primary_may_be_gone(context, dev);
+	pager_context_may_have_ended();
 	return result;
 }
 
@@ -148,9 +152,11 @@ LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease(CUdevice dev)
 	if (!driver_has(cuDevicePrimaryCtxRelease))
 		return CUDA_ERROR_NOT_FOUND;
 	context = primary_context(dev);
+	pager_context_ending();
 	result = real(cuDevicePrimaryCtxRelease)(dev);
 	if (result == CUDA_SUCCESS)
 		primary_may_be_gone(context, dev);
+	pager_context_may_have_ended();
 	return result;
 }
 
@@ -159,13 +165,16 @@ LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease(CUdevice dev)
 static CUresult reset(CUresult (*driver_reset)(CUdevice), CUdevice dev)
 {
 	CUcontext context = primary_context(dev);
-	CUresult result = driver_reset(dev);
+	CUresult result;
 
+	pager_context_ending();
+	result = driver_reset(dev);
 	if (result == CUDA_SUCCESS && context)
 		gone(context, dev >= 0 && dev < PAGER_DEVICES &&
 				      atomic_exchange(&primary_lives[dev], false)
 				  ? dev
 				  : -1);
+	pager_context_may_have_ended();
 	return result;
 }
 

@@ -6,6 +6,8 @@
 #include "door/export.h"
 #include "hook/work.h"
 
+#include <sched.h>
+
 LT_EXPORT CUresult CUDAAPI cuStreamCreate(CUstream *phStream, unsigned int Flags)
 {
 	CUresult result;
@@ -189,10 +191,32 @@ static CUresult waited(CUresult result)
 	return result;
 }
 
+/* Where no thread of ours goes on with what is on its way, the one that waits does. Whether it
+ * still has to wait is asked after each step; any answer but "not yet" is for the driver's own
+ * call, which follows, to give. */
+static void step_until_over(CUresult (*query)(void *), void *handle)
+{
+	while (query && pager_wants_steps() && query(handle) == CUDA_ERROR_NOT_READY) {
+		pager_step();
+		sched_yield();
+	}
+}
+
+static CUresult stream_is_over(void *stream)
+{
+	return real(cuStreamQuery)(stream);
+}
+
+static CUresult event_is_over(void *event)
+{
+	return real(cuEventQuery)(event);
+}
+
 LT_EXPORT CUresult CUDAAPI cuStreamSynchronize(CUstream hStream)
 {
 	if (!driver_has(cuStreamSynchronize))
 		return CUDA_ERROR_NOT_FOUND;
+	step_until_over(real(cuStreamQuery) ? stream_is_over : NULL, work_legacy(hStream));
 	return waited(real(cuStreamSynchronize)(hStream));
 }
 
@@ -200,6 +224,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamSynchronize_ptsz(CUstream hStream)
 {
 	if (!driver_has(cuStreamSynchronize_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	step_until_over(real(cuStreamQuery) ? stream_is_over : NULL, work_per_thread(hStream));
 	return waited(real(cuStreamSynchronize_ptsz)(hStream));
 }
 
@@ -221,5 +246,6 @@ LT_EXPORT CUresult CUDAAPI cuEventSynchronize(CUevent hEvent)
 {
 	if (!driver_has(cuEventSynchronize))
 		return CUDA_ERROR_NOT_FOUND;
+	step_until_over(real(cuEventQuery) ? event_is_over : NULL, hEvent);
 	return waited(real(cuEventSynchronize)(hEvent));
 }

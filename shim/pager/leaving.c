@@ -42,7 +42,8 @@ void leave_begin(struct pager *pager, struct slot *slot)
 		way_end(pager, slot);
 	} else if (!block->hashed || settings_get()->dirty == DIRTY_ALWAYS) {
 		copy_out(pager, slot);
-	} else if (way_hash_begin(pager, slot, block->device, pager->stream_hash_out) != CUDA_SUCCESS) {
+	} else if (way_hash_begin(pager, slot, block->device, pager->stream_hash_out) !=
+		   CUDA_SUCCESS) {
 		slot->way = LEAVE_HASH;
 		way_give_up(pager, slot);
 	} else {

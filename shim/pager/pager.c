@@ -9,6 +9,7 @@
 #include "pager/graced.h"
 #include "pager/home.h"
 #include "pager/ledger.h"
+#include "pager/stepper.h"
 #include "pager/streams.h"
 #include "pager/transit.h"
 #include "pager/trial.h"
@@ -851,6 +852,62 @@ void pager_uploaded(CUdeviceptr start, uint64_t bytes, uint64_t source)
 	pthread_mutex_unlock(&pager->lock);
 }
 
+/* The lock is held. The context need not be the current one of the calling thread. */
+static void step_in_context(struct pager *pager)
+{
+	CUcontext current = NULL;
+	bool pushed = false;
+
+	if (streams_capturing() || !streams_one_context(pager->device) ||
+	    real(cuCtxGetCurrent)(&current) != CUDA_SUCCESS)
+		return;
+	if (current != pager->context) {
+		pushed = real(cuCtxPushCurrent_v2)(pager->context) == CUDA_SUCCESS;
+		if (!pushed)
+			return;
+	}
+	graced_step(pager);
+	if (pushed)
+		real(cuCtxPopCurrent_v2)(NULL);
+}
+
+bool pager_step(void)
+{
+	bool busy = false;
+
+	for (int i = 0; i < PAGER_DEVICES; i++) {
+		struct pager *pager = &pagers[i];
+
+		if (!is_alive(i))
+			continue;
+		/* Whoever holds the lock steps, or will have made more to do. */
+		if (pthread_mutex_trylock(&pager->lock)) {
+			busy = true;
+			continue;
+		}
+		if (is_alive(i) && graced_busy(pager)) {
+			step_in_context(pager);
+			busy = busy || graced_busy(pager);
+		}
+		pthread_mutex_unlock(&pager->lock);
+	}
+	return busy;
+}
+
+bool pager_wants_steps(void)
+{
+	bool busy = false;
+
+	if (streams_capturing() || !stepper_is_absent())
+		return false;
+	for (int i = 0; i < PAGER_DEVICES && !busy; i++)
+		if (is_alive(i) && !pthread_mutex_trylock(&pagers[i].lock)) {
+			busy = graced_busy(&pagers[i]);
+			pthread_mutex_unlock(&pagers[i].lock);
+		}
+	return busy;
+}
+
 void pager_quiet(void)
 {
 	CUcontext context = NULL;
@@ -1013,6 +1070,16 @@ static void end(struct pager *pager)
 	pthread_mutex_unlock(&pager->lock);
 }
 
+void pager_context_ending(void)
+{
+	stepper_pause();
+}
+
+void pager_context_may_have_ended(void)
+{
+	stepper_resume();
+}
+
 void pager_context_ended(CUcontext context)
 {
 	pthread_mutex_lock(&making);
@@ -1029,10 +1096,12 @@ void pager_fork_prepare(void)
 		if (pagers[i].named)
 			pthread_mutex_lock(&pagers[i].lock);
 	streams_fork_prepare();
+	stepper_fork_prepare();
 }
 
 void pager_fork_parent(void)
 {
+	stepper_fork_parent();
 	streams_fork_parent();
 	for (int i = PAGER_DEVICES - 1; i >= 0; i--)
 		if (pagers[i].named)
@@ -1046,6 +1115,7 @@ void pager_fork_child(void)
 	for (int i = 0; i < PAGER_DEVICES; i++)
 		atomic_store(&alive[i], false);
 	gate_forget_threads();
+	stepper_fork_child();
 	streams_fork_child();
 	for (int i = PAGER_DEVICES - 1; i >= 0; i--)
 		if (pagers[i].named)

@@ -125,6 +125,11 @@ void pager_scan_table(const void *bytes, size_t count);
 void pager_unknown_work(void);
 /* An upload wrote [start, start + bytes); the source's address, 0 if unknown. */
 void pager_uploaded(CUdeviceptr start, uint64_t bytes, uint64_t source);
+/* One step of everything on its way, on every device; any thread. False: nothing is left on its
+ * way that a further step could bring on. */
+bool pager_step(void);
+/* Should a thread that waits for the GPU step meanwhile? */
+bool pager_wants_steps(void);
 /* The program waited for its work: a good moment for moves. */
 void pager_quiet(void);
 /* From `start`, how many bytes (at most `bytes`) have the same home. *cold: whether that is
@@ -133,6 +138,10 @@ uint64_t pager_same_home(CUdeviceptr start, uint64_t bytes, bool *cold);
 /* Pins or unpins the blocks of a range: they keep their home. */
 void pager_pin(CUdeviceptr start, uint64_t bytes, bool pin);
 
+/* Around a call that may end a context, so that no step of ours is inside it meanwhile. */
+void pager_context_ending(void);
+void pager_context_may_have_ended(void);
+/* It did. */
 void pager_context_ended(CUcontext context);
 /* Bytes in components that are managed, and how many of them are cold; for reports. */
 void pager_residency(int device, uint64_t *managed_bytes, uint64_t *cold_bytes);

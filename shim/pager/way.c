@@ -2,6 +2,7 @@
 
 #include "door/driver.h"
 #include "pager/content_hash.h"
+#include "pager/stepper.h"
 
 /* Named so often by launches before it may move beside other work. */
 #define NAMED_ENOUGH 3
@@ -75,6 +76,7 @@ struct slot *way_open(struct pager *pager, uint32_t id, enum way way)
 	graced->busy++;
 	pager->table.blocks[id].way = (uint32_t)i + 1;
 	policy_block_moved(pager->policy, id, way == ARRIVE_WAIT);
+	stepper_wake();
 	return &graced->slots[i];
 }
 
