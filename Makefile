@@ -129,9 +129,10 @@ UNIT_CC = $(CC) $(CFLAGS) -std=gnu11 $(WARN) -MMD -MP $(SANFLAGS) -Ishim -Ipolic
 $(O)/unit/policy_%: tests/unit/policy_%.c $(POLICY_OBJ)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(POLICY_OBJ) -lcriterion -lm
-$(O)/unit/settings_%: tests/unit/settings_%.c $(call objects,shim/settings.c shim/log.c)
+SETTINGS_ALONE := $(call objects,shim/settings.c shim/log.c shim/ram.c)
+$(O)/unit/settings_%: tests/unit/settings_%.c $(SETTINGS_ALONE)
 	$(call say,UNIT,$@)
-	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(call objects,shim/settings.c shim/log.c) -lcriterion -lm
+	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(SETTINGS_ALONE) -lcriterion -lm
 PAGER_ALONE := $(call objects,shim/pager/ledger.c shim/pager/holding.c shim/pager/extent.c)
 $(O)/unit/pager_%: tests/unit/pager_%.c $(PAGER_ALONE)
 	$(call say,UNIT,$@)
