@@ -6,7 +6,8 @@
 
 #define PATH_ROOM 1024 /* the paths of groups are short, and stacks may be */
 
-/* The value after `key` (with its separator) at the start of a line. False: not there, or "max".
+/* The value after `key` (with its separator) at the start of a line. False: not there, or
+ * "max".
  */
 static bool read_value(const char *path, const char *key, uint64_t *value)
 {
@@ -17,7 +18,8 @@ static bool read_value(const char *path, const char *key, uint64_t *value)
 	FILE *file = fopen(path, "re");
 
 	while (file && !got && fgets(line, sizeof(line), file))
-		got = !strncmp(line, key, length) && sscanf(line + length, "%llu", &number) == 1;
+		got =
+		    !strncmp(line, key, length) && sscanf(line + length, "%llu", &number) == 1;
 	if (file)
 		fclose(file);
 	if (got)
@@ -32,6 +34,9 @@ uint64_t ram_machine_bytes(void)
 	read_value("/proc/meminfo", "MemAvailable:", &kib);
 	return kib << 10;
 }
+
+/* The first version writes "no limit" as the largest number of pages. */
+#define UNLIMITED ((uint64_t)1 << 60)
 
 /* The files of one version of control groups, and where it is usually mounted. */
 struct hierarchy {
@@ -51,7 +56,7 @@ static uint64_t left_in(const struct hierarchy *h, const char *folder)
 	uint64_t limit, used = 0, reclaimable = 0;
 
 	snprintf(path, sizeof(path), "%s/%s", folder, h->limit);
-	if (!read_value(path, "", &limit))
+	if (!read_value(path, "", &limit) || limit > UNLIMITED)
 		return UINT64_MAX;
 	snprintf(path, sizeof(path), "%s/%s", folder, h->used);
 	read_value(path, "", &used);
@@ -71,9 +76,8 @@ static uint64_t left_along(const struct hierarchy *h, const char *root, const ch
 	char *slash;
 
 	mount = (size_t)snprintf(folder, sizeof(folder), "%s%s", root, h->mount);
-	if (mount >= sizeof(folder) ||
-	    (size_t)snprintf(folder + mount, sizeof(folder) - mount, "%s", group) >=
-		sizeof(folder) - mount)
+	if (mount >= sizeof(folder) || (size_t)snprintf(folder + mount, sizeof(folder) - mount,
+							"%s", group) >= sizeof(folder) - mount)
 		return UINT64_MAX;
 	for (;;) {
 		left = left_in(h, folder);

@@ -3,7 +3,6 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +88,14 @@ Test(ram, reads_the_first_version_of_groups)
 	put("/sys/fs/cgroup/memory/job/memory.stat",
 	    "inactive_file 7\ntotal_inactive_file 1073741824\n");
 	cr_assert(eq(u64, ram_group_bytes(root), 2 * GIB));
+}
+
+Test(ram, knows_how_the_first_version_writes_that_there_is_no_limit)
+{
+	put("/proc/self/cgroup", "4:memory:/job\n");
+	put("/sys/fs/cgroup/memory/job/memory.limit_in_bytes", "9223372036854771712\n");
+	put("/sys/fs/cgroup/memory/job/memory.usage_in_bytes", "1073741824\n");
+	cr_assert(eq(u64, ram_group_bytes(root), UINT64_MAX));
 }
 
 Test(ram, has_nothing_left_where_more_is_used_than_allowed)
