@@ -344,6 +344,13 @@ static bool is_foreign(const char *name, size_t length)
 	return false;
 }
 
+bool settings_is_known(const char *name)
+{
+	size_t length = strlen(name);
+
+	return row_find(name, length) || is_foreign(name, length);
+}
+
 size_t settings_complaint(const char *name, const char *value, char *line, size_t room)
 {
 	const struct row *row = row_find(name, strlen(name));

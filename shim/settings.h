@@ -65,6 +65,9 @@ struct settings_row {
 };
 bool settings_row(size_t index, struct settings_row *row);
 
+/* NAME, without its "LOWTIDE_", is a setting, or the simulated GPU's, or the command's. */
+bool settings_is_known(const char *name);
+
 /* The known name nearest to an unknown one ("VRAMM" -> "VRAM"); NULL if none is near. */
 const char *settings_nearest(const char *name);
 
