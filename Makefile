@@ -1,6 +1,8 @@
 # Lowtide. `make help` lists the targets and the knobs.
 O      ?= build
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+VERSION := 0 (unreleased)
 CUDA_HOME ?= $(firstword $(wildcard /usr/local/cuda /opt/cuda $(sort $(wildcard /usr/local/cuda-*))))
 CUDA_INC  := $(firstword $(foreach d,$(CUDA_HOME)/include /usr/include $(O)/deps/include,$(if $(wildcard $(d)/cuda.h),$(d))))
 
@@ -93,10 +95,15 @@ $(SIM): $(SIM_OBJ)
 	$(Q)ln -sf libcuda.so.1 $(O)/sim/libcuda.so
 
 # --- programs ------------------------------------------------------------------------------------
-$(CLI): $(TOOL_SRC) $(wildcard tools/*.h) shim/settings.c shim/log.c shim/settings.def shim/settings.h
-	$(call say,CC,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) $(SANFLAGS) $(if $(CUDA_INC),-isystem $(CUDA_INC)) \
-		-Ishim -Ipolicy -Itools -o $@ $(filter %.c,$^) -ldl
+# The command reads the settings as the library does, and tries the library's own kernel.
+CLI_OBJ := $(call objects,$(TOOL_SRC)) $(call objects,shim/settings.c shim/log.c shim/ram.c shim/pager/kernels_ptx.S)
+$(O)/obj/tools/%.o: tools/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) -isystem $(CUDA_INC) -DLOWTIDE_VERSION='"$(VERSION)"' \
+		-DLOWTIDE_LIBDIR='"$(LIBDIR)"' -Ishim -Ipolicy -Itools -c $< -o $@
+$(CLI): $(CLI_OBJ)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -ljansson -ldl
 
 $(O)/workloads/kernels.so: tests/workloads/kernels.c tests/sim/sim_kernel.h
 	$(call say,CC,$@)
@@ -113,6 +120,13 @@ $(FAKE): tests/fake/libcuda.c
 		-Wl,-soname,libcuda.so.1 -o $@ $< -pthread
 $(O)/e2e/%_plugin.so: tests/e2e/%_plugin.c $(FAKE)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -fPIC -shared -L$(O)/fake -l:libcuda.so.1
+BROKEN := $(O)/fake/broken/libcuda.so.1
+$(BROKEN): tests/fake/broken.c
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(E2E_CC) -fPIC -shared -Wl,-soname,libcuda.so.1
+$(O)/e2e/static_launcher: tests/e2e/static_launcher.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(E2E_CC) -static
 $(O)/e2e/no_driver: tests/e2e/no_driver.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -ldl
@@ -154,7 +168,7 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 
 E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
-check-e2e: all $(E2E) $(UNIT_HELP) ## whole programs under the preload
+check-e2e: all $(E2E) $(BROKEN) $(UNIT_HELP) ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
 
 # AddressSanitizer calls dlsym before it is ready, and dlsym is ours: whole programs run under UBSan only.
