@@ -51,18 +51,19 @@ WORKLOADS  := $(patsubst tests/workloads/%.c,$(O)/workloads/%,$(WORK_SRC))
 SHIM := $(O)/liblowtide.so
 SIM  := $(O)/sim/libcuda.so.1
 CLI  := $(O)/lowtide
+MAN  := $(if $(shell command -v scdoc 2>/dev/null),$(O)/lowtide.1)
 UNIT_HELP := $(if $(HAVE_SIM),$(O)/unit/sim_image.so)
 
 .PHONY: all check demo bench check-unit check-e2e check-san check-stress check-gpu bench-gpu lint format \
         format-check layers install uninstall clean help deps headers
 
-all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM)) $(if $(HAVE_CLI),$(CLI)) $(WORKLOADS) \
+all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM)) $(if $(HAVE_CLI),$(CLI)) $(MAN) $(WORKLOADS) \
      $(if $(wildcard tests/workloads/kernels.c),$(O)/workloads/kernels.so) ## the library and what else is here
 
 help: ## this text
 	@echo 'targets:'; grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
 		while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
-	@printf '%s\n' 'knobs:' '  V=1 verbose   O=dir build folder   SAN=address|thread   DESTDIR= PREFIX=   CUDA_HOME=' \
+	@printf '%s\n' 'knobs:' '  V=1 verbose   O=dir build folder   SAN=address|thread   DESTDIR= PREFIX= LIBDIR=   CUDA_HOME=' \
 		'  CC= CFLAGS=   SEEDS= CAPS= POLICIES= WORKLOADS= SCHEDS= for the end-to-end matrix'
 
 headers:
@@ -104,6 +105,17 @@ $(O)/obj/tools/%.o: tools/%.c
 $(CLI): $(CLI_OBJ)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -ljansson -ldl
+
+# Where the command looks last: compiled anew when it changes.
+$(call objects,tools/library.c tools/help.c): $(O)/libdir
+$(O)/libdir: FORCE
+	@mkdir -p $(@D); [ "$$(cat $@ 2>/dev/null)" = "$(LIBDIR)" ] || echo "$(LIBDIR)" >$@
+FORCE:
+.PHONY: FORCE
+
+$(O)/lowtide.1: tools/lowtide.1.scd tools/tables $(wildcard tools/*.def) shim/settings.def policy/policies.def
+	$(call say,MAN,$@)
+	$(Q)mkdir -p $(@D) && tools/tables man >$@.scd && scdoc <$@.scd >$@
 
 $(O)/workloads/kernels.so: tests/workloads/kernels.c tests/sim/sim_kernel.h
 	$(call say,CC,$@)
@@ -231,11 +243,14 @@ lint: ## cppcheck over our own sources
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
 		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches -Ipolicy -Ishim policy shim tools
 
-install: all ## install the library and the command below $(DESTDIR)$(PREFIX)
-	install -D -m 755 $(SHIM) $(DESTDIR)$(PREFIX)/lib/liblowtide.so
+INSTALLED = $(DESTDIR)$(LIBDIR)/liblowtide.so $(addprefix $(DESTDIR)$(PREFIX)/,bin/lowtide libexec/lowtide/probe share/man/man1/lowtide.1)
+install: all ## install the library, the command and its manual below $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(SHIM) $(DESTDIR)$(LIBDIR)/liblowtide.so
 	$(if $(HAVE_CLI),install -D -m 755 $(CLI) $(DESTDIR)$(PREFIX)/bin/lowtide)
+	$(if $(wildcard $(O)/gpu/probe),install -D -m 755 $(O)/gpu/probe $(DESTDIR)$(PREFIX)/libexec/lowtide/probe)
+	$(if $(MAN),install -D -m 644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1/lowtide.1)
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/lib/liblowtide.so $(DESTDIR)$(PREFIX)/bin/lowtide
+	rm -f $(INSTALLED)
 clean: ## remove the build folder
 	rm -rf $(O)
 
