@@ -7,8 +7,8 @@
 
 int checkup_init(struct checkup *checkup, bool print)
 {
-	*checkup = (struct checkup){
-	    .findings = json_array(), .facts = json_object(), .print = print};
+	*checkup =
+	    (struct checkup){.findings = json_array(), .facts = json_object(), .print = print};
 	return checkup->findings && checkup->facts ? 0 : -ENOMEM;
 }
 
@@ -46,8 +46,8 @@ void checkup_find(struct checkup *checkup, enum mark mark, const char *topic,
 			*at = (unsigned char)*at < 0x80 ? *at : '?';
 		string = json_string(text);
 	}
-	json_array_append_new(checkup->findings,
-			      json_pack("{s:s, s:s, s:o}", "topic", topic, "mark", words[mark],
-					"text", string));
+	json_array_append_new(
+	    checkup->findings,
+	    json_pack("{s:s, s:s, s:o}", "topic", topic, "mark", words[mark], "text", string));
 	free(text);
 }

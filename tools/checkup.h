@@ -1,6 +1,6 @@
 /*
- * What `lowtide doctor` finds: each finding is one line for a person, and an entry of a list for a
- * program; the worst of them is the verdict. Owns the list. The checks are one file each
+ * What `lowtide doctor` finds: each finding is one line for a person, and an entry of a list
+ * for a program; the worst of them is the verdict. Owns the list. The checks are one file each
  * (doctor_*.c), and know nothing of each other.
  */
 #ifndef LOWTIDE_CHECKUP_H
@@ -22,7 +22,7 @@ enum mark {
 
 struct checkup {
 	json_t *findings; /* {"topic", "mark", "text"} */
-	json_t *facts;	  /* what a program may want beside: "driver", "devices", "probe", ... */
+	json_t *facts; /* what a program may want beside: "driver", "devices", "probe", ... */
 	enum mark worst;
 	bool print; /* lines on stdout, as they are found */
 };
@@ -30,8 +30,9 @@ struct checkup {
 int checkup_init(struct checkup *checkup, bool print);
 void checkup_finish(struct checkup *checkup);
 
-__attribute__((format(printf, 4, 5))) void
-checkup_find(struct checkup *checkup, enum mark mark, const char *topic, const char *format, ...);
+__attribute__((format(printf, 4, 5))) void checkup_find(struct checkup *checkup, enum mark mark,
+							const char *topic, const char *format,
+							...);
 
 /* The checks. */
 void doctor_settings(struct checkup *checkup, struct settings *settings);

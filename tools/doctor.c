@@ -78,9 +78,10 @@ static int conclude(struct checkup *checkup, const struct trial *trial)
 		printf("\nverdict: %s%s\n", word_of(verdict, true),
 		       is_simulated(trial) ? " (on the simulated driver)" : "");
 	} else {
-		json_t *all = json_pack("{s:s, s:i, s:b, s:O}", "verdict", word_of(verdict, false),
-					"status", (int)verdict, "simulated", (int)is_simulated(trial),
-					"findings", checkup->findings);
+		json_t *all =
+		    json_pack("{s:s, s:i, s:b, s:O}", "verdict", word_of(verdict, false),
+			      "status", (int)verdict, "simulated", (int)is_simulated(trial),
+			      "findings", checkup->findings);
 
 		json_object_update(all, checkup->facts);
 		json_dumpf(all, stdout, JSON_INDENT(2));
@@ -101,9 +102,10 @@ static int run(int argc, char **argv)
 	static const struct argp argp = {
 	    .options = rows,
 	    .parser = take,
-	    .doc = "Tell what will and will not work here, and why.\v"
-		   "The exit status is 0 where everything works, 1 where it works with limits, 2 "
-		   "where it will not work. No setting of any device is changed."};
+	    .doc =
+		"Tell what will and will not work here, and why.\v"
+		"The exit status is 0 where everything works, 1 where it works with limits, 2 "
+		"where it will not work. No setting of any device is changed."};
 	struct request request = {.seconds = USUAL_SECONDS};
 	struct checkup checkup;
 	struct settings settings;

@@ -48,13 +48,12 @@ static bool tell_driver(struct checkup *checkup, const struct trial *trial)
 				 : "");
 		return false;
 	}
-	json_object_set_new(checkup->facts, "driver",
-			    json_pack("{s:s, s:i}", "file", trial->path, "version",
-				      trial->version));
+	json_object_set_new(
+	    checkup->facts, "driver",
+	    json_pack("{s:s, s:i}", "file", trial->path, "version", trial->version));
 	if (trial->init != 0) {
-		checkup_find(checkup, MARK_NO, "driver", "%s does not start: %s%s",
-			     trial->path, trial->error_names[TRIAL_DEVICES],
-			     reason(trial));
+		checkup_find(checkup, MARK_NO, "driver", "%s does not start: %s%s", trial->path,
+			     trial->error_names[TRIAL_DEVICES], reason(trial));
 		return false;
 	}
 	if (!trial->version && !trial->finished)
@@ -67,8 +66,8 @@ static bool tell_driver(struct checkup *checkup, const struct trial *trial)
 static void tell_ending(struct checkup *checkup, const struct trial *trial)
 {
 	if (trial->timed_out)
-		checkup_find(checkup, MARK_NO, "driver",
-			     "did not come back in time from: %s", trial->doing);
+		checkup_find(checkup, MARK_NO, "driver", "did not come back in time from: %s",
+			     trial->doing);
 	else if (trial->killed_by)
 		checkup_find(checkup, MARK_NO, "driver", "crashed (%s) in: %s",
 			     strsignal(trial->killed_by), trial->doing);
@@ -97,6 +96,11 @@ static void tell_device(struct checkup *checkup, const char *topic,
 			     "nothing");
 	if (device->compute_mode == COMPUTE_PROHIBITED)
 		checkup_find(checkup, MARK_NO, topic, "its compute mode allows no process");
+	if (settings->reserve_bytes >= cap)
+		checkup_find(checkup, MARK_LIMIT, topic,
+			     "LOWTIDE_RESERVE leaves nothing of the cap of %.1f GiB: every "
+			     "allocation is refused",
+			     (double)cap / GIB);
 	if (device->step <= TRIAL_CONTEXT)
 		return;
 	if (cap > device->free_bytes)
@@ -112,17 +116,18 @@ static void tell_device(struct checkup *checkup, const char *topic,
 static bool tell_trial(struct checkup *checkup, const char *topic,
 		       const struct trial_device *device, const char *error)
 {
-	const char *claim =
-	    device->claims_host_numa ? "though the driver claims to support it"
-				     : "and the driver does not claim to support it";
+	const char *claim = device->claims_host_numa
+				? "though the driver claims to support it"
+				: "and the driver does not claim to support it";
 
 	if (device->step == TRIAL_DONE) {
 		checkup_find(checkup, MARK_FINE, topic,
 			     "kernels read and write host frames: cold memory can be paged");
 		if (!device->high_addresses)
-			checkup_find(checkup, MARK_NOTE, topic,
-				     "addresses are reserved low: pairs of small numbers may be "
-				     "taken for pointers, which costs time only");
+			checkup_find(
+			    checkup, MARK_NOTE, topic,
+			    "addresses are reserved low: pairs of small numbers may be "
+			    "taken for pointers, which costs time only");
 		return true;
 	}
 	if (device->step <= TRIAL_CONTEXT)
@@ -144,15 +149,25 @@ static bool tell_trial(struct checkup *checkup, const char *topic,
 
 static json_t *device_facts(const struct trial_device *device, const char *error)
 {
-	return json_pack("{s:s, s:s, s:I, s:I, s:[i,i], s:b, s:b, s:b, s:b, s:s, s:s}", "name",
-			 device->name, "bus", device->bus, "total_bytes",
-			 (json_int_t)device->total_bytes, "free_bytes",
-			 (json_int_t)device->free_bytes, "compute", device->major,
-			 device->minor, "simulated", (int)device->simulated, "can_page",
-			 (int)(device->step == TRIAL_DONE), "claims_host_numa",
-			 (int)device->claims_host_numa, "tells_params",
-			 (int)device->tells_params, "failed_at", trial_step_name(device->step),
-			 "error", error);
+	return json_pack(
+	    "{s:s, s:s, s:I, s:I, s:[i,i], s:i, s:b, s:b, s:b, s:b, s:s, s:s}", "name",
+	    device->name, "bus", device->bus, "total_bytes", (json_int_t)device->total_bytes,
+	    "free_bytes", (json_int_t)device->free_bytes, "compute", device->major,
+	    device->minor, "numa_node", device->numa_node, "simulated", (int)device->simulated,
+	    "can_page", (int)(device->step == TRIAL_DONE), "claims_host_numa",
+	    (int)device->claims_host_numa, "tells_params", (int)device->tells_params,
+	    "failed_at", trial_step_name(device->step), "error", error);
+}
+
+/* A cap for a device that is not there is a slip: the others then have the default. */
+static void tell_stray_caps(struct checkup *checkup, const struct trial *trial,
+			    const struct settings *settings)
+{
+	for (int i = trial->count; i < SETTINGS_DEVICES; i++)
+		if (settings->device_cap[i].bytes || settings->device_cap[i].share > 0)
+			checkup_find(checkup, MARK_LIMIT, "settings",
+				     "LOWTIDE_VRAM has a cap for device %d, and there are %d",
+				     i, trial->count);
 }
 
 void doctor_driver(struct checkup *checkup, const struct settings *settings,
@@ -182,6 +197,8 @@ void doctor_driver(struct checkup *checkup, const struct settings *settings,
 			blind = true;
 		json_array_append_new(devices, device_facts(device, error));
 	}
+	if (trial->finished && trial->count > 0)
+		tell_stray_caps(checkup, trial, settings);
 	if (trial->count > TRIAL_DEVICES)
 		checkup_find(checkup, MARK_NOTE, "devices", "%d more were not tried",
 			     trial->count - TRIAL_DEVICES);

@@ -29,9 +29,10 @@ static void tell_container(struct checkup *checkup, const struct trial *trial)
 		      trial->devices[0].step < TRIAL_DONE;
 
 	if (filtered && failed)
-		checkup_find(checkup, MARK_NOTE, "container",
-			     "system calls are filtered (seccomp), and host frames failed: a "
-			     "filter that refuses mbind may be why; try with --cap-add SYS_NICE");
+		checkup_find(
+		    checkup, MARK_NOTE, "container",
+		    "system calls are filtered (seccomp), and host frames failed: a "
+		    "filter that refuses mbind may be why; try with --cap-add SYS_NICE");
 	else if (inside)
 		checkup_find(checkup, MARK_NOTE, "container", "inside one%s",
 			     filtered ? ", with system calls filtered (seccomp)" : "");
@@ -44,10 +45,11 @@ static void tell_mps(struct checkup *checkup)
 
 	snprintf(control, sizeof(control), "%s/control", folder ? folder : "/tmp/nvidia-mps");
 	if (access(control, F_OK) == 0)
-		checkup_find(checkup, MARK_LIMIT, "MPS",
-			     "%s is there: programs share the device through MPS, where a fault "
-			     "in one ends them all; this was never tried",
-			     control);
+		checkup_find(
+		    checkup, MARK_LIMIT, "MPS",
+		    "%s is there: programs share the device through MPS, where a fault "
+		    "in one ends them all; this was never tried",
+		    control);
 	else
 		checkup_find(checkup, MARK_FINE, "MPS", "not in use");
 }
@@ -63,9 +65,10 @@ void doctor_machine(struct checkup *checkup, const struct trial *trial)
 			     "none in the way (set-uid programs are never preloaded)");
 	if (file_says("/proc/sys/kernel/osrelease", "microsoft") ||
 	    access("/dev/dxg", F_OK) == 0)
-		checkup_find(checkup, MARK_LIMIT, "WSL2",
-			     "Windows holds the device: pinned memory is limited there, Windows "
-			     "moves VRAM out on its own, and none of this was tried");
+		checkup_find(
+		    checkup, MARK_LIMIT, "WSL2",
+		    "Windows holds the device: pinned memory is limited there, Windows "
+		    "moves VRAM out on its own, and none of this was tried");
 	tell_container(checkup, trial);
 	tell_mps(checkup);
 }

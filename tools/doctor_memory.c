@@ -28,8 +28,8 @@ static void tell_ram(struct checkup *checkup, const struct settings *settings)
 			     "LOWTIDE_HOST is more than is available: pinned memory is never "
 			     "swapped out, and the machine may run out");
 	json_object_set_new(checkup->facts, "ram",
-			    json_pack("{s:I, s:I, s:I}", "available_bytes",
-				      (json_int_t)machine, "group_bytes",
+			    json_pack("{s:I, s:I, s:I}", "available_bytes", (json_int_t)machine,
+				      "group_bytes",
 				      group == UINT64_MAX ? (json_int_t)-1 : (json_int_t)group,
 				      "budget_bytes", (json_int_t)budget));
 }

@@ -12,17 +12,17 @@ static const struct hooker {
 	const char *file, *name, *does;
 	enum mark mark;
 } hookers[] = {
-    {"libvgpu.so", "HAMi", "caps device memory with its own accounts: two caps are held", MARK_LIMIT},
-    {"libnvshare.so", "nvshare", "turns allocations into managed memory, which is not paged here",
+    {"libvgpu.so", "HAMi", "caps device memory with its own accounts: two caps are held",
      MARK_LIMIT},
-    {"libcuda-control.so", "vCUDA", "caps device memory with its own accounts: two caps are held",
-     MARK_LIMIT},
+    {"libnvshare.so", "nvshare",
+     "turns allocations into managed memory, which is not paged here", MARK_LIMIT},
+    {"libcuda-control.so", "vCUDA",
+     "caps device memory with its own accounts: two caps are held", MARK_LIMIT},
     {"libgreenboost", "GreenBoost", "moves allocations to RAM itself", MARK_LIMIT},
     {"torch_memory_saver", "torch_memory_saver",
      "maps device memory itself, which is counted and not paged", MARK_LIMIT},
     {"aimdo", "comfy-aimdo", "patches functions inside the driver, underneath or over ours",
      MARK_LIMIT},
-    {"cuda-vmm-sysmem", "cuda-vmm-sysmem-fallback", "moves allocations to RAM itself", MARK_LIMIT},
     {"libtcmalloc", "tcmalloc", "gets on with the library", MARK_NOTE},
     {"libjemalloc", "jemalloc", "gets on with the library", MARK_NOTE},
     {"liblowtide.so", "this library", "is preloaded already", MARK_NOTE},
@@ -94,12 +94,12 @@ static int tell_loaded(struct dl_phdr_info *info, size_t bytes, void *data)
 static void tell_aimdo(struct checkup *checkup)
 {
 	static const char *const roots[] = {"VIRTUAL_ENV", "CONDA_PREFIX", "HOME", NULL};
-	static const char *const below[] = {"/lib/python*/site-packages", "/lib/python*/site-packages",
+	static const char *const below[] = {"/lib/python*/site-packages",
+					    "/lib/python*/site-packages",
 					    "/.local/lib/python*/site-packages"};
-	static const char *const fixed[] = {"/usr/lib/python3*/site-packages",
-					    "/usr/lib/python3/dist-packages",
-					    "/usr/local/lib/python3*/site-packages",
-					    "/usr/local/lib/python3*/dist-packages"};
+	static const char *const fixed[] = {
+	    "/usr/lib/python3*/site-packages", "/usr/lib/python3/dist-packages",
+	    "/usr/local/lib/python3*/site-packages", "/usr/local/lib/python3*/dist-packages"};
 	char pattern[1024];
 	glob_t found = {0};
 	int flags = 0;
@@ -119,10 +119,11 @@ static void tell_aimdo(struct checkup *checkup)
 		flags = GLOB_APPEND;
 	}
 	for (size_t i = 0; i < found.gl_pathc; i++)
-		checkup_find(checkup, MARK_LIMIT, "comfy-aimdo",
-			     "%s: ComfyUI loads it and it patches the driver's functions; start "
-			     "ComfyUI without it (--disable-dynamic-vram) under a cap",
-			     found.gl_pathv[i]);
+		checkup_find(
+		    checkup, MARK_LIMIT, "comfy-aimdo",
+		    "%s: ComfyUI loads it and it patches the driver's functions; start "
+		    "ComfyUI without it (--disable-dynamic-vram) under a cap",
+		    found.gl_pathv[i]);
 	if (!found.gl_pathc)
 		checkup_find(checkup, MARK_FINE, "comfy-aimdo",
 			     "not installed in the Python environments of this shell");
@@ -131,13 +132,15 @@ static void tell_aimdo(struct checkup *checkup)
 
 static void tell_variables(struct checkup *checkup)
 {
-	static const char *const allocators[] = {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"};
+	static const char *const allocators[] = {"PYTORCH_ALLOC_CONF",
+						 "PYTORCH_CUDA_ALLOC_CONF"};
 	const char *value = getenv("CUDA_INJECTION64_PATH");
 
 	if (value && *value)
-		checkup_find(checkup, MARK_NOTE, "profiler",
-			     "CUDA_INJECTION64_PATH=%s: the driver loads it, beneath this library",
-			     value);
+		checkup_find(
+		    checkup, MARK_NOTE, "profiler",
+		    "CUDA_INJECTION64_PATH=%s: the driver loads it, beneath this library",
+		    value);
 	for (size_t i = 0; i < 2; i++) {
 		value = getenv(allocators[i]);
 		if (value && strstr(value, "cudaMallocAsync"))
@@ -147,15 +150,17 @@ static void tell_variables(struct checkup *checkup)
 				     allocators[i], value);
 		if (value && (strstr(value, "expandable_segments:True") ||
 			      strstr(value, "expandable_segments:true")))
-			checkup_find(checkup, MARK_LIMIT, "PyTorch",
-				     "%s=%s: memory that PyTorch maps itself is counted and not "
-				     "paged; expandable_segments:False is",
-				     allocators[i], value);
+			checkup_find(
+			    checkup, MARK_LIMIT, "PyTorch",
+			    "%s=%s: memory that PyTorch maps itself is counted and not "
+			    "paged; expandable_segments:False is",
+			    allocators[i], value);
 	}
 	value = getenv("CUDA_VISIBLE_DEVICES");
 	if (value)
 		checkup_find(checkup, MARK_NOTE, "devices",
-			     "CUDA_VISIBLE_DEVICES=%s: devices are numbered among these", value);
+			     "CUDA_VISIBLE_DEVICES=%s: devices are numbered among these",
+			     value);
 }
 
 void doctor_neighbours(struct checkup *checkup)

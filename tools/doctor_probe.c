@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NO_DEVICE 77	/* its exit status where there is none */
-#define SOME_FAILED 1	/* some questions had no answer; the record is whole */
+#define NO_DEVICE 77  /* its exit status where there is none */
+#define SOME_FAILED 1 /* some questions had no answer; the record is whole */
 
 static bool find(char *path, size_t room)
 {
@@ -128,8 +128,8 @@ void doctor_probe(struct checkup *checkup, int seconds)
 	if (status == NO_DEVICE)
 		checkup_find(checkup, MARK_NOTE, "probe", "no device to measure");
 	else if (!json_is_array(json_object_get(record, "trials")))
-		checkup_find(checkup, MARK_NOTE, "probe",
-			     "%s ended with %d and left no record", path, status);
+		checkup_find(checkup, MARK_NOTE, "probe", "%s ended with %d and left no record",
+			     path, status);
 	else
 		tell_record(checkup, record, status);
 	json_decref(record);

@@ -46,7 +46,8 @@ void doctor_settings(struct checkup *checkup, struct settings *settings)
 		}
 	}
 	if (all_good)
-		checkup_find(checkup, MARK_FINE, "settings", "every LOWTIDE_ variable is understood");
+		checkup_find(checkup, MARK_FINE, "settings",
+			     "every LOWTIDE_ variable is understood");
 	if (settings->disable)
 		checkup_find(checkup, MARK_LIMIT, "settings",
 			     "LOWTIDE_DISABLE=1: every call passes straight to the driver");

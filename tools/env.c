@@ -46,8 +46,9 @@ static int run(int argc, char **argv)
 	const struct argp_child children[] = {{.argp = options_argp()}, {0}};
 	const struct argp argp = {
 	    .parser = take,
-	    .doc = "Print what `lowtide run` would set, for a POSIX shell: eval \"$(lowtide env "
-		   "--vram 8G)\".",
+	    .doc =
+		"Print what `lowtide run` would set, for a POSIX shell: eval \"$(lowtide env "
+		"--vram 8G)\".",
 	    .children = children,
 	};
 	struct options options = {0};

@@ -42,7 +42,8 @@ static void help_env(void)
 {
 	struct settings_row row;
 
-	puts("Settings. Each is a variable LOWTIDE_NAME, and an option --name of run and env.\n");
+	puts("Settings. Each is a variable LOWTIDE_NAME, and an option --name of run and "
+	     "env.\n");
 	for (size_t i = 0; settings_row(i, &row); i++) {
 		char term[64], text[512];
 
@@ -52,8 +53,9 @@ static void help_env(void)
 		print_entry(term, text, 20);
 	}
 	puts("\nThe command's own:");
-	print_entry("LOWTIDE_LIBRARY", "where liblowtide.so is, if not beside the command, in "
-				       "../lib or " LOWTIDE_LIBDIR ".",
+	print_entry("LOWTIDE_LIBRARY",
+		    "where liblowtide.so is, if not beside the command, in "
+		    "../lib or " LOWTIDE_LIBDIR ".",
 		    20);
 }
 
@@ -71,16 +73,18 @@ static void help_exit(void)
 
 	puts("Exit status of `lowtide run`:\n");
 	print_entry("0-255", "the program's own, whatever it is", 10);
-	print_entry("signal", "the program was ended by a signal, and so is lowtide (a shell "
-			      "says 128 and its number)",
+	print_entry("signal",
+		    "the program was ended by a signal, and so is lowtide (a shell "
+		    "says 128 and its number)",
 		    10);
 #define EXIT_STATUS(name, value, does)                                                         \
 	snprintf(number, sizeof(number), "%d", value);                                         \
 	print_entry(number, does, 10);
 #include "exits.def"
 #undef EXIT_STATUS
-	puts("\nWith each of the last five comes a line on stderr that begins with \"lowtide:\" "
-	     "(with 2,\nperhaps a usage).\n\nExit status of `lowtide doctor`:\n");
+	puts(
+	    "\nWith each of the last five comes a line on stderr that begins with \"lowtide:\" "
+	    "(with 2,\nperhaps a usage).\n\nExit status of `lowtide doctor`:\n");
 #define VERDICT(name, value, word, does)                                                       \
 	snprintf(number, sizeof(number), "%d", value);                                         \
 	print_entry(number, does, 10);
@@ -132,7 +136,8 @@ static int run(int argc, char **argv)
 {
 	static const struct argp argp = {.parser = take,
 					 .args_doc = "[commands|env|policies|exit]",
-					 .doc = "Tell of settings, policies and exit statuses."};
+					 .doc =
+					     "Tell of settings, policies and exit statuses."};
 	const struct topic *topic = NULL;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &topic);

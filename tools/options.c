@@ -3,8 +3,11 @@
 #include "command.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ROWS_MOST (sizeof(((struct options *)NULL)->given) / sizeof(const char *))
 #define KEY_OF_ROW 0x1000 /* above every character: no short options */
@@ -90,11 +93,35 @@ const struct argp *options_argp(void)
 	return &argp;
 }
 
+/* The library writes its summary when the program ends, and a bad path would only show then. */
+static bool can_be_written(const char *path)
+{
+	char folder[PATH_MAX];
+	char *slash;
+
+	if (access(path, W_OK) == 0)
+		return true;
+	if (errno != ENOENT || strlen(path) >= sizeof(folder))
+		return false;
+	strcpy(folder, path);
+	slash = strrchr(folder, '/');
+	if (slash)
+		slash[1] = '\0';
+	return access(slash ? folder : ".", W_OK | X_OK) == 0;
+}
+
+static bool is_good(struct settings *settings, const char *name, const char *value)
+{
+	return settings_parse(settings, name, value) &&
+	       (strcmp(name, "STATS") != 0 || !settings->stats_file ||
+		can_be_written(settings->stats_file));
+}
+
 static void check_one(struct options *options, const char *name, const char *value)
 {
 	char line[400];
 
-	if (settings_parse(&options->settings, name, value))
+	if (is_good(&options->settings, name, value))
 		return;
 	settings_complaint(name, value, line, sizeof(line));
 	for (char *at = line; *at; at++)

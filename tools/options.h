@@ -11,16 +11,17 @@
 #include <argp.h>
 
 struct options {
-	struct settings settings;  /* what the library will read */
-	const char *given[32];	   /* by row of the table; NULL: left as it is */
-	bool bad;		   /* something was refused, and a line said so */
+	struct settings settings; /* what the library will read */
+	const char *given[32];	  /* by row of the table; NULL: left as it is */
+	bool bad;		  /* something was refused, and a line said so */
 };
 
 /* A parser to be a child of the command's own. Its input is a struct options, zeroed. */
 const struct argp *options_argp(void);
 
 /* Once the command line has been read: reads the LOWTIDE_ variables of the environment that no
- * option overrides, then what was given. Says one line for each value refused. False: some were.
+ * option overrides, then what was given. Says one line for each value refused. False: some
+ * were.
  */
 bool options_check(struct options *options);
 

@@ -88,8 +88,9 @@ static const char *against_elf(int file, const unsigned char *head, const char *
 			continue;
 		length = pread(file, loader, sizeof(loader) - 1, (off_t)segment.p_offset);
 		loader[length < 0 ? 0 : length] = '\0';
-		return strstr(loader, "ld-musl") ? "it runs on musl, and the library needs glibc"
-						 : NULL;
+		return strstr(loader, "ld-musl")
+			   ? "it runs on musl, and the library needs glibc"
+			   : NULL;
 	}
 	/* The loader itself, called with a program, needs no interpreter and preloads. */
 	if (!strncmp(slash ? slash + 1 : path, "ld", 2) && strstr(path, ".so"))

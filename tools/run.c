@@ -70,8 +70,8 @@ static void tell_unloaded(const char *program, const char *why, const struct end
 		snprintf(how, sizeof(how), "it was ended by signal %d", ending->signal);
 	else
 		snprintf(how, sizeof(how), "its own exit status was %d", ending->status);
-	complain("liblowtide.so did not load into %s, which ran without a cap%s%s (%s)", program,
-		 why ? ": " : "", why ? why : "", how);
+	complain("liblowtide.so did not load into %s, which ran without a cap%s%s (%s)",
+		 program, why ? ": " : "", why ? why : "", how);
 }
 
 static int run(int argc, char **argv)

@@ -58,7 +58,8 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* A process that the kernel holds in a driver call may outlive even SIGKILL; it is left then. */
+/* A process that the kernel holds in a driver call may outlive even SIGKILL; it is left then.
+ */
 static void wait_for(pid_t child, int seconds, struct trial *trial)
 {
 	const uint64_t limit = now_ms() + (uint64_t)seconds * 1000, grace = 2000;

@@ -42,11 +42,10 @@ static bool find_functions(void *library, struct trial *trial)
 	const char *missing = NULL;
 
 #define FIND(name) cu.name = __extension__(__typeof__(&name)) dlsym(library, #name);
-	OLD(FIND) NEW(FIND)
+	OLD(FIND)
+	NEW(FIND)
 #undef FIND
-#define NEED(name)                                                                             \
-	if (!cu.name)                                                                          \
-		missing = #name;
+#define NEED(name) missing = cu.name ? missing : #name;
 	OLD(NEED)
 #undef NEED
 	if (missing)
@@ -104,9 +103,8 @@ static CUresult frame(CUdevice device, bool host, CUdeviceptr address, size_t by
 {
 	/* Node 0, as the library does. */
 	CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
-				    .location = {.type = host
-							     ? CU_MEM_LOCATION_TYPE_HOST_NUMA
-							     : CU_MEM_LOCATION_TYPE_DEVICE,
+				    .location = {.type = host ? CU_MEM_LOCATION_TYPE_HOST_NUMA
+							      : CU_MEM_LOCATION_TYPE_DEVICE,
 						 .id = host ? 0 : device}};
 	CUmemAccessDesc access = {
 	    .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device},
@@ -138,8 +136,7 @@ static CUresult sum(CUfunction function, CUdeviceptr table, CUdeviceptr at, uint
 	if (result == CUDA_SUCCESS)
 		result = cu.cuMemsetD8_v2(out, 0, 16);
 	if (result == CUDA_SUCCESS)
-		result =
-		    cu.cuLaunchKernel(function, 4, 1, 1, 256, 1, 1, 0, NULL, params, NULL);
+		result = cu.cuLaunchKernel(function, 4, 1, 1, 256, 1, 1, 0, NULL, params, NULL);
 	if (result == CUDA_SUCCESS)
 		result = cu.cuCtxSynchronize();
 	if (result == CUDA_SUCCESS)
@@ -234,10 +231,10 @@ static CUresult try_frames(struct trial_device *found, CUdevice device)
 		result = cu.cuModuleGetFunction(&function, module, "lowtide_content_hash");
 	if (result != CUDA_SUCCESS)
 		goto unmap;
-	found->tells_params = cu.cuFuncGetParamInfo &&
-			      cu.cuFuncGetParamInfo(function, 1, &offset, &bytes) ==
-				  CUDA_SUCCESS &&
-			      offset == 8 && bytes == 8;
+	found->tells_params =
+	    cu.cuFuncGetParamInfo &&
+	    cu.cuFuncGetParamInfo(function, 1, &offset, &bytes) == CUDA_SUCCESS &&
+	    offset == 8 && bytes == 8;
 	result = try_work(found, function, &p, pattern, device);
 unmap:
 	for (size_t at = 0; at < mapped; at += FRAME)

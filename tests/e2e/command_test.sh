@@ -66,6 +66,12 @@ check "bad settings are refused, a line each, and nothing runs" eval \
 	said "^lowtide: LOWTIDE_POLICY=fast is not understood; accepted: none, balanced"'
 run env LOWTIDE_BLOCK=3M "$lowtide" run -- echo ran
 check "those of the environment too" eval 'is 2 && [ -z "$out" ] && lines 1 && said "LOWTIDE_BLOCK=3M"'
+run "$lowtide" run --stats /no/such/folder/file -- echo ran
+check "a summary that could not be written" eval 'is 2 && [ -z "$out" ] && lines 1 && said "No such file or directory"'
+run "$lowtide" run --stats "$dir/summary" --log "info,$dir/log" -- echo ran
+check "files that can be written" eval 'is 0 && [ "$out" = ran ] && silent'
+run "$lowtide" run --log "info,$dir/no/log" -- echo ran
+check "a log that cannot be opened" eval 'is 2 && [ -z "$out" ] && said "LOWTIDE_LOG=.* is not usable .No such file"'
 run "$lowtide" run --vram $'8G\nlowtide: all is well' -- echo ran
 check "a value cannot forge a line" eval 'is 2 && lines 1'
 run "$lowtide" run --setting VRAMM=8G --setting vram -- echo ran
@@ -261,6 +267,10 @@ doctor $simulated LOWTIDE_HOST=4G LOWTIDE_SIM_FAIL=cuDevicePrimaryCtxRetain:1
 check "no context can be had: it will not work" eval 'is 2 && holds "\"making a context\" in f(\"device 0\", \"no\")[0]"'
 doctor $simulated LOWTIDE_HOST=potato LOWTIDE_VRAMM=1
 check "bad settings are named" eval 'is 1 && holds "len(f(\"settings\", \"limit\")) == 2"'
+doctor $simulated LOWTIDE_HOST=4G LOWTIDE_VRAM=5:1G
+check "a cap for a device that is not there" eval 'is 1 && holds "\"device 5\" in f(\"settings\", \"limit\")[0]"'
+doctor $simulated LOWTIDE_HOST=4G LOWTIDE_VRAM=1G LOWTIDE_RESERVE=1G
+check "a reserve that leaves nothing" eval 'is 1 && holds "\"LOWTIDE_RESERVE\" in f(\"device 0\", \"limit\")[0]"'
 doctor $simulated LOWTIDE_HOST=16M
 check "little RAM for cold memory is a limit" eval 'is 1 && holds "\"little can be paged\" in f(\"RAM\", \"limit\")[0]"'
 doctor $simulated LOWTIDE_HOST=4G LD_PRELOAD="$library"
