@@ -132,10 +132,10 @@ $(FAKE): tests/fake/libcuda.c
 		-Wl,-soname,libcuda.so.1 -o $@ $< -pthread
 $(O)/e2e/%_plugin.so: tests/e2e/%_plugin.c $(FAKE)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -fPIC -shared -L$(O)/fake -l:libcuda.so.1
-BROKEN := $(O)/fake/broken/libcuda.so.1
+BROKEN := $(O)/fake/broken/libcuda.so.1 $(O)/fake/bare/libcuda.so.1
 $(BROKEN): tests/fake/broken.c
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(E2E_CC) -fPIC -shared -Wl,-soname,libcuda.so.1
+	$(Q)mkdir -p $(@D) && $(E2E_CC) $(if $(findstring bare,$@),-DBARE) -fPIC -shared -Wl,-soname,libcuda.so.1
 $(O)/e2e/static_launcher: tests/e2e/static_launcher.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -static

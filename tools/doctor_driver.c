@@ -96,7 +96,7 @@ static void tell_device(struct checkup *checkup, const char *topic,
 			     "nothing");
 	if (device->compute_mode == COMPUTE_PROHIBITED)
 		checkup_find(checkup, MARK_NO, topic, "its compute mode allows no process");
-	if (settings->reserve_bytes >= cap)
+	if (settings->reserve_bytes && settings->reserve_bytes >= cap)
 		checkup_find(checkup, MARK_LIMIT, topic,
 			     "LOWTIDE_RESERVE leaves nothing of the cap of %.1f GiB: every "
 			     "allocation is refused",
@@ -133,6 +133,10 @@ static bool tell_trial(struct checkup *checkup, const char *topic,
 	if (device->step <= TRIAL_CONTEXT)
 		checkup_find(checkup, MARK_NO, topic, "%s: %s", trial_step_name(device->step),
 			     error);
+	else if (device->step == TRIAL_FUNCTIONS)
+		checkup_find(checkup, MARK_LIMIT, topic,
+			     "the driver lacks virtual memory management (CUDA 10.2 and newer "
+			     "have it): the cap is held, nothing is paged");
 	else if (device->step == TRIAL_HOST_BYTES)
 		checkup_find(checkup, MARK_LIMIT, topic,
 			     "a kernel read or wrote host memory wrongly, %s: the cap is held, "

@@ -15,23 +15,11 @@
 #define RANGE (64 * MIB)
 #define HINT 0x500000000000ull /* where the library's arena goes */
 
-/* The functions, by symbol: those every driver has, then those an old one may lack. */
-#define OLD(call)                                                                              \
-	call(cuInit) call(cuDriverGetVersion) call(cuDeviceGetCount) call(cuDeviceGet)         \
-	    call(cuDeviceGetName) call(cuDeviceTotalMem_v2) call(cuDeviceGetAttribute)         \
-		call(cuDeviceGetPCIBusId) call(cuDevicePrimaryCtxRetain) call(cuCtxSetCurrent) \
-		    call(cuMemGetInfo_v2) call(cuModuleLoadData) call(cuModuleGetFunction)     \
-			call(cuLaunchKernel) call(cuMemcpyHtoD_v2) call(cuMemcpyDtoH_v2)       \
-			    call(cuMemsetD8_v2) call(cuCtxSynchronize) call(cuGetErrorName)
-#define NEW(call)                                                                              \
-	call(cuDeviceGetUuid_v2) call(cuDevicePrimaryCtxRelease_v2) call(cuMemAddressReserve)  \
-	    call(cuMemAddressFree) call(cuMemCreate) call(cuMemRelease) call(cuMemMap)         \
-		call(cuMemUnmap) call(cuMemSetAccess) call(cuFuncGetParamInfo)
-
 static struct {
-#define FIELD(name) __typeof__(&name) name;
-	OLD(FIELD) NEW(FIELD)
-#undef FIELD
+#define NEEDED(symbol) __typeof__(&symbol) symbol;
+#define WANTED NEEDED
+#include "trial_driver.def"
+#undef NEEDED
 } cu; /* the child's own; set once */
 
 extern const char lowtide_kernels_ptx[];
@@ -41,13 +29,14 @@ static bool find_functions(void *library, struct trial *trial)
 {
 	const char *missing = NULL;
 
-#define FIND(name) cu.name = __extension__(__typeof__(&name)) dlsym(library, #name);
-	OLD(FIND)
-	NEW(FIND)
-#undef FIND
-#define NEED(name) missing = cu.name ? missing : #name;
-	OLD(NEED)
-#undef NEED
+#define NEEDED(symbol)                                                                         \
+	cu.symbol = __extension__(__typeof__(&symbol)) dlsym(library, #symbol);                \
+	missing = cu.symbol ? missing : #symbol;
+#undef WANTED
+#define WANTED(symbol) cu.symbol = __extension__(__typeof__(&symbol)) dlsym(library, #symbol);
+#include "trial_driver.def"
+#undef NEEDED
+#undef WANTED
 	if (missing)
 		snprintf(trial->open_error, sizeof(trial->open_error), "it lacks %s", missing);
 	return !missing;

@@ -292,6 +292,12 @@ for how in crash:crashed end:ended hang:in.time stub:stub none:knows.of.none; do
 	check "a driver that goes wrong (${how%%:*})" eval \
 		'is 2 && grep -qE "^no +(driver|devices) .*${how#*:}" <<<"$text" && holds "f(\"library\", \"fine\")"'
 done
+doctor $broken BROKEN=wrong LOWTIDE_HOST=4G
+check "a card whose kernels read host memory wrongly" eval \
+	'is 1 && holds "\"read or wrote host memory wrongly\" in f(\"device 0\", \"limit\")[0] and not d[\"devices\"][0][\"can_page\"]"'
+doctor LD_LIBRARY_PATH="$O/fake/bare" BROKEN=bare LOWTIDE_HOST=4G
+check "a driver without virtual memory management" eval \
+	'is 1 && holds "\"nothing is paged\" in f(\"device 0\", \"limit\")[0] and not d[\"devices\"][0][\"can_page\"]"'
 
 # --- doctor, with a probe beside it -------------------------------------------------------------
 probe=$dir/inst/libexec/lowtide/probe
