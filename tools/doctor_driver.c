@@ -179,7 +179,7 @@ void doctor_driver(struct checkup *checkup, const struct settings *settings,
 {
 	json_t *devices = json_array();
 	bool blind = false;
-	char topic[16];
+	char topic[24];
 
 	json_object_set_new(checkup->facts, "devices", devices);
 	if (!tell_driver(checkup, trial))
