@@ -252,7 +252,7 @@ check "three devices: each is told, with its cap" eval \
 doctor $simulated LOWTIDE_HOST=4G LOWTIDE_SIM_HOST_NUMA=0
 check "no host frames: limits, and why" eval \
 	'is 1 && holds "d[\"verdict\"] == \"limits\" and not d[\"devices\"][0][\"can_page\"] and
-	\"nothing is paged\" in f(\"device 0\", \"limit\")[0] and \"NOT_SUPPORTED\" in f(\"device 0\", \"limit\")[0]"'
+	f(\"device 0\", \"limit\")[0].startswith(\"mapping a frame of host memory fails with CUDA_ERROR_NOT_SUPPORTED\")"'
 doctor $simulated LOWTIDE_HOST=4G LOWTIDE_SIM_DRIVER=12030
 check "a driver that tells no parameters: limits" eval \
 	'is 1 && holds "d[\"devices\"][0][\"can_page\"] and \"CUDA 12.4\" in f(\"driver\", \"limit\")[0]"'
@@ -263,6 +263,9 @@ for call in cuMemAddressReserve:1 cuMemCreate:3 cuMemMap:3 cuMemSetAccess:3 cuLa
 	check "$call fails: limits, nothing is paged" eval \
 		'is 1 && holds "\"nothing is paged\" in f(\"device 0\", \"limit\")[0] and not d[\"devices\"][0][\"can_page\"]"'
 done
+doctor $simulated LOWTIDE_HOST=4G LOWTIDE_SIM_HOST=20M
+check "host memory for a small frame only" eval \
+	'is 1 && holds "f(\"device 0\", \"limit\")[0].startswith(\"mapping 32 MiB of host memory fails\")"'
 doctor $simulated LOWTIDE_HOST=4G LOWTIDE_SIM_FAIL=cuDevicePrimaryCtxRetain:1
 check "no context can be had: it will not work" eval 'is 2 && holds "\"making a context\" in f(\"device 0\", \"no\")[0]"'
 doctor $simulated LOWTIDE_HOST=potato LOWTIDE_VRAMM=1
