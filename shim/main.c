@@ -1,8 +1,9 @@
 /*
  * What happens at load, at fork and at exit. Nothing here touches CUDA: a process that never
- * uses it pays for one registration of fork handlers and no more.
+ * uses it pays for one registration of fork handlers and one look for a variable, no more.
  */
 #include "hook/params.h"
+#include "loaded.h"
 #include "pager/holding.h"
 #include "pager/pager.h"
 #include "pager/small.h"
@@ -40,6 +41,7 @@ __attribute__((constructor)) static void lowtide_load(void)
 	/* Without these, a fork while another thread holds the lock leaves the child with it
 	 * held. */
 	pthread_atfork(prepare, parent, child);
+	loaded_tell();
 }
 
 __attribute__((destructor)) static void lowtide_unload(void)
