@@ -25,7 +25,7 @@ run() { # run WORKLOAD VARIABLE=VALUE...: sets out, err, status
 	status=${PIPESTATUS[0]}
 	err=$(<"$dir/err")
 }
-for name in diffusion decode experts onebuffer streams inplace capture; do
+for name in ${NAMES:-diffusion decode experts onebuffer streams inplace capture}; do
 	bare=$(timeout 60 "$O/workloads/$name" --mb 32 | grep ^digest)
 	run $name LOWTIDE_SIM_DRIVER=12030 LOWTIDE_POLICY=lru
 	check "$name, a driver that tells no parameters: the same digest" [ "$out" = "$bare" ]
@@ -39,6 +39,12 @@ for name in diffusion decode experts onebuffer streams inplace capture; do
 	check "$name, no host frames, no room: within the cap" [ "$(field "$dir/report" vram_peak)" -le $((16 << 20)) ]
 	run $name LOWTIDE_SIM_DEVICES=4 LOWTIDE_POLICY=auto "LOWTIDE_VRAM=1:4M,0:$cap"
 	check "$name, four cards: the same digest" [ "$out" = "$bare" ]
+	for nodes in 1,1 3,0 -1,0; do
+		run $name LOWTIDE_POLICY=lru LOWTIDE_SIM_NUMA_CLAIMED=${nodes%,*} LOWTIDE_SIM_NUMA_NODE=${nodes#*,}
+		check "$name, nearest RAM said to be node ${nodes%,*}, frames only on ${nodes#*,}: the same digest" [ "$out" = "$bare" ]
+		check "$name, nearest RAM said to be node ${nodes%,*}, frames only on ${nodes#*,}: pages" \
+			eval '! grep -q "nothing is paged" <<<"$err"'
+	done
 	run $name LOWTIDE_POLICY=lru LOWTIDE_HOST=16M
 	check "$name, little RAM: the same, or out of memory" \
 		eval '[ "$out" = "$bare" ] || grep -q OUT_OF_MEMORY <<<"$err"'

@@ -34,6 +34,8 @@ struct sim_config {
 	int devices, driver_version;
 	double h2d_rate, d2h_rate, vram_rate, zero_copy_share;
 	bool host_numa;
+	int numa_claimed; /* what the device says is its node; -1: there is no NUMA */
+	int numa_node;	  /* the only node that frames can be made on */
 	enum sim_scheduler scheduler;
 	uint64_t seed;
 };
