@@ -127,7 +127,7 @@ static CUresult box_end(struct copy_box *box, CUresult result)
 		return result;
 	pager_used(&box->use, box->stream, result != CUDA_SUCCESS && !box->in_rows);
 	work_end(true, box->stream, result);
-	if (box->in_rows && box->waits && !(is_ours(&box->dst) && is_ours(&box->src))) {
+	if (box->in_rows && box->waits && copy_waits(box->dst.start, box->src.start)) {
 		CUresult ended = real(cuStreamSynchronize)(box->stream);
 
 		result = result == CUDA_SUCCESS ? ended : result;

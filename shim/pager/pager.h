@@ -49,7 +49,7 @@ struct pager {
 	uint64_t newest_fence; /* as graced.c last asked */
 	CUstream stream_in, stream_out, stream_hash;
 	CUmodule module;
-	CUfunction hash_function;
+	CUfunction hash_function, copy_function;
 	struct frame *hash_scratch; /* on the device: the table, then the sums */
 	uint64_t *hash_host;	    /* pinned, the same layout */
 	uint32_t *named;	    /* room for BLOCKS_MAX ids */
