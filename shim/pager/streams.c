@@ -138,6 +138,18 @@ bool streams_one_context(int device)
 	return device >= 0 && device < DEVICES && atomic_load(&contexts[device]) <= 1;
 }
 
+static atomic_int freezes;
+
+void streams_freeze(int difference)
+{
+	atomic_fetch_add(&freezes, difference);
+}
+
+bool streams_frozen(void)
+{
+	return atomic_load(&freezes) != 0;
+}
+
 /* Of this thread's captures that are not relaxed: newest last. A capture that another thread
  * ends was relaxed. */
 static _Thread_local CUstreamCaptureMode own_modes[16];

@@ -153,6 +153,21 @@ static bool waits(const struct sim_box *box, enum sim_blocking blocking)
 	return blocking == SIM_SYNC && (in_ram(&box->src) || in_ram(&box->dst));
 }
 
+/* Partly in VRAM and partly in RAM? No documentation says what the driver does with such a range,
+ * so nobody may count on it. */
+static bool mixed(CUstream stream, const struct sim_side *side, const struct sim_box *box,
+		  bool write)
+{
+	uint64_t vram_bytes = 0, ram_bytes = 0;
+
+	if (side->pageable)
+		return false;
+	for (size_t row = 0; row < box->height * box->depth; row++)
+		sim_accessible(stream->context->device, row_at(side->start, side, box, row),
+			       box->width, write, &vram_bytes, &ram_bytes);
+	return vram_bytes && ram_bytes;
+}
+
 CUresult sim_copy(struct sim_box box, CUstream handle, enum sim_blocking blocking)
 {
 	CUstream stream = sim_stream(handle);
@@ -166,6 +181,9 @@ CUresult sim_copy(struct sim_box box, CUstream handle, enum sim_blocking blockin
 		return CUDA_SUCCESS;
 	if (settle(&box.dst) != CUDA_SUCCESS ||
 	    (!box.fill_bytes && settle(&box.src) != CUDA_SUCCESS))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (mixed(stream, &box.dst, &box, true) ||
+	    (!box.fill_bytes && mixed(stream, &box.src, &box, false)))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!box.fill_bytes && box.src.pageable && blocking == SIM_ASYNC)
 		staged = bytes;

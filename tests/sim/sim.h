@@ -230,6 +230,13 @@ void sim_region_unmap(uintptr_t start);		       /* reserved again */
 bool sim_accessible(int device, uintptr_t start, size_t bytes, bool write, uint64_t *vram_bytes,
 		    uint64_t *ram_bytes);
 
+/* Tells whether addresses are still mapped to what they were mapped to. */
+struct sim_places {
+	uint64_t sum;
+};
+/* Adds what [start, start + bytes) is mapped to. */
+void sim_places_of(uintptr_t start, size_t bytes, struct sim_places *places);
+
 struct sim_physical {
 	bool host;
 	int device;
