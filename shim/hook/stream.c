@@ -44,6 +44,20 @@ LT_EXPORT CUresult CUDAAPI cuGreenCtxStreamCreate(CUstream *phStream, CUgreenCtx
 	return result;
 }
 
+LT_EXPORT CUresult CUDAAPI cuStreamDestroy(CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuStreamDestroy))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	if (!streams_capturing())
+		streams_destroying(hStream);
+	result = real(cuStreamDestroy)(hStream);
+	return work_end(begun, NULL, result);
+}
+
 LT_EXPORT CUresult CUDAAPI cuStreamDestroy_v2(CUstream hStream)
 {
 	CUresult result;

@@ -268,13 +268,49 @@ static void graph_updates(void)
 	stir(pieces, NULL);
 }
 
+/* Memory of cuMemAlloc has no handle, wherever it lies. */
+static void handles(void)
+{
+	CUmemGenericAllocationHandle handle;
+	CUdeviceptr pieces[PIECES];
+
+	start();
+	fill_pieces(pieces);
+	for (unsigned int i = 0; i < PIECES; i++)
+		for (size_t at = 0; at < BYTES; at += 2 * MIB)
+			if (cuMemRetainAllocationHandle(&handle,
+							(void *)(uintptr_t)(pieces[i] + at)) !=
+			    CUDA_ERROR_INVALID_VALUE)
+				wrong("a handle of memory that has none");
+}
+
+/* The stream's end by the name that programs of before CUDA 4 know. */
+static void stream_of_2_0(void)
+{
+	CUresult (*destroy)(CUstream);
+	CUdeviceptr pieces[PIECES];
+	CUstream stream;
+
+	start();
+	destroy = (CUresult(*)(CUstream))older("cuStreamDestroy", 2000);
+	fill_pieces(pieces);
+	for (unsigned int i = 0; i < 3; i++) {
+		MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+		stir(pieces, stream);
+		MUST(destroy(stream));
+		stir(pieces, NULL);
+	}
+	check(pieces[1], 100 + 18);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
 } cases[] = {
     {"peer_copies", peer_copies},     {"graph", graph},
     {"graph_of_10_0", graph_of_10_0}, {"graph_of_11_0", graph_of_11_0},
-    {"graph_updates", graph_updates},
+    {"graph_updates", graph_updates}, {"handles", handles},
+    {"stream_of_2_0", stream_of_2_0},
 };
 
 int main(int argc, char **argv)

@@ -115,6 +115,11 @@ SIM_EXPORT CUresult cuStreamDestroy_v2(CUstream handle)
 	SIM_ANSWER(CUDA_SUCCESS);
 }
 
+SIM_EXPORT CUresult cuStreamDestroy(CUstream handle)
+{
+	return cuStreamDestroy_v2(handle);
+}
+
 SIM_EXPORT CUresult cuStreamSynchronize(CUstream handle)
 {
 	CUstream stream;
