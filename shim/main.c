@@ -5,6 +5,7 @@
 #include "hook/params.h"
 #include "pager/holding.h"
 #include "pager/pager.h"
+#include "pager/pooled.h"
 #include "pager/small.h"
 #include "stats.h"
 
@@ -14,6 +15,7 @@
 static void prepare(void)
 {
 	params_fork_prepare();
+	pooled_fork_prepare();
 	pager_fork_prepare();
 	small_fork_prepare();
 	holding_fork_prepare();
@@ -24,6 +26,7 @@ static void parent(void)
 	holding_fork_done();
 	small_fork_done();
 	pager_fork_parent();
+	pooled_fork_done();
 	params_fork_done();
 }
 
@@ -32,6 +35,7 @@ static void child(void)
 	holding_fork_done();
 	small_fork_done();
 	pager_fork_child();
+	pooled_fork_done();
 	params_fork_done();
 }
 

@@ -5,6 +5,7 @@
 #include "door/driver.h"
 #include "door/export.h"
 #include "hook/work.h"
+#include "pager/pooled.h"
 
 LT_EXPORT CUresult CUDAAPI cuStreamCreate(CUstream *phStream, unsigned int Flags)
 {
@@ -198,6 +199,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamEndCapture_ptsz(CUstream hStream, CUgraph *ph
 
 static CUresult waited(CUresult result)
 {
+	pooled_refresh();
 	if (result == CUDA_SUCCESS && !streams_capturing())
 		pager_quiet();
 	return result;

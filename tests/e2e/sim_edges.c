@@ -303,6 +303,34 @@ static void stream_of_2_0(void)
 	check(pieces[1], 100 + 18);
 }
 
+/* A pool keeps what is freed: that is VRAM too, until the pool is trimmed. */
+static void pool_keeps(void)
+{
+	cuuint64_t threshold = UINT64_MAX;
+	CUdeviceptr pieces[PIECES], pooled[4];
+	CUmemoryPool pool;
+
+	start();
+	MUST(cuDeviceGetDefaultMemPool(&pool, 0));
+	MUST(cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &threshold));
+	for (unsigned int round = 0; round < 2; round++) {
+		for (int i = 0; i < 4; i++)
+			MUST(cuMemAllocAsync(&pooled[i], 3 * MIB, NULL));
+		for (int i = 0; i < 4; i++)
+			MUST(cuMemsetD8Async(pooled[i], 1, 3 * MIB, NULL));
+		for (int i = 0; i < 4; i++)
+			MUST(cuMemFreeAsync(pooled[i], NULL));
+		MUST(cuCtxSynchronize());
+		fill_pieces(pieces);
+		stir(pieces, NULL);
+		check(pieces[3], 303);
+		for (unsigned int i = 0; i < PIECES; i++)
+			MUST(cuMemFree(pieces[i]));
+		if (round == 0)
+			MUST(cuMemPoolTrimTo(pool, 0));
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -310,7 +338,7 @@ static const struct {
     {"peer_copies", peer_copies},     {"graph", graph},
     {"graph_of_10_0", graph_of_10_0}, {"graph_of_11_0", graph_of_11_0},
     {"graph_updates", graph_updates}, {"handles", handles},
-    {"stream_of_2_0", stream_of_2_0},
+    {"stream_of_2_0", stream_of_2_0}, {"pool_keeps", pool_keeps},
 };
 
 int main(int argc, char **argv)

@@ -51,6 +51,8 @@ static const struct {
     {"cuMemGetAddressRange", 3020, 0, "cuMemGetAddressRange_v2"},
     {"cuPointerGetAttribute", 4000, 0, "cuPointerGetAttribute"},
     {"cuPointerGetAttributes", 7000, 0, "cuPointerGetAttributes"},
+    {"cuMemPoolTrimTo", 11020, 0, "cuMemPoolTrimTo"},
+    {"cuMemPoolDestroy", 11020, 0, "cuMemPoolDestroy"},
     {"cuMemAllocAsync", 11020, 0, "cuMemAllocAsync"},
     {"cuMemAllocAsync", 11020, 2, "cuMemAllocAsync_ptsz"},
     {"cuMemAllocFromPoolAsync", 11020, 0, "cuMemAllocFromPoolAsync"},
