@@ -53,8 +53,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamDestroy(CUstream hStream)
 	if (!driver_has(cuStreamDestroy))
 		return CUDA_ERROR_NOT_FOUND;
 	begun = work_begin();
-	if (!streams_capturing())
-		streams_destroying(hStream);
+	streams_destroying(hStream);
 	result = real(cuStreamDestroy)(hStream);
 	return work_end(begun, NULL, result);
 }
@@ -67,8 +66,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamDestroy_v2(CUstream hStream)
 	if (!driver_has(cuStreamDestroy_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	begun = work_begin();
-	if (!streams_capturing())
-		streams_destroying(hStream);
+	streams_destroying(hStream);
 	result = real(cuStreamDestroy_v2)(hStream);
 	return work_end(begun, NULL, result);
 }

@@ -41,7 +41,7 @@ static inline CUresult work_end(bool begun, CUstream stream, CUresult result)
 {
 	if (!begun)
 		return result;
-	if (stream == CU_STREAM_PER_THREAD && !streams_capturing())
+	if (stream == CU_STREAM_PER_THREAD)
 		streams_thread_worked();
 	gate_leave();
 	return result;

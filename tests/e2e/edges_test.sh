@@ -33,6 +33,8 @@ for case in ${CASES:-$cases}; do
 				fail "$what: VRAM above the cap, or no report"
 			elif [ "$(field "$dir/report" illegal_accesses)" -ne 0 ] || [ "$(field "$dir/report" remap_races)" -ne 0 ]; then
 				fail "$what: illegal access, or a mapping changed under a kernel"
+			elif [ "$(field "$dir/report" unknown_streams)" -ne 0 ]; then
+				fail "$what: the driver was asked about a stream that is no more"
 			else
 				passed=$((passed + 1))
 			fi

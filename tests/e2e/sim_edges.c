@@ -5,6 +5,7 @@
  */
 #include <cuda.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -331,14 +332,135 @@ static void pool_keeps(void)
 	}
 }
 
+static CUdeviceptr shared_pieces[PIECES];
+static atomic_int stage;
+
+/* Gives its own default stream much to do while another stream is captured. */
+static void *work_beside_a_capture(void *unused)
+{
+	MUST(cuCtxSetCurrent(context));
+	for (unsigned int i = 0; i < 4; i++) {
+		unsigned long n = WORDS;
+		unsigned int by = 5;
+		void *params[] = {&shared_pieces[0], &by, &n};
+
+		MUST(cuLaunchKernel(function("increment"), 1024, 1, 1, 1, 1, 1, 0,
+				    CU_STREAM_PER_THREAD, params, NULL));
+	}
+	atomic_store(&stage, 1);
+	while (atomic_load(&stage) != 2)
+		sched_yield();
+	MUST(cuStreamSynchronize(CU_STREAM_PER_THREAD));
+	return unused;
+}
+
+/* The thread does not come again after the capture has ended; its work must still be waited for
+ * before anything moves. */
+static void capture_beside_a_thread(void)
+{
+	CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED;
+	pthread_t thread;
+	CUstream stream;
+	CUgraph captured;
+
+	start();
+	MUST(cuThreadExchangeStreamCaptureMode(&relaxed));
+	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	fill_pieces(shared_pieces);
+	for (unsigned int round = 1; round <= 4; round++) {
+		atomic_store(&stage, 0);
+		for (unsigned int i = 0; i < 2; i++) /* resident from now on, if anything is */
+			increment(shared_pieces[0], 10, stream);
+		MUST(cuStreamSynchronize(stream));
+		MUST(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+		pthread_create(&thread, NULL, work_beside_a_capture, NULL);
+		while (atomic_load(&stage) != 1)
+			sched_yield();
+		MUST(cuStreamEndCapture(stream, &captured));
+		MUST(cuGraphDestroy(captured));
+		for (unsigned int i = 1; i < PIECES; i++)
+			increment(shared_pieces[i], 1, stream);
+		MUST(cuStreamSynchronize(stream));
+		atomic_store(&stage, 2);
+		pthread_join(thread, NULL);
+		for (unsigned int i = 0; i < PIECES; i++)
+			check(shared_pieces[i], 100 * i + round * (i ? 1 : 40));
+	}
+}
+
+/* A stream ends, with much to do, while another is captured. */
+static void destroy_beside_a_capture(void)
+{
+	CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED;
+	CUdeviceptr pieces[PIECES];
+	CUstream stream, ends;
+	CUgraph captured;
+
+	start();
+	MUST(cuThreadExchangeStreamCaptureMode(&relaxed));
+	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	fill_pieces(pieces);
+	for (unsigned int round = 1; round <= 3; round++) {
+		MUST(cuStreamCreate(&ends, CU_STREAM_NON_BLOCKING));
+		increment(pieces[0], 10, stream);
+		MUST(cuStreamSynchronize(stream));
+		MUST(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+		for (unsigned int i = 0; i < 10; i++)
+			increment(pieces[0], 1, ends);
+		MUST(cuStreamDestroy(ends));
+		MUST(cuStreamEndCapture(stream, &captured));
+		MUST(cuGraphDestroy(captured));
+		for (unsigned int i = 1; i < PIECES; i++)
+			increment(pieces[i], 1, stream);
+		MUST(cuCtxSynchronize());
+		for (unsigned int i = 0; i < PIECES; i++)
+			check(pieces[i], 100 * i + round * (i ? 1 : 20));
+	}
+}
+
+/* A relaxed capture forbids nobody to free. */
+static void free_beside_a_capture(void)
+{
+	CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED;
+	CUdeviceptr pieces[PIECES], again;
+	CUstream stream;
+	CUgraph captured;
+
+	start();
+	MUST(cuThreadExchangeStreamCaptureMode(&relaxed));
+	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	fill_pieces(pieces);
+	for (unsigned int round = 0; round < 3; round++) {
+		MUST(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+		increment(pieces[0], 1, stream);
+		MUST(cuMemFree(pieces[PIECES - 1]));
+		MUST(cuMemAlloc(&again, BYTES));
+		MUST(cuMemFree(again));
+		increment(pieces[0], 1, stream);
+		MUST(cuStreamEndCapture(stream, &captured));
+		MUST(cuGraphDestroy(captured));
+		MUST(cuMemAlloc(&pieces[PIECES - 1], BYTES));
+		fill(pieces[PIECES - 1], 100 * (PIECES - 1), NULL);
+	}
+	for (unsigned int i = 0; i < PIECES; i++)
+		check(pieces[i], 100 * i);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
 } cases[] = {
-    {"peer_copies", peer_copies},     {"graph", graph},
-    {"graph_of_10_0", graph_of_10_0}, {"graph_of_11_0", graph_of_11_0},
-    {"graph_updates", graph_updates}, {"handles", handles},
-    {"stream_of_2_0", stream_of_2_0}, {"pool_keeps", pool_keeps},
+    {"peer_copies", peer_copies},
+    {"graph", graph},
+    {"graph_of_10_0", graph_of_10_0},
+    {"graph_of_11_0", graph_of_11_0},
+    {"graph_updates", graph_updates},
+    {"handles", handles},
+    {"stream_of_2_0", stream_of_2_0},
+    {"pool_keeps", pool_keeps},
+    {"capture_beside_a_thread", capture_beside_a_thread},
+    {"free_beside_a_capture", free_beside_a_capture},
+    {"destroy_beside_a_capture", destroy_beside_a_capture},
 };
 
 int main(int argc, char **argv)

@@ -152,6 +152,7 @@ enum sim_counter {
 	SIM_BYTES_ZERO_COPY,
 	SIM_ILLEGAL_ACCESSES,
 	SIM_REMAP_RACES,
+	SIM_UNKNOWN_STREAMS, /* asked about: a real driver may crash */
 	SIM_COUNTERS
 };
 void sim_count(enum sim_counter counter, uint64_t amount);

@@ -68,6 +68,8 @@ CUstream sim_stream(CUstream handle)
 		return context->legacy;
 	while (stream && (stream != handle || stream->destroyed))
 		stream = stream->next;
+	if (!stream)
+		sim_count(SIM_UNKNOWN_STREAMS, 1);
 	return stream;
 }
 
