@@ -223,16 +223,17 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecKernelNodeSetParams(
     CUgraphExec hGraphExec, CUgraphNode hNode, const CUDA_KERNEL_NODE_PARAMS_v1 *nodeParams)
 {
 	struct executable *executable;
+	CUDA_KERNEL_NODE_PARAMS kernel = {0};
 
 	if (!driver_has(cuGraphExecKernelNodeSetParams))
 		return CUDA_ERROR_NOT_FOUND;
 	executable = hold(hGraphExec);
-	if (executable && nodeParams)
-		named_read_kernel(
-		    &executable->named,
-		    &(CUDA_KERNEL_NODE_PARAMS){.func = nodeParams->func,
-					       .kernelParams = nodeParams->kernelParams,
-					       .extra = nodeParams->extra});
+	if (executable && nodeParams) {
+		kernel.func = nodeParams->func;
+		kernel.kernelParams = nodeParams->kernelParams;
+		kernel.extra = nodeParams->extra;
+		named_read_kernel(&executable->named, &kernel);
+	}
 	return let_go(real(cuGraphExecKernelNodeSetParams)(hGraphExec, hNode, nodeParams));
 }
 

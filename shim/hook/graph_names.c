@@ -223,13 +223,16 @@ void named_read_graph(struct named *named, CUgraph graph)
 
 void named_read_params(struct named *named, const CUgraphNodeParams *params)
 {
+	CUDA_BATCH_MEM_OP_NODE_PARAMS batch = {0};
+	CUDA_KERNEL_NODE_PARAMS kernel = {0};
+
 	switch ((int)params->type) {
 	case CU_GRAPH_NODE_TYPE_KERNEL:
-		named_read_kernel(named, &(CUDA_KERNEL_NODE_PARAMS){
-					     .func = params->kernel.func,
-					     .kern = params->kernel.kern,
-					     .kernelParams = params->kernel.kernelParams,
-					     .extra = params->kernel.extra});
+		kernel.func = params->kernel.func;
+		kernel.kern = params->kernel.kern;
+		kernel.kernelParams = params->kernel.kernelParams;
+		kernel.extra = params->kernel.extra;
+		named_read_kernel(named, &kernel);
 		break;
 	case CU_GRAPH_NODE_TYPE_MEMCPY:
 		named_read_copy(named, &params->memcpy.copyParams);
@@ -244,9 +247,9 @@ void named_read_params(struct named *named, const CUgraphNodeParams *params)
 		named_read_graph(named, params->graph.graph);
 		break;
 	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
-		named_read_operations(named, &(CUDA_BATCH_MEM_OP_NODE_PARAMS){
-						 .count = params->memOp.count,
-						 .paramArray = params->memOp.paramArray});
+		batch.count = params->memOp.count;
+		batch.paramArray = params->memOp.paramArray;
+		named_read_operations(named, &batch);
 		break;
 	default:
 		break;

@@ -153,8 +153,8 @@ static bool waits(const struct sim_box *box, enum sim_blocking blocking)
 	return blocking == SIM_SYNC && (in_ram(&box->src) || in_ram(&box->dst));
 }
 
-/* Partly in VRAM and partly in RAM? No documentation says what the driver does with such a range,
- * so nobody may count on it. */
+/* Partly in VRAM and partly in RAM? No documentation says what the driver does with such a
+ * range, so nobody may count on it. */
 static bool mixed(CUstream stream, const struct sim_side *side, const struct sim_box *box,
 		  bool write)
 {
