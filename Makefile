@@ -86,6 +86,14 @@ $(O)/obj/tests/sim/%.o: tests/sim/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) -fPIC -fvisibility=hidden $(CUDA) -Itests/sim -c $< -o $@
 
+$(O)/obj/shim/pager/kernels_ptx.o: shim/pager/kernels.ptx
+
+kernels-ptx: ## write our GPU kernels' text anew (nvcc), and check it (ptxas)
+	$(Q)$(CUDA_HOME)/bin/nvcc -ptx -arch=compute_75 shim/pager/kernels.cu -o shim/pager/kernels.ptx
+	$(Q)sed -i -e '/^\/\//d' -e 's/^\.version .*/.version 6.0/' -e 's/^\.target .*/.target sm_60/' shim/pager/kernels.ptx
+	$(Q)$(CUDA_HOME)/bin/ptxas -arch=sm_75 shim/pager/kernels.ptx -o /dev/null
+.PHONY: kernels-ptx
+
 # --- libraries -----------------------------------------------------------------------------------
 $(SHIM): $(SHIM_OBJ) $(POLICY_OBJ)
 	$(call say,LD,$@)

@@ -6,6 +6,7 @@
 #include "loaded.h"
 #include "pager/holding.h"
 #include "pager/pager.h"
+#include "pager/pooled.h"
 #include "pager/small.h"
 #include "stats.h"
 
@@ -15,6 +16,7 @@
 static void prepare(void)
 {
 	params_fork_prepare();
+	pooled_fork_prepare();
 	pager_fork_prepare();
 	small_fork_prepare();
 	holding_fork_prepare();
@@ -25,6 +27,7 @@ static void parent(void)
 	holding_fork_done();
 	small_fork_done();
 	pager_fork_parent();
+	pooled_fork_done();
 	params_fork_done();
 }
 
@@ -33,6 +36,7 @@ static void child(void)
 	holding_fork_done();
 	small_fork_done();
 	pager_fork_child();
+	pooled_fork_done();
 	params_fork_done();
 }
 

@@ -5,6 +5,7 @@
 #include "door/driver.h"
 #include "door/export.h"
 #include "hook/work.h"
+#include "pager/pooled.h"
 
 #include <sched.h>
 
@@ -46,6 +47,19 @@ LT_EXPORT CUresult CUDAAPI cuGreenCtxStreamCreate(CUstream *phStream, CUgreenCtx
 	return result;
 }
 
+LT_EXPORT CUresult CUDAAPI cuStreamDestroy(CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuStreamDestroy))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	streams_destroying(hStream);
+	result = real(cuStreamDestroy)(hStream);
+	return work_end(begun, NULL, result);
+}
+
 LT_EXPORT CUresult CUDAAPI cuStreamDestroy_v2(CUstream hStream)
 {
 	CUresult result;
@@ -54,8 +68,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamDestroy_v2(CUstream hStream)
 	if (!driver_has(cuStreamDestroy_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	begun = work_begin();
-	if (!streams_capturing())
-		streams_destroying(hStream);
+	streams_destroying(hStream);
 	result = real(cuStreamDestroy_v2)(hStream);
 	return work_end(begun, NULL, result);
 }
@@ -186,6 +199,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamEndCapture_ptsz(CUstream hStream, CUgraph *ph
 
 static CUresult waited(CUresult result)
 {
+	pooled_refresh();
 	if (result == CUDA_SUCCESS && !streams_capturing())
 		pager_quiet();
 	return result;

@@ -485,6 +485,11 @@ static void carry_out(struct pager *pager, size_t actions)
 	tell_of_moves(pager, coming, coming_count);
 }
 
+void pager_carry_out(struct pager *pager, size_t count)
+{
+	carry_out(pager, count);
+}
+
 static void refresh_cap(struct pager *pager)
 {
 	uint64_t cap = frames_cap_bytes(pager);

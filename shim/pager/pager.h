@@ -26,6 +26,7 @@ struct pager_stats {
 	uint64_t launches_in_place; /* launches that named a cold block */
 	uint64_t failed_moves;
 	uint64_t bytes_out_again; /* part of bytes_out: of blocks that had been in RAM before */
+	uint64_t fallbacks;	  /* calls handed to the driver whole, see fallback.h */
 };
 
 struct pager {
@@ -48,7 +49,7 @@ struct pager {
 	    owed_limit; /* uses since the last window that wanted what only a window moves */
 	CUstream stream_in, stream_out, stream_hash_in, stream_hash_out;
 	CUmodule module;
-	CUfunction hash_function;
+	CUfunction hash_function, copy_function;
 	struct frame *hash_scratch; /* on the device: the table, then the sums */
 	uint64_t *hash_host;	    /* pinned, the same layout */
 	uint32_t *named;	    /* room for BLOCKS_MAX ids */
@@ -65,6 +66,10 @@ struct pager {
 };
 
 #define PAGER_ACTIONS 8192
+
+/* For the pager's own files: carries out the first `count` of pager->actions, if this is a
+ * moment for it. The lock is held. */
+void pager_carry_out(struct pager *pager, size_t count);
 
 /* --- for the hooks
  * ---------------------------------------------------------------------------------- */

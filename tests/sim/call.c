@@ -273,6 +273,7 @@ __attribute__((destructor)) static void report(void)
 	    [SIM_BYTES_ZERO_COPY] = "bytes_zero_copy",
 	    [SIM_ILLEGAL_ACCESSES] = "illegal_accesses",
 	    [SIM_REMAP_RACES] = "remap_races",
+	    [SIM_UNKNOWN_STREAMS] = "unknown_streams",
 	};
 	const char *separator = "";
 	FILE *out;

@@ -216,6 +216,16 @@ static struct sim_op *choose(double until_ns)
 	return best;
 }
 
+/* Is a stream held up by a value in memory? The processor may store it at any moment, and
+ * nobody is told. */
+static bool waits_for_memory(void)
+{
+	for (const struct CUstream_st *stream = sim_streams; stream; stream = stream->next)
+		if (stream->head && stream->head->may_start && !stream->head->started)
+			return true;
+	return false;
+}
+
 static void *work(void *unused)
 {
 	(void)unused;
@@ -225,6 +235,8 @@ static void *work(void *unused)
 
 		if (op)
 			run_piece(op);
+		else if (waits_for_memory())
+			sim_pause();
 		else
 			sim_wait_condition(&changed);
 	}

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,17 @@
 #define STAGE_WORDS (1ul << 20) /* of one piece of an upload, and of the digest's buffer */
 
 /* --- errors ------------------------------------------------------------------------------- */
+
+/* Several threads may meet an error at once, and exit may run in one only: the first ends the
+ * program, and nobody returns. */
+static _Noreturn void leave(int status)
+{
+	static atomic_flag leaving = ATOMIC_FLAG_INIT;
+
+	while (atomic_flag_test_and_set(&leaving))
+		pause();
+	exit(status);
+}
 
 void program_check(CUresult result, const char *call)
 {
@@ -20,13 +32,13 @@ void program_check(CUresult result, const char *call)
 	if (cuGetErrorName(result, &name) != CUDA_SUCCESS || !name)
 		name = "an error without a name";
 	fprintf(stderr, "%.*s: %s\n", (int)strcspn(call, "("), call, name);
-	exit(3);
+	leave(3);
 }
 
 void program_fail(const char *what)
 {
 	fprintf(stderr, "%s%s%s\n", what, errno ? ": " : "", errno ? strerror(errno) : "");
-	exit(3);
+	leave(3);
 }
 
 void *program_alloc(size_t bytes)
