@@ -52,7 +52,7 @@ CLI  := $(O)/lowtide
 UNIT_HELP := $(if $(HAVE_SIM),$(O)/unit/sim_image.so)
 
 .PHONY: all check demo bench check-unit check-e2e check-san check-stress check-gpu bench-gpu lint format \
-        format-check layers install uninstall clean help deps headers
+        format-check layers install uninstall clean help deps headers fuzz
 
 all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM)) $(if $(HAVE_CLI),$(CLI)) $(WORKLOADS) \
      $(if $(wildcard tests/workloads/kernels.c),$(O)/workloads/kernels.so) ## the library and what else is here
@@ -61,7 +61,7 @@ help: ## this text
 	@echo 'targets:'; grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
 		while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
 	@printf '%s\n' 'knobs:' '  V=1 verbose   O=dir build folder   SAN=address|thread   DESTDIR= PREFIX=   CUDA_HOME=' \
-		'  CC= CFLAGS=   SEEDS= CAPS= POLICIES= WORKLOADS= SCHEDS= for the end-to-end matrix'
+		'  CC= CFLAGS=   FUZZ_SECONDS=   SEEDS= CAPS= POLICIES= WORKLOADS= SCHEDS= for the end-to-end matrix'
 
 headers:
 	@test -n "$(CUDA_INC)" || { echo 'lowtide: cuda.h not found: set CUDA_HOME to a CUDA 12 or newer toolkit' >&2; exit 1; }
@@ -136,6 +136,10 @@ PAGER_ALONE := $(call objects,shim/pager/ledger.c shim/pager/holding.c shim/page
 $(O)/unit/pager_%: tests/unit/pager_%.c $(PAGER_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(PAGER_ALONE) -lcriterion -lm -pthread
+IMAGE_ALONE := $(call objects,$(wildcard shim/image/*.c))
+$(O)/unit/image_%: tests/unit/image_%.c $(IMAGE_ALONE)
+	$(call say,UNIT,$@)
+	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(IMAGE_ALONE) -lcriterion
 $(O)/unit/sim_%: tests/unit/sim_%.c $(SIM) $(UNIT_HELP)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) -isystem $(CUDA_INC) -L$(O)/sim -l:libcuda.so.1 -lcriterion -lm -pthread
@@ -162,7 +166,7 @@ check-san: ## unit tests under ASan and UBSan, whole programs under UBSan
 	$(Q)$(MAKE) --no-print-directory O=$(O)/ubsan SAN=undefined CFLAGS='-O1 -g' all
 	$(Q)MB=32 CAPS=50 SCHEDS='virtual threads' POLICIES='lru balanced group' O=$(abspath $(O))/ubsan tests/e2e/matrix_test.sh
 
-check-unit-san: $(filter $(O)/unit/policy_% $(O)/unit/settings_% $(O)/unit/pager_%,$(UNITS))
+check-unit-san: $(filter $(O)/unit/policy_% $(O)/unit/settings_% $(O)/unit/pager_% $(O)/unit/image_%,$(UNITS))
 	$(Q)tests/run-units $(O) $^
 .PHONY: check-unit-san
 
@@ -180,6 +184,15 @@ check-stress: ## the gate and the ledger under ThreadSanitizer, and a planted ra
 check-stress-tsan: $(STRESS_OF)
 	$(Q)tests/stress/run $^
 .PHONY: check-stress-tsan
+
+# --- libFuzzer -------------------------------------------------------------------------------------
+FUZZ_SECONDS ?= 60
+fuzz: ## feed the image readers whatever libFuzzer thinks of, for FUZZ_SECONDS; needs clang
+	@command -v clang >/dev/null || { echo 'lowtide: fuzzing needs clang' >&2; exit 1; }
+	$(Q)mkdir -p $(O)/fuzz/corpus && cp tests/golden/images/*.cubin tests/golden/images/*.fatbin tests/golden/images/*.ptx $(O)/fuzz/corpus
+	$(Q)clang -O1 -g -std=gnu11 -D_GNU_SOURCE $(WARN) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		-Ishim -o $(O)/fuzz/image tests/fuzz/image.c $(wildcard shim/image/*.c)
+	$(Q)$(O)/fuzz/image -max_total_time=$(FUZZ_SECONDS) -max_len=32768 -artifact_prefix=$(O)/fuzz/ -print_final_stats=1 $(O)/fuzz/corpus
 
 layers: ## policy/ needs no CUDA, threads, clock or I/O; the library needs only libc and exports only what it must
 	$(Q)$(MAKE) --no-print-directory $(SHIM)
