@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,16 @@
 #define STAGE_WORDS (1ul << 20) /* of one piece of an upload, and of the digest's buffer */
 
 /* --- errors ------------------------------------------------------------------------------- */
+
+/* Two threads that leave at once would run the exit handlers beside each other. */
+_Noreturn static void leave(void)
+{
+	static atomic_flag leaving = ATOMIC_FLAG_INIT;
+
+	while (atomic_flag_test_and_set(&leaving))
+		pause();
+	exit(3);
+}
 
 void program_check(CUresult result, const char *call)
 {
@@ -20,13 +31,13 @@ void program_check(CUresult result, const char *call)
 	if (cuGetErrorName(result, &name) != CUDA_SUCCESS || !name)
 		name = "an error without a name";
 	fprintf(stderr, "%.*s: %s\n", (int)strcspn(call, "("), call, name);
-	exit(3);
+	leave();
 }
 
 void program_fail(const char *what)
 {
 	fprintf(stderr, "%s%s%s\n", what, errno ? ": " : "", errno ? strerror(errno) : "");
-	exit(3);
+	leave();
 }
 
 void *program_alloc(size_t bytes)
