@@ -49,7 +49,7 @@ WORKLOADS  := $(patsubst tests/workloads/%.c,$(O)/workloads/%,$(WORK_SRC))
 SHIM := $(O)/liblowtide.so
 SIM  := $(O)/sim/libcuda.so.1
 CLI  := $(O)/lowtide
-UNIT_HELP := $(if $(HAVE_SIM),$(O)/unit/sim_image.so)
+UNIT_HELP := $(if $(HAVE_SIM),$(addprefix $(O)/unit/sim_image,.so _reversed.so _silent.so))
 
 .PHONY: all check demo bench check-unit check-e2e check-san check-stress check-gpu bench-gpu lint format \
         format-check layers install uninstall clean help deps headers fuzz
@@ -101,6 +101,9 @@ $(CLI): $(TOOL_SRC) $(wildcard tools/*.h) shim/settings.c shim/log.c shim/settin
 $(O)/workloads/kernels.so: tests/workloads/kernels.c tests/sim/sim_kernel.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) -fPIC -shared -Itests/sim -o $@ $<
+$(O)/workloads/kernels_silent.so: tests/workloads/kernels.c tests/sim/sim_kernel.h
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) -DSIM_KERNEL_NO_INFO -fPIC -shared -Itests/sim -o $@ $<
 $(O)/workloads/%: tests/workloads/%.c $(WORK_LIB) $(wildcard tests/workloads/*.h) | $(SIM)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) $(SANFLAGS) -isystem $(CUDA_INC) -Itests/workloads -Itests/sim \
@@ -122,8 +125,13 @@ $(O)/e2e/sim_%: tests/e2e/sim_%.c | $(SIM)
 $(O)/e2e/%: tests/e2e/%.c $(FAKE)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -L$(O)/fake -l:libcuda.so.1 -pthread -ldl
-$(O)/unit/sim_image.so: tests/unit/sim_image.c tests/sim/sim_kernel.h
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) -fPIC -shared -Itests/sim -o $@ $<
+SIM_IMAGE_CC = mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) -fPIC -shared -Itests/sim -o $@ $<
+$(O)/unit/sim_image.so: tests/unit/sim_image.c tests/sim/sim_kernel.h tests/sim/sim_tensor.h
+	$(Q)$(SIM_IMAGE_CC)
+$(O)/unit/sim_image_reversed.so: tests/unit/sim_image.c tests/sim/sim_kernel.h tests/sim/sim_tensor.h
+	$(Q)$(SIM_IMAGE_CC) -DSIM_IMAGE_REVERSED
+$(O)/unit/sim_image_silent.so: tests/unit/sim_image.c tests/sim/sim_kernel.h tests/sim/sim_tensor.h
+	$(Q)$(SIM_IMAGE_CC) -DSIM_KERNEL_NO_INFO
 
 UNIT_CC = $(CC) $(CFLAGS) -std=gnu11 $(WARN) -MMD -MP $(SANFLAGS) -Ishim -Ipolicy -Itests/sim -o $@ $<
 $(O)/unit/policy_%: tests/unit/policy_%.c $(POLICY_OBJ)
@@ -157,7 +165,7 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 
 E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
-check-e2e: all $(E2E) $(UNIT_HELP) ## whole programs under the preload
+check-e2e: all $(E2E) $(UNIT_HELP) $(O)/workloads/kernels_silent.so ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
 
 # AddressSanitizer calls dlsym before it is ready, and dlsym is ours: whole programs run under UBSan only.

@@ -4,6 +4,8 @@
  */
 #include "door/driver.h"
 #include "door/export.h"
+#include "hook/kernels.h"
+#include "hook/params.h"
 #include "pager/admission.h"
 #include "pager/pager.h"
 #include "pager/streams.h"
@@ -55,8 +57,16 @@ static int device_of(CUcontext context)
 	return device;
 }
 
+/* Before the driver's own call: the handles of a context's functions may come again for others
+ * as soon as it has gone. */
+static void may_go(void)
+{
+	params_forget();
+}
+
 static void gone(CUcontext context, int device)
 {
+	kernels_context_ends(context);
 	admission_context_ended(context);
 	pager_context_ended(context);
 	streams_context_ended(context);
@@ -71,6 +81,7 @@ LT_EXPORT CUresult CUDAAPI cuCtxDestroy_v2(CUcontext ctx)
 	if (!driver_has(cuCtxDestroy_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	device = ctx ? device_of(ctx) : -1;
+	may_go();
 	result = real(cuCtxDestroy_v2)(ctx);
 	if (result == CUDA_SUCCESS)
 		gone(ctx, device);
@@ -133,6 +144,7 @@ LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease_v2(CUdevice dev)
 	if (!driver_has(cuDevicePrimaryCtxRelease_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	context = primary_context(dev);
+	may_go();
 	result = real(cuDevicePrimaryCtxRelease_v2)(dev);
 	if (result == CUDA_SUCCESS)
 		primary_may_be_gone(context, dev);
@@ -148,6 +160,7 @@ LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease(CUdevice dev)
 	if (!driver_has(cuDevicePrimaryCtxRelease))
 		return CUDA_ERROR_NOT_FOUND;
 	context = primary_context(dev);
+	may_go();
 	result = real(cuDevicePrimaryCtxRelease)(dev);
 	if (result == CUDA_SUCCESS)
 		primary_may_be_gone(context, dev);
@@ -159,7 +172,10 @@ LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease(CUdevice dev)
 static CUresult reset(CUresult (*driver_reset)(CUdevice), CUdevice dev)
 {
 	CUcontext context = primary_context(dev);
-	CUresult result = driver_reset(dev);
+	CUresult result;
+
+	may_go();
+	result = driver_reset(dev);
 
 	if (result == CUDA_SUCCESS && context)
 		gone(context, dev >= 0 && dev < PAGER_DEVICES &&

@@ -85,11 +85,17 @@ static void read_copy(struct executable *executable, const CUDA_MEMCPY3D *copy)
 
 static void read_kernel(struct executable *executable, const CUDA_KERNEL_NODE_PARAMS *kernel)
 {
-	uint64_t addresses[PARAMS_NAMED_MAX] = {0};
+	uint64_t *addresses = calloc(PARAMS_NAMED_MOST, sizeof(*addresses));
 	CUfunction function = kernel->func ? kernel->func : (CUfunction)kernel->kern;
-	size_t count = params_named(function, kernel->kernelParams, kernel->extra, addresses);
+	bool unknown = true;
 
-	add_addresses(executable, addresses, count);
+	if (addresses)
+		add_addresses(executable, addresses,
+			      params_named(function, kernel->kernelParams, kernel->extra,
+					   addresses, PARAMS_NAMED_MOST, &unknown));
+	if (unknown)
+		pager_unknown_work();
+	free(addresses);
 }
 
 static void read_graph(struct executable *executable, CUgraph graph);
