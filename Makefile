@@ -179,7 +179,8 @@ check-unit-san: $(filter $(O)/unit/policy_% $(O)/unit/settings_% $(O)/unit/pager
 .PHONY: check-unit-san
 
 # --- ThreadSanitizer ------------------------------------------------------------------------------
-STRESS_OF := $(O)/stress/gate_stress $(O)/stress/gate_stress_planted $(O)/stress/ledger_stress
+STRESS_OF := $(O)/stress/gate_stress $(O)/stress/gate_stress_planted $(O)/stress/ledger_stress \
+	$(foreach s,params layout_cache,$(O)/stress/$(s)_stress $(O)/stress/$(s)_stress_planted)
 STRESS_CC  = mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 -D_GNU_SOURCE $(WARN) $(SANFLAGS) -Ishim -o $@
 $(O)/stress/gate_stress: tests/stress/gate_stress.c $(call objects,shim/pager/gate.c shim/clock.c)
 	$(Q)$(STRESS_CC) $^ -pthread
@@ -187,7 +188,18 @@ $(O)/stress/gate_stress_planted: tests/stress/gate_stress.c $(call objects,shim/
 	$(Q)$(STRESS_CC) -DNO_GATE $^ -pthread
 $(O)/stress/ledger_stress: tests/stress/ledger_stress.c $(PAGER_ALONE)
 	$(Q)$(STRESS_CC) $^ -pthread
-check-stress: ## the gate and the ledger under ThreadSanitizer, and a planted race that it must find
+# What stands between a launch and the driver's answers; the rest of the library is in the test.
+PARAMS_OBJ := $(call objects,shim/hook/params.c shim/hook/layout.c shim/hook/kernels.c shim/hook/tensor_map.c \
+	shim/log.c shim/settings.c $(wildcard shim/image/*.c))
+$(O)/stress/params_stress: tests/stress/params_stress.c $(PARAMS_OBJ)
+	$(Q)$(STRESS_CC) $(CUDA) -Ipolicy $^ -pthread
+$(O)/stress/params_stress_planted: tests/stress/params_stress.c $(PARAMS_OBJ)
+	$(Q)$(STRESS_CC) $(CUDA) -Ipolicy -DFORGET_LATE $^ -pthread
+$(O)/stress/layout_cache_stress: tests/stress/layout_cache_stress.c shim/hook/layout_cache.h
+	$(Q)$(STRESS_CC) $< -pthread
+$(O)/stress/layout_cache_stress_planted: tests/stress/layout_cache_stress.c shim/hook/layout_cache.h
+	$(Q)$(STRESS_CC) -DNO_VERSION $< -pthread
+check-stress: ## gate, ledger and layouts under ThreadSanitizer, and planted races that it must find
 	$(Q)$(MAKE) --no-print-directory O=$(O)/tsan SAN=thread CFLAGS='-O1 -g' check-stress-tsan
 check-stress-tsan: $(STRESS_OF)
 	$(Q)tests/stress/run $^

@@ -120,8 +120,24 @@ static const struct layout *layout_of(CUfunction function)
 	return layout;
 }
 
+/* Where managed memory is: read once a launch. */
+struct span {
+	uint64_t low, bytes;
+};
+
+static struct span managed_span(void)
+{
+	return (struct span){atomic_load_explicit(&pager_low, memory_order_relaxed),
+			     atomic_load_explicit(&pager_span, memory_order_relaxed)};
+}
+
+static bool in_span(struct span span, uint64_t word)
+{
+	return word - span.low < span.bytes;
+}
+
 /* Words at `value`, `value + step`, ... that may be addresses. */
-static size_t named_in(const unsigned char *value, size_t step, size_t words,
+static size_t named_in(struct span span, const unsigned char *value, size_t step, size_t words,
 		       uint64_t *addresses, size_t room)
 {
 	size_t count = 0;
@@ -130,8 +146,31 @@ static size_t named_in(const unsigned char *value, size_t step, size_t words,
 		uint64_t word;
 
 		memcpy(&word, value, sizeof(word));
-		if (pager_may_hold(word))
+		if (in_span(span, word))
 			addresses[count++] = word;
+	}
+	return count;
+}
+
+static size_t named_one_by_one(const struct layout *layout, void **params, uint64_t *addresses,
+			       size_t room)
+{
+	struct span span = managed_span();
+	size_t count = 0;
+
+	for (size_t i = 0; i < layout->count; i++) {
+		const struct layout_param *param = &layout->params[i];
+		uint64_t word;
+
+		/* Most parameters are one word. */
+		if (param->count == 1) {
+			memcpy(&word, params[param->index], sizeof(word));
+			if (in_span(span, word) && count < room)
+				addresses[count++] = word;
+		} else {
+			count += named_in(span, params[param->index], param->step, param->count,
+					  addresses + count, room - count);
+		}
 	}
 	return count;
 }
@@ -144,10 +183,11 @@ static size_t named_by_maps(const struct layout *layout, void **params, uint64_t
 
 	for (size_t i = 0; i < layout->count; i++) {
 		const struct layout_param *param = &layout->params[i];
+		size_t bytes = (param->count - 1) * (size_t)param->step + 8;
 
-		count += tensor_maps_named(params[param->index],
-					   (param->count - 1) * (size_t)param->step + 8,
-					   MAP_STEP, addresses + count, room - count);
+		if (bytes >= TENSOR_MAP_BYTES)
+			count += tensor_maps_named(params[param->index], bytes, MAP_STEP,
+						   addresses + count, room - count);
 	}
 	return count;
 }
@@ -168,7 +208,8 @@ static size_t named_in_packed(void **extra, uint64_t *addresses, size_t room)
 	}
 	if (!packed || bytes < 8)
 		return 0;
-	count = named_in(packed, PACKED_STEP, (bytes - 8) / PACKED_STEP + 1, addresses, room);
+	count = named_in(managed_span(), packed, PACKED_STEP, (bytes - 8) / PACKED_STEP + 1,
+			 addresses, room);
 	if (atomic_load_explicit(&tensor_maps_remembered, memory_order_relaxed))
 		count += tensor_maps_named(packed, bytes, PACKED_MAP_STEP, addresses + count,
 					   room - count);
@@ -187,12 +228,7 @@ size_t params_named(CUfunction function, void **params, void **extra, uint64_t *
 	} else if (params) {
 		layout = layout_of(function);
 		*unknown = !layout->known;
-		for (size_t i = 0; i < layout->count; i++) {
-			const struct layout_param *param = &layout->params[i];
-
-			count += named_in(params[param->index], param->step, param->count,
-					  addresses + count, room - count);
-		}
+		count = named_one_by_one(layout, params, addresses, room);
 		if (atomic_load_explicit(&tensor_maps_remembered, memory_order_relaxed))
 			count += named_by_maps(layout, params, addresses + count, room - count);
 	}
