@@ -91,6 +91,12 @@ $(SIM): $(SIM_OBJ)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-Bsymbolic -Wl,-soname,libcuda.so.1 -o $@ $^ -pthread -lm -ldl
 	$(Q)ln -sf libcuda.so.1 $(O)/sim/libcuda.so
+# One that has not got what CUDA 12.4 brought: for programs that look symbols up themselves.
+$(O)/sim-12.3/libcuda.so.1: $(SIM_OBJ)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && echo '{ local: cuFuncGetParamInfo; cuKernelGetParamInfo; };' >$(@D)/hidden.map
+	$(Q)$(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-Bsymbolic -Wl,-soname,libcuda.so.1 -Wl,--version-script=$(@D)/hidden.map \
+		-o $@ $(SIM_OBJ) -pthread -lm -ldl
 
 # --- programs ------------------------------------------------------------------------------------
 $(CLI): $(TOOL_SRC) $(wildcard tools/*.h) shim/settings.c shim/log.c shim/settings.def shim/settings.h
@@ -119,6 +125,7 @@ $(O)/e2e/%_plugin.so: tests/e2e/%_plugin.c $(FAKE)
 $(O)/e2e/no_driver: tests/e2e/no_driver.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -ldl
+$(O)/e2e/sim_names $(O)/e2e/sim_handles: tests/e2e/names.h
 $(O)/e2e/sim_%: tests/e2e/sim_%.c | $(SIM)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -L$(O)/sim -l:libcuda.so.1 -pthread -ldl
@@ -165,7 +172,7 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 
 E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
-check-e2e: all $(E2E) $(UNIT_HELP) $(O)/workloads/kernels_silent.so ## whole programs under the preload
+check-e2e: all $(E2E) $(UNIT_HELP) $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1 ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
 
 # AddressSanitizer calls dlsym before it is ready, and dlsym is ours: whole programs run under UBSan only.

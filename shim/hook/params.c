@@ -265,10 +265,12 @@ void params_fork_prepare(void)
 	pthread_mutex_lock(&lock);
 	kernels_fork_prepare();
 	layout_fork_prepare();
+	tensor_maps_fork_prepare();
 }
 
 void params_fork_done(void)
 {
+	tensor_maps_fork_done();
 	layout_fork_done();
 	kernels_fork_done();
 	pthread_mutex_unlock(&lock);

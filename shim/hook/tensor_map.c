@@ -83,6 +83,16 @@ size_t tensor_maps_named(const unsigned char *bytes, size_t count, size_t step,
 	return found;
 }
 
+void tensor_maps_fork_prepare(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void tensor_maps_fork_done(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
 LT_EXPORT CUresult CUDAAPI cuTensorMapEncodeTiled(
     CUtensorMap *tensorMap, CUtensorMapDataType tensorDataType, cuuint32_t tensorRank,
     void *globalAddress, const cuuint64_t *globalDim, const cuuint64_t *globalStrides,

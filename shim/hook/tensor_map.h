@@ -24,4 +24,7 @@ extern atomic_bool tensor_maps_remembered;
 size_t tensor_maps_named(const unsigned char *bytes, size_t count, size_t step,
 			 uint64_t *addresses, size_t room);
 
+void tensor_maps_fork_prepare(void);
+void tensor_maps_fork_done(void);
+
 #endif

@@ -8,14 +8,16 @@ passed=0 failed=0
 dir=$O/e2e/names
 mkdir -p "$dir"
 field() { sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1"; }
-bare() { timeout 60 "$O/e2e/sim_names" "$1" bare; }
+handles='reloaded one_of_two library_reloaded context_ended'
+program() { case " $handles " in *" $1 "*) echo sim_handles ;; *) echo sim_names ;; esac; }
+bare() { timeout 60 "$O/e2e/$(program "$1")" "$1" bare; }
 capped() { # capped CASE EXPECT VARIABLE=VALUE...
 	local case=$1 expect=$2
 	shift 2
 	rm -f "$dir/report" "$dir/stats"
 	env LOWTIDE_VRAM=14M LOWTIDE_BLOCK=2M LOWTIDE_MIN=64K LOWTIDE_POLICY=lru LOWTIDE_LOG=error LOWTIDE_VERIFY=1 \
 		LOWTIDE_STATS="$dir/stats" LOWTIDE_SIM_REPORT="$dir/report" "$@" LD_PRELOAD="$O/liblowtide.so" \
-		timeout 60 "$O/e2e/sim_names" "$case" "$expect"
+		timeout 60 "$O/e2e/$(program "$case")" "$case" "$expect"
 }
 check() { # check WHAT COMMAND...
 	local what=$1 err
@@ -32,8 +34,7 @@ clean() { # no illegal access, no remap under a kernel, never above the cap
 flavours='plain plain_per_thread extended extended_per_thread cooperative cooperative_per_thread multi_device in_a_graph'
 lists='by_struct by_packed by_large by_many nothing'
 tensors='tensor_tiled tensor_im2col tensor_im2col_wide tensor_replaced'
-images='from_data from_data_ex from_fat_binary from_library from_library_function from_library_module'
-handles='reloaded one_of_two library_reloaded context_ended'
+images='from_data from_data_ex from_fat_binary from_ptx from_library from_library_function from_library_module'
 all="$flavours packed_buffer $lists $tensors $images $handles"
 for case in $all tensor_in_memory unknown_beside; do check "$case, without the library" bare "$case"; done
 old=LOWTIDE_SIM_DRIVER=12030
@@ -50,6 +51,10 @@ for driver in LOWTIDE_SIM_DRIVER=13000 $old; do
 			check "$case, address in word $word, $driver" capped "$case" noticed $driver LOWTIDE_SIM_TMA=$word
 		done
 	done
+done
+# A driver in which the functions are not there at all.
+for case in plain in_a_graph by_large from_ptx from_library reloaded; do
+	check "$case, a driver without the functions" capped "$case" noticed $old LD_LIBRARY_PATH="$O/sim-12.3"
 done
 for case in $flavours; do check "$case, threads" capped "$case" noticed LOWTIDE_SIM_SCHED=threads; done
 # Neither the driver nor the images tell.

@@ -1,171 +1,12 @@
-/*
- * Launches of every flavour, with parameter lists of every kind. usage: sim_names CASE EXPECT,
- * with SIM_IMAGE naming the test kernels. Twelve pieces of memory are filled, of which a cap
- * leaves some in RAM; each case launches a kernel that is given one of those. What the library
- * made of it is seen in where the piece lies afterwards, which the simulator tells:
- *
- *   noticed    it was in RAM, and is in VRAM
- *   unnoticed  it was in RAM, and still is
- *   bare       nothing is in RAM: no library
- *
- * In each case the kernel must have added to the piece what it was asked to.
- */
-#include <cuda.h>
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define PIECES 12u
-#define PIECE_BYTES ((size_t)2 << 20)
-#define ADDED 7u
-
-static CUcontext context;
-static CUmodule module;
-static CUdeviceptr piece[PIECES];
-static int (*in_vram)(CUdeviceptr);
-static enum { NOTICED, UNNOTICED, BARE } expect;
-
-static void must_(CUresult result, const char *what, int line)
-{
-	const char *name = "?";
-
-	if (result == CUDA_SUCCESS)
-		return;
-	cuGetErrorName(result, &name);
-	fprintf(stderr, "line %d: %s: %s\n", line, what, name);
-	exit(3);
-}
-
-#define MUST(call) must_((call), #call, __LINE__)
-
-static void wrong(const char *what)
-{
-	fprintf(stderr, "wrong: %s\n", what);
-	exit(1);
-}
-
-static CUfunction function(const char *name)
-{
-	CUfunction f;
-
-	MUST(cuModuleGetFunction(&f, module, name));
-	return f;
-}
-
-static void *driver_function(const char *name, cuuint64_t flags)
-{
-	CUdriverProcAddressQueryResult why;
-	void *found = NULL;
-
-	/* As far as this driver knows it. */
-	MUST(cuGetProcAddress(name, &found, 13000, flags, &why));
-	return found;
-}
-
-static void fill_all(void)
-{
-	for (unsigned int i = 0; i < PIECES; i++) {
-		unsigned int value = 100 * i;
-		unsigned long n = PIECE_BYTES / 4;
-		void *params[] = {&piece[i], &value, &n};
-
-		MUST(cuLaunchKernel(function("fill"), 8, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
-	}
-	MUST(cuCtxSynchronize());
-}
-
-static void start(void)
-{
-	MUST(cuInit(0));
-	MUST(cuDevicePrimaryCtxRetain(&context, 0));
-	MUST(cuCtxSetCurrent(context));
-	MUST(cuModuleLoad(&module, getenv("SIM_IMAGE")));
-	in_vram = __extension__(int (*)(CUdeviceptr)) dlsym(RTLD_DEFAULT, "sim_in_vram");
-	if (!in_vram)
-		wrong("this is not the simulated driver");
-	for (unsigned int i = 0; i < PIECES; i++)
-		MUST(cuMemAlloc(&piece[i], PIECE_BYTES));
-	/* Twice: what is filled first is resident from the start. */
-	fill_all();
-	fill_all();
-}
-
-static CUdeviceptr cold_piece(void)
-{
-	if (expect == BARE)
-		return piece[3];
-	for (unsigned int i = 0; i < PIECES; i++)
-		if (!in_vram(piece[i]))
-			return piece[i];
-	wrong("no piece is in RAM");
-	return 0;
-}
-
-static void check_noticed(CUdeviceptr at, const char *what)
-{
-	bool is_in_vram = in_vram(at) == 1;
-	unsigned int word = 0, filled = 0;
-
-	for (unsigned int i = 0; i < PIECES; i++)
-		if (piece[i] == at)
-			filled = 100 * i;
-	MUST(cuCtxSynchronize());
-	MUST(cuMemcpyDtoH(&word, at, sizeof(word)));
-	if (word != filled + ADDED) {
-		fprintf(stderr, "%s: %u, not %u\n", what, word, filled + ADDED);
-		wrong("what the kernel wrote");
-	}
-	if (is_in_vram != (expect != UNNOTICED))
-		wrong(is_in_vram ? "the piece was noticed" : "the piece was not noticed");
-}
+/* Launches of every flavour, with parameter lists of every kind, of kernels from everywhere. */
+#include "names.h"
 
 /* --- flavours of a launch */
 
-/* Of the kernel `increment`. */
-struct arguments {
-	CUdeviceptr out;
-	unsigned int by;
-	unsigned long n;
-	void *params[3];
-};
-
-static void arguments_for(struct arguments *a, CUdeviceptr out)
-{
-	*a = (struct arguments){.out = out, .by = ADDED, .n = 1};
-	a->params[0] = &a->out;
-	a->params[1] = &a->by;
-	a->params[2] = &a->n;
-}
-
-typedef CUresult (*launch_fn)(CUfunction, unsigned int, unsigned int, unsigned int,
-			      unsigned int, unsigned int, unsigned int, unsigned int, CUstream,
-			      void **, void **);
 typedef CUresult (*launch_ex_fn)(const CUlaunchConfig *, CUfunction, void **, void **);
 typedef CUresult (*launch_cooperative_fn)(CUfunction, unsigned int, unsigned int, unsigned int,
 					  unsigned int, unsigned int, unsigned int,
 					  unsigned int, CUstream, void **);
-
-static void plain_with(CUfunction f, cuuint64_t flags)
-{
-	launch_fn launch = __extension__(launch_fn) driver_function("cuLaunchKernel", flags);
-	struct arguments a;
-
-	arguments_for(&a, cold_piece());
-	MUST(launch(f, 1, 1, 1, 1, 1, 1, 0, NULL, a.params, NULL));
-	check_noticed(a.out, "cuLaunchKernel");
-}
-
-static void plain(void)
-{
-	plain_with(function("increment"), 0);
-}
 
 static void plain_per_thread(void)
 {
@@ -431,22 +272,6 @@ static void tensor_in_memory(void)
 
 /* --- where a kernel came from */
 
-static void *image_in_memory(size_t *bytes)
-{
-	int file = open(getenv("SIM_IMAGE"), O_RDONLY);
-	struct stat about;
-	void *image;
-
-	if (file < 0 || fstat(file, &about))
-		wrong("SIM_IMAGE");
-	*bytes = (size_t)about.st_size;
-	image = malloc(*bytes);
-	if (read(file, image, *bytes) != (ssize_t)*bytes)
-		wrong("SIM_IMAGE");
-	close(file);
-	return image;
-}
-
 static void from_data(void)
 {
 	size_t bytes;
@@ -467,39 +292,6 @@ static void from_data_ex(void)
 	plain();
 }
 
-struct fat {
-	struct {
-		unsigned int magic;
-		unsigned short version, header_bytes;
-		unsigned long long bytes;
-	} header;
-	struct {
-		unsigned short kind, version;
-		unsigned int header_bytes;
-		unsigned long long bytes, rest[6];
-	} entry;
-	unsigned char image[];
-};
-
-static struct fat *fat_binary(void)
-{
-	size_t bytes;
-	void *image = image_in_memory(&bytes);
-	struct fat *fat = calloc(1, sizeof(*fat) + bytes);
-
-	memcpy(fat->image, image, bytes);
-	free(image);
-	fat->header.magic = 0xBA55ED50;
-	fat->header.version = 1;
-	fat->header.header_bytes = sizeof(fat->header);
-	fat->header.bytes = sizeof(fat->entry) + bytes;
-	fat->entry.kind = 2;
-	fat->entry.version = 0x101;
-	fat->entry.header_bytes = sizeof(fat->entry);
-	fat->entry.bytes = bytes;
-	return fat;
-}
-
 struct wrapper {
 	unsigned int magic, version;
 	const void *data, *more;
@@ -514,12 +306,30 @@ static void from_fat_binary(void)
 	plain();
 }
 
-static CUlibrary library_of(const void *code)
+/* Of the kernels that the simulator has built in, the one that adds the hash of what a table
+ * names, which here is nothing, to `out`. */
+static void from_ptx(void)
 {
-	CUlibrary library;
+	static const char text[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
+				   ".visible .entry lowtide_content_hash(\n"
+				   "\t.param .u64 table,\n\t.param .u64 out\n)\n{ ret; }\n";
+	CUdeviceptr out = cold_piece(), table;
+	void *params[] = {&table, &out};
+	uint64_t row[2] = {out, 0};
+	struct arguments a;
+	CUmodule jit;
+	CUfunction f;
 
-	MUST(cuLibraryLoadData(&library, code, NULL, NULL, 0, NULL, NULL, 0));
-	return library;
+	MUST(cuModuleLoadData(&jit, text));
+	MUST(cuModuleGetFunction(&f, jit, "lowtide_content_hash"));
+	MUST(cuMemAlloc(&table, sizeof(row)));
+	MUST(cuMemcpyHtoD(table, row, sizeof(row)));
+	MUST(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+	if (in_vram(out) != (expect != UNNOTICED))
+		wrong("what a kernel from PTX was given was not noticed");
+	arguments_for(&a, out);
+	MUST(cuLaunchKernel(function("increment"), 1, 1, 1, 1, 1, 1, 0, NULL, a.params, NULL));
+	check_noticed(out, "a kernel from PTX");
 }
 
 /* As NVIDIA's runtime does: a wrapped fat binary, and the kernel's own handle launched. */
@@ -555,136 +365,6 @@ static void from_library_module(void)
 	    cuLibraryLoadFromFile(&library, getenv("SIM_IMAGE"), NULL, NULL, 0, NULL, NULL, 0));
 	MUST(cuLibraryGetModule(&module, library));
 	plain();
-}
-
-/* --- handles that come again: an image whose kernels lie the other way round takes the handles
- * of one that is gone. Whoever still goes by the old layout reads parameters that are not
- * there. */
-
-static void reversed(CUmodule *out)
-{
-	char path[4096];
-
-	snprintf(path, sizeof(path), "%.*s/sim_image_reversed.so",
-		 (int)(strrchr(getenv("SIM_IMAGE"), '/') - getenv("SIM_IMAGE")),
-		 getenv("SIM_IMAGE"));
-	MUST(cuModuleLoad(out, path));
-}
-
-static const char *const kernels[] = {
-    "fill",	 "increment",	 "peek",      "peek_undeclared", "spin",
-    "mixed",	 "by_struct",	 "by_packed", "by_large",	 "by_many",
-    "by_tensor", "by_tensor_at", "nothing",
-};
-#define KERNELS (sizeof(kernels) / sizeof(kernels[0]))
-
-/* Zeroes of this size that end where memory does. */
-static void *guarded(size_t bytes)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (bytes + page - 1) / page * page;
-	char *at =
-	    mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (at == MAP_FAILED || mprotect(at + room, page, PROT_NONE))
-		wrong("mmap");
-	return at + room - bytes;
-}
-
-/* Launches each kernel with parameters that name nothing, each of which ends where memory does:
- * who reads more of them, or more of one, faults. The driver refuses the launches (a grid of no
- * blocks), so no kernel runs. Returns how many of `old` handles are another kernel's now. */
-static unsigned int launch_each(CUfunction *handles, const CUfunction *old)
-{
-	static const struct {
-		size_t bytes[4];
-	} lists[KERNELS] = {{{8, 4, 8}},    {{8, 4, 8}}, {{8, 8}},  {{8, 8}},	 {{8}},
-			    {{1, 8, 2, 8}}, {{1, 24}},	 {{4, 12}}, {{4808, 4}}, {{3200, 4}},
-			    {{128, 4}},	    {{8, 4}},	 {{0}}};
-	unsigned int again = 0;
-
-	for (size_t k = 0; k < KERNELS; k++) {
-		void *params[5] = {(void *)8, (void *)8, (void *)8, (void *)8, (void *)8};
-
-		for (size_t i = 0; i < 4 && lists[k].bytes[i]; i++)
-			params[i] = guarded(lists[k].bytes[i]);
-		handles[k] = function(kernels[k]);
-		for (size_t i = 0; old && i < KERNELS; i++)
-			again += old[i] == handles[k] && i != k;
-		if (cuLaunchKernel(handles[k], 0, 1, 1, 1, 1, 1, 0, NULL, params, NULL) !=
-		    CUDA_ERROR_INVALID_VALUE)
-			wrong("a launch of no blocks");
-	}
-	return again;
-}
-
-static void check_again(unsigned int again)
-{
-	if (again < 4)
-		wrong("handles did not come again: this case shows nothing");
-	plain();
-}
-
-static void reloaded(void)
-{
-	CUfunction old[KERNELS], new[KERNELS];
-
-	launch_each(old, NULL);
-	MUST(cuModuleUnload(module));
-	reversed(&module);
-	check_again(launch_each(new, old));
-}
-
-/* The first of two goes; the second's functions stay known. */
-static void one_of_two(void)
-{
-	CUfunction old[KERNELS], kept[KERNELS], new[KERNELS];
-	CUmodule first = module, second;
-	unsigned int again;
-
-	launch_each(old, NULL);
-	reversed(&second);
-	module = second;
-	launch_each(kept, NULL);
-	MUST(cuModuleUnload(first));
-	launch_each(kept, NULL);
-	reversed(&module);
-	again = launch_each(new, old);
-	module = second;
-	check_again(again);
-}
-
-static void library_reloaded(void)
-{
-	struct fat *fat = fat_binary();
-	CUlibrary library = library_of(fat);
-	CUfunction old[KERNELS], new[KERNELS];
-	CUmodule first = module;
-
-	MUST(cuLibraryGetModule(&module, library));
-	launch_each(old, NULL);
-	module = first;
-	MUST(cuLibraryUnload(library));
-	reversed(&module);
-	check_again(launch_each(new, old));
-}
-
-/* A module goes with its context. The library's memory is the first context's. */
-static void context_ended(void)
-{
-	CUfunction old[KERNELS], new[KERNELS];
-	CUmodule first = module;
-	CUcontext second;
-	unsigned int again;
-
-	MUST(cuCtxCreate(&second, NULL, 0, 0));
-	MUST(cuModuleLoad(&module, getenv("SIM_IMAGE")));
-	launch_each(old, NULL);
-	MUST(cuCtxDestroy(second));
-	MUST(cuCtxSetCurrent(context));
-	reversed(&module);
-	again = launch_each(new, old);
-	module = first;
-	check_again(again);
 }
 
 /* --- launches that name nothing beside launches that do: by grace, a piece moves when all the
@@ -732,10 +412,7 @@ static void unknown_beside(void)
 	}
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} cases[] = {
+static const struct names_case cases[] = {
     {"plain", plain},
     {"plain_per_thread", plain_per_thread},
     {"extended", extended},
@@ -758,29 +435,14 @@ static const struct {
     {"from_data", from_data},
     {"from_data_ex", from_data_ex},
     {"from_fat_binary", from_fat_binary},
+    {"from_ptx", from_ptx},
     {"from_library", from_library},
     {"from_library_function", from_library_function},
     {"from_library_module", from_library_module},
-    {"reloaded", reloaded},
-    {"one_of_two", one_of_two},
-    {"library_reloaded", library_reloaded},
-    {"context_ended", context_ended},
     {"unknown_beside", unknown_beside},
 };
 
 int main(int argc, char **argv)
 {
-	if (argc != 3)
-		return 2;
-	expect = !strcmp(argv[2], "noticed")	 ? NOTICED
-		 : !strcmp(argv[2], "unnoticed") ? UNNOTICED
-						 : BARE;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		if (!strcmp(cases[i].name, argv[1])) {
-			start();
-			cases[i].run();
-			return 0;
-		}
-	fprintf(stderr, "usage: sim_names CASE noticed|unnoticed|bare\n");
-	return 2;
+	return run_case(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
 }
