@@ -155,6 +155,10 @@ IMAGE_ALONE := $(call objects,$(wildcard shim/image/*.c))
 $(O)/unit/image_%: tests/unit/image_%.c $(IMAGE_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(IMAGE_ALONE) -lcriterion
+HOOK_ALONE := $(call objects,shim/hook/kernels.c shim/hook/layout.c shim/log.c) $(IMAGE_ALONE)
+$(O)/unit/hook_%: tests/unit/hook_%.c $(HOOK_ALONE)
+	$(call say,UNIT,$@)
+	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) $(HOOK_ALONE) -lcriterion -pthread
 $(O)/unit/sim_%: tests/unit/sim_%.c $(SIM) $(UNIT_HELP)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) -isystem $(CUDA_INC) -L$(O)/sim -l:libcuda.so.1 -lcriterion -lm -pthread
@@ -172,7 +176,7 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 
 E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
-check-e2e: all $(E2E) $(UNIT_HELP) $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1 ## whole programs under the preload
+check-e2e: all $(E2E) $(UNIT_HELP) $(O)/unit/image_layouts $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1 ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
 
 # AddressSanitizer calls dlsym before it is ready, and dlsym is ours: whole programs run under UBSan only.
@@ -181,7 +185,7 @@ check-san: ## unit tests under ASan and UBSan, whole programs under UBSan
 	$(Q)$(MAKE) --no-print-directory O=$(O)/ubsan SAN=undefined CFLAGS='-O1 -g' all
 	$(Q)MB=32 CAPS=50 SCHEDS='virtual threads' POLICIES='lru balanced group' O=$(abspath $(O))/ubsan tests/e2e/matrix_test.sh
 
-check-unit-san: $(filter $(O)/unit/policy_% $(O)/unit/settings_% $(O)/unit/pager_% $(O)/unit/image_%,$(UNITS))
+check-unit-san: $(filter $(O)/unit/policy_% $(O)/unit/settings_% $(O)/unit/pager_% $(O)/unit/image_% $(O)/unit/hook_%,$(UNITS))
 	$(Q)tests/run-units $(O) $^
 .PHONY: check-unit-san
 

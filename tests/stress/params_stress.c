@@ -3,8 +3,8 @@
  * handles then come again for functions with other parameters. The program keeps its own rule:
  * nobody launches a function of a module that is being unloaded. What is held: a launch never
  * goes by the parameters of a function that had its handle before (it would count wrong), and
- * ThreadSanitizer sees no race. With FORGET_LATE defined layouts are forgotten after the handles
- * have come again, and this must be seen.
+ * ThreadSanitizer sees no race. With FORGET_LATE defined layouts are forgotten after the
+ * handles have come again, and this must be seen.
  */
 #include "door/driver.h"
 #include "hook/params.h"
