@@ -52,10 +52,10 @@ SHIM := $(O)/liblowtide.so
 SIM  := $(O)/sim/libcuda.so.1
 CLI  := $(O)/lowtide
 MAN  := $(if $(shell command -v scdoc 2>/dev/null),$(O)/lowtide.1)
-UNIT_HELP := $(if $(HAVE_SIM),$(O)/unit/sim_image.so)
+UNIT_HELP := $(if $(HAVE_SIM),$(addprefix $(O)/unit/sim_image,.so _reversed.so _silent.so))
 
 .PHONY: all check demo bench check-unit check-e2e check-san check-stress check-gpu bench-gpu lint format \
-        format-check layers install uninstall clean help deps headers
+        format-check layers install uninstall clean help deps headers fuzz
 
 all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM)) $(if $(HAVE_CLI),$(CLI)) $(MAN) $(WORKLOADS) \
      $(if $(wildcard tests/workloads/kernels.c),$(O)/workloads/kernels.so) ## the library and what else is here
@@ -64,7 +64,7 @@ help: ## this text
 	@echo 'targets:'; grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
 		while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
 	@printf '%s\n' 'knobs:' '  V=1 verbose   O=dir build folder   SAN=address|thread   DESTDIR= PREFIX= LIBDIR=   CUDA_HOME=' \
-		'  CC= CFLAGS=   SEEDS= CAPS= POLICIES= WORKLOADS= SCHEDS= for the end-to-end matrix'
+		'  CC= CFLAGS=   FUZZ_SECONDS=   SEEDS= CAPS= POLICIES= WORKLOADS= SCHEDS= for the end-to-end matrix'
 
 headers:
 	@test -n "$(CUDA_INC)" || { echo 'lowtide: cuda.h not found: set CUDA_HOME to a CUDA 12 or newer toolkit' >&2; exit 1; }
@@ -102,6 +102,12 @@ $(SIM): $(SIM_OBJ)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-Bsymbolic -Wl,-soname,libcuda.so.1 -o $@ $^ -pthread -lm -ldl
 	$(Q)ln -sf libcuda.so.1 $(O)/sim/libcuda.so
+# One that has not got what CUDA 12.4 brought: for programs that look symbols up themselves.
+$(O)/sim-12.3/libcuda.so.1: $(SIM_OBJ)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && echo '{ local: cuFuncGetParamInfo; cuKernelGetParamInfo; };' >$(@D)/hidden.map
+	$(Q)$(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-Bsymbolic -Wl,-soname,libcuda.so.1 -Wl,--version-script=$(@D)/hidden.map \
+		-o $@ $(SIM_OBJ) -pthread -lm -ldl
 
 # --- programs ------------------------------------------------------------------------------------
 # The command reads the settings as the library does, and tries the library's own kernel.
@@ -128,6 +134,9 @@ $(O)/lowtide.1: tools/lowtide.1.scd tools/tables $(wildcard tools/*.def) shim/se
 $(O)/workloads/kernels.so: tests/workloads/kernels.c tests/sim/sim_kernel.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) -fPIC -shared -Itests/sim -o $@ $<
+$(O)/workloads/kernels_silent.so: tests/workloads/kernels.c tests/sim/sim_kernel.h
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) -DSIM_KERNEL_NO_INFO -fPIC -shared -Itests/sim -o $@ $<
 $(O)/workloads/%: tests/workloads/%.c $(WORK_LIB) $(wildcard tests/workloads/*.h) | $(SIM)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) $(SANFLAGS) -isystem $(CUDA_INC) -Itests/workloads -Itests/sim \
@@ -150,14 +159,20 @@ $(O)/e2e/static_launcher: tests/e2e/static_launcher.c
 $(O)/e2e/no_driver: tests/e2e/no_driver.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -ldl
+$(O)/e2e/sim_names $(O)/e2e/sim_handles: tests/e2e/names.h
 $(O)/e2e/sim_%: tests/e2e/sim_%.c | $(SIM)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -L$(O)/sim -l:libcuda.so.1 -pthread -ldl
 $(O)/e2e/%: tests/e2e/%.c $(FAKE)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -L$(O)/fake -l:libcuda.so.1 -pthread -ldl
-$(O)/unit/sim_image.so: tests/unit/sim_image.c tests/sim/sim_kernel.h
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) -fPIC -shared -Itests/sim -o $@ $<
+SIM_IMAGE_CC = mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) -fPIC -shared -Itests/sim -o $@ $<
+$(O)/unit/sim_image.so: tests/unit/sim_image.c tests/sim/sim_kernel.h tests/sim/sim_tensor.h
+	$(Q)$(SIM_IMAGE_CC)
+$(O)/unit/sim_image_reversed.so: tests/unit/sim_image.c tests/sim/sim_kernel.h tests/sim/sim_tensor.h
+	$(Q)$(SIM_IMAGE_CC) -DSIM_IMAGE_REVERSED
+$(O)/unit/sim_image_silent.so: tests/unit/sim_image.c tests/sim/sim_kernel.h tests/sim/sim_tensor.h
+	$(Q)$(SIM_IMAGE_CC) -DSIM_KERNEL_NO_INFO
 
 UNIT_CC = $(CC) $(CFLAGS) -std=gnu11 $(WARN) -MMD -MP $(SANFLAGS) -Ishim -Ipolicy -Itests/sim -o $@ $<
 $(O)/unit/policy_%: tests/unit/policy_%.c $(POLICY_OBJ)
@@ -171,6 +186,14 @@ PAGER_ALONE := $(call objects,shim/pager/ledger.c shim/pager/holding.c shim/page
 $(O)/unit/pager_%: tests/unit/pager_%.c $(PAGER_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(PAGER_ALONE) -lcriterion -lm -pthread
+IMAGE_ALONE := $(call objects,$(wildcard shim/image/*.c))
+$(O)/unit/image_%: tests/unit/image_%.c $(IMAGE_ALONE)
+	$(call say,UNIT,$@)
+	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(IMAGE_ALONE) -lcriterion
+HOOK_ALONE := $(call objects,shim/hook/kernels.c shim/hook/layout.c shim/log.c) $(IMAGE_ALONE)
+$(O)/unit/hook_%: tests/unit/hook_%.c $(HOOK_ALONE)
+	$(call say,UNIT,$@)
+	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) $(HOOK_ALONE) -lcriterion -pthread
 $(O)/unit/sim_%: tests/unit/sim_%.c $(SIM) $(UNIT_HELP)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) -isystem $(CUDA_INC) -L$(O)/sim -l:libcuda.so.1 -lcriterion -lm -pthread
@@ -188,7 +211,7 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 
 E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
-check-e2e: all $(E2E) $(BROKEN) $(UNIT_HELP) ## whole programs under the preload
+check-e2e: all $(E2E) $(BROKEN) $(UNIT_HELP) $(O)/unit/image_layouts $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1 ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
 
 # AddressSanitizer calls dlsym before it is ready, and dlsym is ours: whole programs run under UBSan only.
@@ -197,12 +220,13 @@ check-san: ## unit tests under ASan and UBSan, whole programs under UBSan
 	$(Q)$(MAKE) --no-print-directory O=$(O)/ubsan SAN=undefined CFLAGS='-O1 -g' all
 	$(Q)MB=32 CAPS=50 SCHEDS='virtual threads' POLICIES='lru balanced group' O=$(abspath $(O))/ubsan tests/e2e/matrix_test.sh
 
-check-unit-san: $(filter $(O)/unit/policy_% $(O)/unit/settings_% $(O)/unit/pager_%,$(UNITS))
+check-unit-san: $(filter $(O)/unit/policy_% $(O)/unit/settings_% $(O)/unit/pager_% $(O)/unit/image_% $(O)/unit/hook_%,$(UNITS))
 	$(Q)tests/run-units $(O) $^
 .PHONY: check-unit-san
 
 # --- ThreadSanitizer ------------------------------------------------------------------------------
-STRESS_OF := $(O)/stress/gate_stress $(O)/stress/gate_stress_planted $(O)/stress/ledger_stress
+STRESS_OF := $(O)/stress/gate_stress $(O)/stress/gate_stress_planted $(O)/stress/ledger_stress \
+	$(foreach s,params layout_cache,$(O)/stress/$(s)_stress $(O)/stress/$(s)_stress_planted)
 STRESS_CC  = mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 -D_GNU_SOURCE $(WARN) $(SANFLAGS) -Ishim -o $@
 $(O)/stress/gate_stress: tests/stress/gate_stress.c $(call objects,shim/pager/gate.c shim/clock.c)
 	$(Q)$(STRESS_CC) $^ -pthread
@@ -210,11 +234,31 @@ $(O)/stress/gate_stress_planted: tests/stress/gate_stress.c $(call objects,shim/
 	$(Q)$(STRESS_CC) -DNO_GATE $^ -pthread
 $(O)/stress/ledger_stress: tests/stress/ledger_stress.c $(PAGER_ALONE)
 	$(Q)$(STRESS_CC) $^ -pthread
-check-stress: ## the gate and the ledger under ThreadSanitizer, and a planted race that it must find
+# What stands between a launch and the driver's answers; the rest of the library is in the test.
+PARAMS_OBJ := $(call objects,shim/hook/params.c shim/hook/layout.c shim/hook/kernels.c shim/hook/tensor_map.c \
+	shim/log.c shim/settings.c $(wildcard shim/image/*.c))
+$(O)/stress/params_stress: tests/stress/params_stress.c $(PARAMS_OBJ)
+	$(Q)$(STRESS_CC) $(CUDA) -Ipolicy $^ -pthread
+$(O)/stress/params_stress_planted: tests/stress/params_stress.c $(PARAMS_OBJ)
+	$(Q)$(STRESS_CC) $(CUDA) -Ipolicy -DFORGET_LATE $^ -pthread
+$(O)/stress/layout_cache_stress: tests/stress/layout_cache_stress.c shim/hook/layout_cache.h
+	$(Q)$(STRESS_CC) $< -pthread
+$(O)/stress/layout_cache_stress_planted: tests/stress/layout_cache_stress.c shim/hook/layout_cache.h
+	$(Q)$(STRESS_CC) -DNO_VERSION $< -pthread
+check-stress: ## gate, ledger and layouts under ThreadSanitizer, and planted races that it must find
 	$(Q)$(MAKE) --no-print-directory O=$(O)/tsan SAN=thread CFLAGS='-O1 -g' check-stress-tsan
 check-stress-tsan: $(STRESS_OF)
 	$(Q)tests/stress/run $^
 .PHONY: check-stress-tsan
+
+# --- libFuzzer -------------------------------------------------------------------------------------
+FUZZ_SECONDS ?= 60
+fuzz: ## feed the image readers whatever libFuzzer thinks of, for FUZZ_SECONDS; needs clang
+	@command -v clang >/dev/null || { echo 'lowtide: fuzzing needs clang' >&2; exit 1; }
+	$(Q)mkdir -p $(O)/fuzz/corpus && cp tests/golden/images/*.cubin tests/golden/images/*.fatbin tests/golden/images/*.ptx $(O)/fuzz/corpus
+	$(Q)clang -O1 -g -std=gnu11 -D_GNU_SOURCE $(WARN) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		-Ishim -o $(O)/fuzz/image tests/fuzz/image.c $(wildcard shim/image/*.c)
+	$(Q)$(O)/fuzz/image -max_total_time=$(FUZZ_SECONDS) -max_len=32768 -artifact_prefix=$(O)/fuzz/ -print_final_stats=1 $(O)/fuzz/corpus
 
 layers: ## policy/ needs no CUDA, threads, clock or I/O; the library needs only libc and exports only what it must
 	$(Q)$(MAKE) --no-print-directory $(SHIM)

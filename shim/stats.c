@@ -1,5 +1,6 @@
 #include "stats.h"
 
+#include "hook/params.h"
 #include "log.h"
 #include "pager/ledger.h"
 #include "pager/pager.h"
@@ -12,6 +13,8 @@
 
 static void say(int device, const struct pager_summary *s)
 {
+	struct params_unknown unknown = params_unknown();
+
 	log_warn("device %d: peak %" PRIu64 " of %" PRIu64 " MiB VRAM, %" PRIu64
 		 " MiB pinned RAM; %" PRIu64 " blocks in (%" PRIu64 " MiB), %" PRIu64
 		 " out (%" PRIu64 " MiB copied, %" PRIu64 " unchanged); %" PRIu64
@@ -22,10 +25,16 @@ static void say(int device, const struct pager_summary *s)
 		 s->stats.evictions, s->stats.bytes_out / MIB, s->stats.clean_evictions,
 		 s->stats.launches_in_place, s->stats.windows, s->stats.windows_refused,
 		 s->stats.windows_late, s->stats.fallbacks, s->report.name, s->report.reason);
+	if (unknown.launches)
+		log_warn("%" PRIu64 " launches, of %" PRIu64 " kernels, named nothing that "
+			 "could be known: neither the driver nor their images told",
+			 unknown.launches, unknown.kernels);
 }
 
 static void write_json(FILE *file, int device, const struct pager_summary *s)
 {
+	struct params_unknown unknown = params_unknown();
+
 	fprintf(file,
 		"{\"device\": %d, \"cap_bytes\": %" PRIu64 ", \"peak_bytes\": %" PRIu64
 		", \"host_peak_bytes\": %" PRIu64 ", \"page_ins\": %" PRIu64
@@ -34,13 +43,14 @@ static void write_json(FILE *file, int device, const struct pager_summary *s)
 		", \"bytes_out_again\": %" PRIu64 ", \"launches_in_place\": %" PRIu64
 		", \"windows\": %" PRIu64 ", \"windows_refused\": %" PRIu64
 		", \"windows_late\": %" PRIu64 ", \"failed_moves\": %" PRIu64
-		", \"fallbacks\": %" PRIu64 ", \"policy\": \"%s\"}\n",
+		", \"fallbacks\": %" PRIu64 ", \"unknown_kernels\": %" PRIu64
+		", \"unknown_launches\": %" PRIu64 ", \"policy\": \"%s\"}\n",
 		device, ledger_cap_bytes(device), ledger_peak_bytes(device), s->host_peak_bytes,
 		s->stats.page_ins, s->stats.evictions, s->stats.clean_evictions,
 		s->stats.bytes_in, s->stats.bytes_out, s->stats.bytes_out_again,
 		s->stats.launches_in_place, s->stats.windows, s->stats.windows_refused,
 		s->stats.windows_late, s->stats.failed_moves, s->stats.fallbacks,
-		s->report.name);
+		unknown.kernels, unknown.launches, s->report.name);
 }
 
 void stats_at_exit(void)

@@ -4,6 +4,8 @@
  */
 #include "door/driver.h"
 #include "door/export.h"
+#include "hook/kernels.h"
+#include "hook/params.h"
 #include "pager/admission.h"
 #include "pager/pager.h"
 #include "pager/streams.h"
@@ -62,8 +64,17 @@ static int device_of(CUcontext context)
 	return device;
 }
 
+/* Before the driver's own call: the handles of a context's functions may come again for others
+ * as soon as it has gone. */
+static void may_go(void)
+{
+	pager_context_ending();
+	params_forget();
+}
+
 static void gone(CUcontext context, int device)
 {
+	kernels_context_ends(context);
 	admission_context_ended(context);
 	pager_context_ended(context);
 	streams_context_ended(context);
@@ -78,7 +89,7 @@ LT_EXPORT CUresult CUDAAPI cuCtxDestroy_v2(CUcontext ctx)
 	if (!driver_has(cuCtxDestroy_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	device = ctx ? device_of(ctx) : -1;
-	pager_context_ending();
+	may_go();
 	result = real(cuCtxDestroy_v2)(ctx);
 	if (result == CUDA_SUCCESS)
 		gone(ctx, device);
@@ -94,9 +105,11 @@ LT_EXPORT CUresult CUDAAPI cuCtxDestroy(CUcontext ctx)
 	if (!driver_has(cuCtxDestroy))
 		return CUDA_ERROR_NOT_FOUND;
 	device = ctx ? device_of(ctx) : -1;
+	may_go();
 	result = real(cuCtxDestroy)(ctx);
 	if (result == CUDA_SUCCESS)
 		gone(ctx, device);
+	pager_context_may_have_ended();
 	return result;
 }
 
@@ -109,9 +122,11 @@ LT_EXPORT CUresult CUDAAPI cuCtxDetach(CUcontext ctx)
 	if (!driver_has(cuCtxDetach))
 		return CUDA_ERROR_NOT_FOUND;
 	device = ctx ? device_of(ctx) : -1;
+	may_go();
 	result = real(cuCtxDetach)(ctx);
 	if (result == CUDA_SUCCESS && device >= 0 && device_of(ctx) < 0)
 		gone(ctx, device);
+	pager_context_may_have_ended();
 	return result;
 }
 
@@ -225,7 +240,7 @@ LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease_v2(CUdevice dev)
 	if (!driver_has(cuDevicePrimaryCtxRelease_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	context = primary_context(dev);
-	pager_context_ending();
+	may_go();
 	result = real(cuDevicePrimaryCtxRelease_v2)(dev);
 	if (result == CUDA_SUCCESS)
 		primary_may_be_gone(context, dev);
@@ -242,7 +257,7 @@ LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease(CUdevice dev)
 	if (!driver_has(cuDevicePrimaryCtxRelease))
 		return CUDA_ERROR_NOT_FOUND;
 	context = primary_context(dev);
-	pager_context_ending();
+	may_go();
 	result = real(cuDevicePrimaryCtxRelease)(dev);
 	if (result == CUDA_SUCCESS)
 		primary_may_be_gone(context, dev);
@@ -257,7 +272,7 @@ static CUresult reset(CUresult (*driver_reset)(CUdevice), CUdevice dev)
 	CUcontext context = primary_context(dev);
 	CUresult result;
 
-	pager_context_ending();
+	may_go();
 	result = driver_reset(dev);
 	if (result == CUDA_SUCCESS && context)
 		gone(context, dev >= 0 && dev < PAGER_DEVICES &&

@@ -91,11 +91,17 @@ void named_read_copy(struct named *named, const CUDA_MEMCPY3D *copy)
 
 void named_read_kernel(struct named *named, const CUDA_KERNEL_NODE_PARAMS *kernel)
 {
-	uint64_t addresses[PARAMS_NAMED_MAX] = {0};
+	uint64_t *addresses = calloc(PARAMS_NAMED_MOST, sizeof(*addresses));
 	CUfunction function = kernel->func ? kernel->func : (CUfunction)kernel->kern;
-	size_t count = params_named(function, kernel->kernelParams, kernel->extra, addresses);
+	bool unknown = true;
 
-	add_addresses(named, addresses, count);
+	if (addresses)
+		add_addresses(named, addresses,
+			      params_named(function, kernel->kernelParams, kernel->extra,
+					   addresses, PARAMS_NAMED_MOST, &unknown));
+	if (unknown)
+		pager_unknown_work();
+	free(addresses);
 }
 
 void named_read_fill(struct named *named, const CUDA_MEMSET_NODE_PARAMS *fill)

@@ -7,15 +7,41 @@
 #include "hook/params.h"
 #include "hook/work.h"
 
+#include <stdlib.h>
+
+/* More than fits on the stack: PyTorch's foreach kernels name hundreds of tensors. */
+static CUresult before_many(CUfunction function, void **params, void **extra,
+			    struct pager_use *use)
+{
+	uint64_t *addresses = malloc(PARAMS_NAMED_MOST * sizeof(*addresses));
+	bool unknown = true;
+	size_t count = 0;
+	CUresult result;
+
+	if (addresses)
+		count = params_named(function, params, extra, addresses, PARAMS_NAMED_MOST,
+				     &unknown);
+	if (unknown)
+		pager_unknown_work();
+	result = pager_use(addresses, count, use);
+	free(addresses);
+	return result;
+}
+
 static CUresult before(CUfunction function, void **params, void **extra, struct pager_use *use)
 {
 	uint64_t addresses[PARAMS_NAMED_MAX];
+	bool unknown;
 	size_t count;
 
 	*use = (struct pager_use){NULL, 0};
 	if (!atomic_load_explicit(&pager_span, memory_order_relaxed))
 		return CUDA_SUCCESS;
-	count = params_named(function, params, extra, addresses);
+	count = params_named(function, params, extra, addresses, PARAMS_NAMED_MAX, &unknown);
+	if (unknown && count == PARAMS_NAMED_MAX)
+		return before_many(function, params, extra, use);
+	if (unknown)
+		pager_unknown_work();
 	return pager_use(addresses, count, use);
 }
 
@@ -146,25 +172,35 @@ LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernel_ptsz(
 	return work_end(begun, work_per_thread(hStream), result);
 }
 
-/* Functions may go with their module, and their handles come again for others. */
-LT_EXPORT CUresult CUDAAPI cuModuleUnload(CUmodule hmod)
+/* One launch on each of several devices: all are named before any is launched. */
+#define MULTI_DEVICES 64
+
+LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernelMultiDevice(
+    CUDA_LAUNCH_PARAMS *launchParamsList, unsigned int numDevices, unsigned int flags)
 {
-	CUresult result;
+	struct pager_use uses[MULTI_DEVICES];
+	unsigned int count = launchParamsList ? numDevices : 0;
+	CUresult result = CUDA_SUCCESS;
+	bool begun;
 
-	if (!driver_has(cuModuleUnload))
+	if (!driver_has(cuLaunchCooperativeKernelMultiDevice))
 		return CUDA_ERROR_NOT_FOUND;
-	result = real(cuModuleUnload)(hmod);
-	params_forget();
-	return result;
-}
-
-LT_EXPORT CUresult CUDAAPI cuLibraryUnload(CUlibrary library)
-{
-	CUresult result;
-
-	if (!driver_has(cuLibraryUnload))
-		return CUDA_ERROR_NOT_FOUND;
-	result = real(cuLibraryUnload)(library);
-	params_forget();
-	return result;
+	if (count > MULTI_DEVICES) {
+		pager_unknown_work();
+		count = 0;
+	}
+	for (unsigned int i = 0; i < count; i++) {
+		uses[i] = (struct pager_use){NULL, 0};
+		if (result == CUDA_SUCCESS)
+			result = before(launchParamsList[i].function,
+					launchParamsList[i].kernelParams, NULL, &uses[i]);
+	}
+	begun = work_begin();
+	if (result == CUDA_SUCCESS)
+		result = real(cuLaunchCooperativeKernelMultiDevice)(launchParamsList,
+								    numDevices, flags);
+	for (unsigned int i = 0; i < count; i++)
+		pager_used(&uses[i], work_legacy(launchParamsList[i].hStream),
+			   result != CUDA_SUCCESS);
+	return work_end(begun, CU_STREAM_LEGACY, result);
 }

@@ -68,21 +68,6 @@ static bool decompress_begin(const CUmemDecompressParams *params, size_t count)
 	return begin_and_free(ranges, 2 * count);
 }
 
-LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernelMultiDevice(
-    CUDA_LAUNCH_PARAMS *launchParamsList, unsigned int numDevices, unsigned int flags)
-{
-	CUresult result;
-	bool begun;
-
-	if (!driver_has(cuLaunchCooperativeKernelMultiDevice))
-		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result =
-	    real(cuLaunchCooperativeKernelMultiDevice)(launchParamsList, numDevices, flags);
-	return work_end(begun, CU_STREAM_LEGACY, result);
-}
-
 LT_EXPORT CUresult CUDAAPI cuMemcpyPeer(CUdeviceptr dstDevice, CUcontext dstContext,
 					CUdeviceptr srcDevice, CUcontext srcContext,
 					size_t ByteCount)

@@ -1,6 +1,9 @@
 #include "hook/params.h"
 
 #include "door/driver.h"
+#include "hook/kernels.h"
+#include "hook/layout_cache.h"
+#include "hook/tensor_map.h"
 #include "log.h"
 #include "pager/pager.h"
 
@@ -8,43 +11,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((entry)->lost = true)
-#include <uthash.h>
+/* Of a packed buffer: members may be packed to 4. */
+#define PACKED_STEP 4
+/* Tensor maps are aligned to 64 from the constant bank's start, which is a multiple of 16. */
+#define PACKED_MAP_STEP 16
+#define MAP_STEP 64
 
-/* A parameter wide enough for a pointer: its index, and the words of it that lie on 8-byte
- * borders of the packed buffer. */
-struct param {
-	uint32_t index, first_word_offset, words;
-};
-
-struct layout {
+/* What was found for a function; the cache has the newest of these. */
+struct entry {
 	CUfunction function;
-	size_t count;
+	const struct layout *layout;
 	bool lost;
 	UT_hash_handle hh;
-	struct param params[];
 };
 
-#define CACHE_BITS 12
-
-static _Atomic(struct layout *)
-    cache[1u << CACHE_BITS]; /* atomic; what it points to is immutable and never freed */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct layout *layouts; /* guarded by lock */
-
-static CUresult param_info(CUfunction function, size_t index, size_t *offset, size_t *bytes)
-{
-	CUresult result = CUDA_ERROR_NOT_FOUND;
-
-	if (real(cuFuncGetParamInfo))
-		result = real(cuFuncGetParamInfo)(function, index, offset, bytes);
-	/* The handle may be a kernel's. */
-	if (result != CUDA_SUCCESS && result != CUDA_ERROR_INVALID_VALUE &&
-	    real(cuKernelGetParamInfo))
-		result = real(cuKernelGetParamInfo)((CUkernel)function, index, offset, bytes);
-	return result;
-}
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* ranked before kernels.c's */
+static struct layout_cache cache;				/* written with lock held */
+static struct entry *entries;					/* guarded by lock */
+static atomic_uint_least64_t unknown_kernels, unknown_launches; /* atomic */
 
 static void say_layouts_are_unknown(void)
 {
@@ -52,63 +36,167 @@ static void say_layouts_are_unknown(void)
 
 	if (!atomic_flag_test_and_set(&said))
 		log_warn("this driver does not tell kernels' parameters (CUDA 12.4 and newer "
-			 "do): what a launch needs "
-			 "is unknown, and cold memory is used in place");
+			 "do), and a kernel's image could not be read for them: what such a "
+			 "launch needs is unknown, and cold memory is used in place");
 }
 
-static struct layout *layout_read(CUfunction function)
+/* The handle is a function's or a kernel's; each question answers for one of them. */
+static CUresult ask_function(CUfunction function, size_t index, size_t *offset, size_t *bytes)
 {
-	struct layout *layout;
+	return real(cuFuncGetParamInfo)
+		   ? real(cuFuncGetParamInfo)(function, index, offset, bytes)
+		   : CUDA_ERROR_NOT_FOUND;
+}
+
+static CUresult ask_kernel(CUfunction function, size_t index, size_t *offset, size_t *bytes)
+{
+	return real(cuKernelGetParamInfo)
+		   ? real(cuKernelGetParamInfo)((CUkernel)function, index, offset, bytes)
+		   : CUDA_ERROR_NOT_FOUND;
+}
+
+static const struct layout *layout_told(CUfunction function)
+{
+	CUresult (*ask)(CUfunction, size_t, size_t *, size_t *) = ask_function;
+	struct layout_param params[LAYOUT_PARAMS_MAX];
 	size_t count = 0, offset, bytes;
-	CUresult result;
+	CUresult result = ask(function, 0, &offset, &bytes);
 
-	result = param_info(function, 0, &offset, &bytes);
-	if (result != CUDA_SUCCESS && result != CUDA_ERROR_INVALID_VALUE)
-		say_layouts_are_unknown();
-	while (count < 4096 && param_info(function, count, &offset, &bytes) == CUDA_SUCCESS)
-		count++;
-	layout = calloc(1, sizeof(*layout) + count * sizeof(layout->params[0]));
-	if (!layout)
-		return NULL;
-	layout->function = function;
-	for (size_t i = 0; i < count; i++) {
-		size_t skip, words;
+	if (result != CUDA_SUCCESS) {
+		CUresult of_kernel = ask_kernel(function, 0, &offset, &bytes);
 
-		if (param_info(function, i, &offset, &bytes) != CUDA_SUCCESS)
-			break;
-		skip = (8 - offset % 8) % 8;
-		words = bytes < skip ? 0 : (bytes - skip) / 8;
-		if (words)
-			layout->params[layout->count++] =
-			    (struct param){(uint32_t)i, (uint32_t)skip, (uint32_t)words};
+		/* INVALID_VALUE: it is a handle of that kind, and has no first parameter. */
+		if (of_kernel == CUDA_SUCCESS ||
+		    (of_kernel == CUDA_ERROR_INVALID_VALUE && result != of_kernel)) {
+			ask = ask_kernel;
+			result = of_kernel;
+		}
 	}
-	return layout;
+	for (size_t i = 0; result == CUDA_SUCCESS && i < LAYOUT_PARAMS_MAX; i++) {
+		params[count] = layout_param((uint32_t)i, offset, bytes);
+		count += params[count].count != 0;
+		result = ask(function, i + 1, &offset, &bytes);
+	}
+	return result == CUDA_ERROR_INVALID_VALUE ? layout_intern(params, count)
+						  : &layout_unknown;
+}
+
+/* The lock is held. */
+static const struct layout *layout_look_up(CUfunction function)
+{
+	struct entry *entry;
+
+	HASH_FIND_PTR(entries, &function, entry);
+	if (!entry) {
+		const struct layout *layout =
+		    kernels_wanted() ? kernels_layout(function) : layout_told(function);
+
+		if (!layout->known)
+			atomic_fetch_add(&unknown_kernels, 1);
+		entry = calloc(1, sizeof(*entry));
+		if (!entry)
+			return layout;
+		entry->function = function;
+		entry->layout = layout;
+		HASH_ADD_PTR(entries, function, entry);
+		if (entry->lost) {
+			free(entry);
+			return layout;
+		}
+	}
+	layout_cache_store(&cache, function, entry->layout);
+	return entry->layout;
 }
 
 static const struct layout *layout_of(CUfunction function)
 {
-	uint64_t key =
-	    (uint64_t)(uintptr_t)function * 0x9E3779B97F4A7C15ull >> (64 - CACHE_BITS);
-	struct layout *layout = atomic_load_explicit(&cache[key], memory_order_acquire);
+	const struct layout *layout = layout_cache_find(&cache, function);
 
-	if (layout && layout->function == function)
+	if (layout)
 		return layout;
 	pthread_mutex_lock(&lock);
-	HASH_FIND_PTR(layouts, &function, layout);
-	if (!layout) {
-		layout = layout_read(function);
-		if (layout)
-			HASH_ADD_PTR(layouts, function, layout);
-	}
-	atomic_store_explicit(&cache[key], layout, memory_order_release);
+	layout = layout_look_up(function);
 	pthread_mutex_unlock(&lock);
 	return layout;
 }
 
-static size_t named_in_packed(void **extra, uint64_t *addresses)
+/* Where managed memory is: read once a launch. */
+struct span {
+	uint64_t low, bytes;
+};
+
+static struct span managed_span(void)
+{
+	return (struct span){atomic_load_explicit(&pager_low, memory_order_relaxed),
+			     atomic_load_explicit(&pager_span, memory_order_relaxed)};
+}
+
+static bool in_span(struct span span, uint64_t word)
+{
+	return word - span.low < span.bytes;
+}
+
+/* Words at `value`, `value + step`, ... that may be addresses. */
+static size_t named_in(struct span span, const unsigned char *value, size_t step, size_t words,
+		       uint64_t *addresses, size_t room)
+{
+	size_t count = 0;
+
+	for (; words && count < room; words--, value += step) {
+		uint64_t word;
+
+		memcpy(&word, value, sizeof(word));
+		if (in_span(span, word))
+			addresses[count++] = word;
+	}
+	return count;
+}
+
+static size_t named_one_by_one(const struct layout *layout, void **params, uint64_t *addresses,
+			       size_t room)
+{
+	struct span span = managed_span();
+	size_t count = 0;
+
+	for (size_t i = 0; i < layout->count; i++) {
+		const struct layout_param *param = &layout->params[i];
+		uint64_t word;
+
+		/* Most parameters are one word. */
+		if (param->count == 1) {
+			memcpy(&word, params[param->index], sizeof(word));
+			if (in_span(span, word) && count < room)
+				addresses[count++] = word;
+		} else {
+			count += named_in(span, params[param->index], param->step, param->count,
+					  addresses + count, room - count);
+		}
+	}
+	return count;
+}
+
+/* Tensor maps among the parameters whose address does not show. */
+static size_t named_by_maps(const struct layout *layout, void **params, uint64_t *addresses,
+			    size_t room)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < layout->count; i++) {
+		const struct layout_param *param = &layout->params[i];
+		size_t bytes = (param->count - 1) * (size_t)param->step + 8;
+
+		if (bytes >= TENSOR_MAP_BYTES)
+			count += tensor_maps_named(params[param->index], bytes, MAP_STEP,
+						   addresses + count, room - count);
+	}
+	return count;
+}
+
+/* All of a packed buffer, whatever the layout is. */
+static size_t named_in_packed(void **extra, uint64_t *addresses, size_t room)
 {
 	const unsigned char *packed = NULL;
-	size_t bytes = 0, count = 0;
+	size_t bytes = 0, count;
 
 	for (; *extra != CU_LAUNCH_PARAM_END; extra += 2) {
 		if (*extra == CU_LAUNCH_PARAM_BUFFER_POINTER)
@@ -118,57 +206,56 @@ static size_t named_in_packed(void **extra, uint64_t *addresses)
 		else
 			break;
 	}
-	for (size_t at = 0; packed && at + 8 <= bytes && count < PARAMS_NAMED_MAX; at += 8) {
-		uint64_t word;
-
-		memcpy(&word, packed + at, sizeof(word));
-		if (pager_may_hold(word))
-			addresses[count++] = word;
-	}
+	if (!packed || bytes < 8)
+		return 0;
+	count = named_in(managed_span(), packed, PACKED_STEP, (bytes - 8) / PACKED_STEP + 1,
+			 addresses, room);
+	if (atomic_load_explicit(&tensor_maps_remembered, memory_order_relaxed))
+		count += tensor_maps_named(packed, bytes, PACKED_MAP_STEP, addresses + count,
+					   room - count);
 	return count;
 }
 
-size_t params_named(CUfunction function, void **params, void **extra, uint64_t *addresses)
+size_t params_named(CUfunction function, void **params, void **extra, uint64_t *addresses,
+		    size_t room, bool *unknown)
 {
 	const struct layout *layout;
 	size_t count = 0;
 
-	if (extra)
-		return named_in_packed(extra, addresses);
-	if (!params)
-		return 0;
-	if (!real(cuFuncGetParamInfo) && !real(cuKernelGetParamInfo)) {
+	*unknown = false;
+	if (extra) {
+		count = named_in_packed(extra, addresses, room);
+	} else if (params) {
+		layout = layout_of(function);
+		*unknown = !layout->known;
+		count = named_one_by_one(layout, params, addresses, room);
+		if (atomic_load_explicit(&tensor_maps_remembered, memory_order_relaxed))
+			count += named_by_maps(layout, params, addresses + count, room - count);
+	}
+	if (*unknown) {
+		atomic_fetch_add_explicit(&unknown_launches, 1, memory_order_relaxed);
 		say_layouts_are_unknown();
-		return 0;
 	}
-	layout = layout_of(function);
-	for (size_t i = 0; layout && i < layout->count; i++) {
-		const unsigned char *value =
-		    (const unsigned char *)params[layout->params[i].index] +
-		    layout->params[i].first_word_offset;
-
-		for (uint32_t w = 0; w < layout->params[i].words; w++) {
-			uint64_t word;
-
-			memcpy(&word, value + 8 * (size_t)w, sizeof(word));
-			if (pager_may_hold(word) && count < PARAMS_NAMED_MAX)
-				addresses[count++] = word;
-		}
-	}
+	if (count == room)
+		*unknown = true;
 	return count;
+}
+
+struct params_unknown params_unknown(void)
+{
+	return (struct params_unknown){atomic_load(&unknown_kernels),
+				       atomic_load(&unknown_launches)};
 }
 
 void params_forget(void)
 {
-	struct layout *layout, *next;
+	struct entry *entry, *next;
 
 	pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < sizeof(cache) / sizeof(cache[0]); i++)
-		atomic_store(&cache[i], NULL);
-	/* Out of the table but not freed: another thread may be reading one. */
-	for (layout = layouts; layout; layout = next) {
-		next = layout->hh.next;
-		HASH_DEL(layouts, layout);
+	layout_cache_clear(&cache);
+	HASH_ITER (hh, entries, entry, next) {
+		HASH_DEL(entries, entry);
+		free(entry);
 	}
 	pthread_mutex_unlock(&lock);
 }
@@ -176,9 +263,15 @@ void params_forget(void)
 void params_fork_prepare(void)
 {
 	pthread_mutex_lock(&lock);
+	kernels_fork_prepare();
+	layout_fork_prepare();
+	tensor_maps_fork_prepare();
 }
 
 void params_fork_done(void)
 {
+	tensor_maps_fork_done();
+	layout_fork_done();
+	kernels_fork_done();
 	pthread_mutex_unlock(&lock);
 }

@@ -1,24 +1,33 @@
 /*
- * Which managed addresses a launch names: every aligned word of every parameter that could be
- * one. Owns the cache of parameter layouts, by function handle; reading it takes no lock.
+ * Which managed addresses a launch names: every word of every parameter that could be one. Owns
+ * the cache of parameter layouts, by function handle; reading it takes no lock.
  */
 #ifndef LOWTIDE_PARAMS_H
 #define LOWTIDE_PARAMS_H
 
 #include <cuda.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define PARAMS_NAMED_MAX 256
+/* More than any launch can name: 32,764 bytes of parameters hold no more pointers. */
+#define PARAMS_NAMED_MOST 4096
 
-/* Writes at most PARAMS_NAMED_MAX addresses; returns how many. Parameters come one by one
- * (`params`) or packed
- * (`extra`), as cuLaunchKernel takes them. */
-size_t params_named(CUfunction function, void **params, void **extra, uint64_t *addresses);
+/* Writes at most `room` addresses; returns how many. Parameters come one by one (`params`) or
+ * packed (`extra`), as cuLaunchKernel takes them. *unknown: it may name more than was found. */
+size_t params_named(CUfunction function, void **params, void **extra, uint64_t *addresses,
+		    size_t room, bool *unknown);
 
-/* Functions may have gone: their handles may come again for others. */
+/* Functions are about to go: their handles may come again for others. */
 void params_forget(void);
+
+/* Of which nothing could be known; of all devices, since the process began. */
+struct params_unknown {
+	uint64_t kernels, launches;
+};
+struct params_unknown params_unknown(void);
 
 void params_fork_prepare(void);
 void params_fork_done(void);

@@ -13,10 +13,10 @@ cap=$((12 << 20))
 
 field() { sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1"; }
 
-one() { # one WORKLOAD FUNCTION NTH
-	local name=$1 key=$dir/$1.$2.$3 status
+one() { # one WORKLOAD FUNCTION NTH [DRIVER]
+	local name=$1 key=$dir/$1.$2.$3.${4:-new} status
 	LOWTIDE_VRAM=$cap LOWTIDE_POLICY=lru LOWTIDE_BLOCK=2M LOWTIDE_MIN=64K LOWTIDE_LOG=off LOWTIDE_SIM_REPORT=$key.json \
-		LOWTIDE_SIM_FAIL="$2:$3" LD_PRELOAD=$O/liblowtide.so \
+		LOWTIDE_SIM_FAIL="$2:$3" LOWTIDE_SIM_DRIVER=${4:-13000} LD_PRELOAD=$O/liblowtide.so \
 		timeout 30 "$O/workloads/$name" --mb "$MB" --steps 3 >"$key.out" 2>"$key.err"
 	status=$?
 	case $status in
@@ -51,6 +51,10 @@ done
 for name in $workloads; do
 	for function in ${FUNCTIONS:-$functions}; do
 		for n in ${NTH:-1 2 3 5 8 13 21 34 55}; do echo "$name $function $n"; done
+	done
+	# A driver that does not tell kernels' parameters: the library asks other things.
+	for function in cuDriverGetVersion cuCtxGetCurrent cuModuleGetFunction; do
+		for n in 1 2 3 5 8; do echo "$name $function $n 12030"; done
 	done
 done >"$dir/runs"
 runs=$(wc -l <"$dir/runs")

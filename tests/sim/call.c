@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SIM_POLL_NS 10000000
 #define FUNCTIONS 512
 #define FAILURES 256
 
@@ -55,12 +56,21 @@ void sim_unlock(void)
 		pthread_mutex_unlock(&mutex);
 }
 
+/* Not for ever: what a wait-value operation waits for may be written by the host, which signals
+ * nobody. */
 void sim_wait_condition(pthread_cond_t *condition)
 {
+	struct timespec until;
 	int held = depth;
 
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += SIM_POLL_NS;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
 	depth = 0;
-	pthread_cond_wait(condition, &mutex);
+	pthread_cond_timedwait(condition, &mutex, &until);
 	depth = held;
 }
 

@@ -199,3 +199,30 @@ SIM_EXPORT CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction functio
 			  (unsigned int[]){c->blockDimX, c->blockDimY, c->blockDimZ},
 			  c->sharedMemBytes, c->hStream, params, extra));
 }
+
+/* Each in the context of its own stream. */
+SIM_EXPORT CUresult cuLaunchCooperativeKernelMultiDevice(CUDA_LAUNCH_PARAMS *list,
+							 unsigned int count, unsigned int flags)
+{
+	CUresult result = list && count ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+
+	SIM_CALL();
+	(void)flags;
+	for (unsigned int i = 0; i < count && result == CUDA_SUCCESS; i++) {
+		CUDA_LAUNCH_PARAMS *l = &list[i];
+
+		/* The documentation forbids the default streams here. */
+		if (!l->hStream || l->hStream == CU_STREAM_LEGACY ||
+		    l->hStream == CU_STREAM_PER_THREAD)
+			SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+		result = cuCtxPushCurrent_v2(l->hStream->context);
+		if (result != CUDA_SUCCESS)
+			break;
+		result =
+		    launch(l->function, (unsigned int[]){l->gridDimX, l->gridDimY, l->gridDimZ},
+			   (unsigned int[]){l->blockDimX, l->blockDimY, l->blockDimZ},
+			   l->sharedMemBytes, l->hStream, l->kernelParams, NULL);
+		cuCtxPopCurrent_v2(NULL);
+	}
+	SIM_ANSWER(result);
+}

@@ -13,42 +13,100 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-static struct CUmod_st *modules; /* guarded by the lock */
+#define FUNCTIONS 8192
+#define MODULES 256
+
+/* Handles come from these, the lowest free ones first: a handle is used again as soon as it
+ * can be, which is what programs have to live with. All guarded by the lock. */
+static struct CUfunc_st functions[FUNCTIONS]; /* free: no kernel */
+static struct CUmod_st modules[MODULES];      /* free: not live */
+
+/* A kernel of a library is its function's handle with a bit set: neither stands for the other
+ * where the driver tells them apart. */
+#define KERNEL_BIT ((uintptr_t)1)
+
+static CUfunction function_of(CUkernel kernel)
+{
+	return (uintptr_t)kernel & KERNEL_BIT ? (CUfunction)((uintptr_t)kernel - KERNEL_BIT)
+					      : NULL;
+}
+
+/* NULL: no such function. */
+static CUfunction known_function(CUfunction function)
+{
+	uintptr_t at = (uintptr_t)function - (uintptr_t)functions;
+
+	if (at >= sizeof(functions) || at % sizeof(functions[0]) || !function->kernel)
+		return NULL;
+	return function;
+}
 
 const struct sim_kernel *sim_kernel_of(CUfunction function)
 {
-	for (struct CUmod_st *module = modules; module; module = module->next)
-		if (function >= module->functions &&
-		    function < module->functions + module->function_count)
-			return function->kernel;
-	return NULL;
+	CUfunction known = known_function(function);
+
+	if (!known)
+		known = known_function(function_of((CUkernel)function));
+	return known ? known->kernel : NULL;
+}
+
+static bool known(CUmodule module)
+{
+	uintptr_t at = (uintptr_t)module - (uintptr_t)modules;
+
+	return at < sizeof(modules) && at % sizeof(modules[0]) == 0 && module->live;
 }
 
 /* --- loading
  * -------------------------------------------------------------------------------------------
  */
 
+static struct CUfunc_st *free_functions(size_t count)
+{
+	size_t run = 0;
+
+	for (size_t i = 0; i < FUNCTIONS; i++) {
+		run = functions[i].kernel ? 0 : run + 1;
+		if (run == count)
+			return &functions[i + 1 - count];
+	}
+	return NULL;
+}
+
 static CUresult from_kernels(const struct sim_kernel *const *kernels, size_t count,
 			     void *object, CUmodule *out)
 {
-	struct CUmod_st *module = calloc(1, sizeof(*module));
+	struct CUfunc_st *room = free_functions(count);
+	struct CUmod_st *module = modules;
 
-	if (module)
-		module->functions = calloc(count + 1, sizeof(*module->functions));
-	if (!module || !module->functions) {
-		free(module);
+	while (module < modules + MODULES && module->live)
+		module++;
+	if (!room || module == modules + MODULES)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	}
 	for (size_t i = 0; i < count; i++)
-		module->functions[i] = (struct CUfunc_st){kernels[i], module};
-	module->function_count = count;
-	module->object = object;
-	module->next = modules;
-	modules = module;
+		room[i] = (struct CUfunc_st){kernels[i], module};
+	*module = (struct CUmod_st){
+	    .live = true, .object = object, .functions = room, .function_count = count};
 	*out = module;
 	return CUDA_SUCCESS;
+}
+
+static void unload(struct CUmod_st *module)
+{
+	memset(module->functions, 0, module->function_count * sizeof(module->functions[0]));
+	if (module->object)
+		dlclose(module->object);
+	*module = (struct CUmod_st){.live = false};
+}
+
+void sim_forget_context_modules(CUcontext context)
+{
+	for (size_t i = 0; i < MODULES; i++)
+		if (modules[i].live && modules[i].context == context)
+			unload(&modules[i]);
 }
 
 static CUresult from_object(const char *path, CUmodule *out)
@@ -96,17 +154,13 @@ static size_t elf_bytes(const Elf64_Ehdr *head)
 	return head->e_shoff + (size_t)head->e_shnum * head->e_shentsize;
 }
 
-static CUresult from_memory(const void *image, CUmodule *out)
+static CUresult from_elf(const void *image, CUmodule *out)
 {
+	size_t bytes = elf_bytes(image);
 	char path[48];
-	size_t bytes;
 	int file;
 	CUresult result = CUDA_ERROR_INVALID_IMAGE;
 
-	if (memcmp(image, ELFMAG, SELFMAG) != 0)
-		return strstr(image, ".version") ? from_ptx(image, out)
-						 : CUDA_ERROR_INVALID_IMAGE;
-	bytes = elf_bytes(image);
 	file = memfd_create("simulated-image", MFD_CLOEXEC);
 	if (file < 0)
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -117,10 +171,72 @@ static CUresult from_memory(const void *image, CUmodule *out)
 	return result;
 }
 
+/* As nvcc writes them, of which this simulator takes the first object that is not compressed.
+ */
+struct fatbin_wrapper {
+	unsigned int magic, version;
+	const void *fatbin;
+};
+struct fatbin {
+	unsigned int magic;
+	unsigned short version, header_bytes;
+	unsigned long long bytes;
+};
+struct fatbin_entry {
+	unsigned short kind, version;
+	unsigned int header_bytes;
+	unsigned long long bytes;
+};
+#define FATBIN_WRAPPER_MAGIC 0x466243B1u
+#define FATBIN_MAGIC 0xBA55ED50u
+#define FATBIN_ELF 2
+
+static CUresult from_fatbin(const struct fatbin *fatbin, CUmodule *out)
+{
+	const char *at = (const char *)fatbin + fatbin->header_bytes;
+	const char *end = at + fatbin->bytes;
+
+	while (at < end) {
+		const struct fatbin_entry *entry = (const struct fatbin_entry *)at;
+		const char *payload = at + entry->header_bytes;
+
+		if (entry->kind == FATBIN_ELF && !memcmp(payload, ELFMAG, SELFMAG))
+			return from_elf(payload, out);
+		at = payload + entry->bytes;
+	}
+	return CUDA_ERROR_NO_BINARY_FOR_GPU;
+}
+
+static CUresult from_memory(const void *image, CUmodule *out)
+{
+	const struct fatbin_wrapper *wrapper = image;
+	unsigned int magic;
+
+	memcpy(&magic, image, sizeof(magic));
+	if (magic == FATBIN_WRAPPER_MAGIC) {
+		image = wrapper->fatbin;
+		memcpy(&magic, image, sizeof(magic));
+	}
+	if (magic == FATBIN_MAGIC)
+		return from_fatbin(image, out);
+	if (!memcmp(image, ELFMAG, SELFMAG))
+		return from_elf(image, out);
+	return strstr(image, ".version") ? from_ptx(image, out) : CUDA_ERROR_INVALID_IMAGE;
+}
+
+/* A module lives in the context that loaded it, a library in none. */
+static CUresult into_context(CUresult result, CUmodule *out)
+{
+	if (result == CUDA_SUCCESS)
+		(*out)->context = sim_context();
+	return result;
+}
+
 SIM_EXPORT CUresult cuModuleLoadData(CUmodule *out, const void *image)
 {
 	SIM_CALL();
-	SIM_ANSWER(out && image ? from_memory(image, out) : CUDA_ERROR_INVALID_VALUE);
+	SIM_ANSWER(out && image ? into_context(from_memory(image, out), out)
+				: CUDA_ERROR_INVALID_VALUE);
 }
 
 SIM_EXPORT CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned int count,
@@ -137,52 +253,45 @@ SIM_EXPORT CUresult cuModuleLoadFatBinary(CUmodule *out, const void *image)
 	SIM_ANSWER(cuModuleLoadData(out, image));
 }
 
+static CUresult from_file(const char *path, CUmodule *out)
+{
+	char absolute[4096], *image;
+	struct stat about;
+	CUresult result = CUDA_ERROR_FILE_NOT_FOUND;
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (file < 0 || fstat(file, &about) || !(image = malloc((size_t)about.st_size + 1))) {
+		if (file >= 0)
+			close(file);
+		return result;
+	}
+	if (read(file, image, (size_t)about.st_size) == (ssize_t)about.st_size) {
+		image[about.st_size] = '\0';
+		if (about.st_size > SELFMAG && !memcmp(image, ELFMAG, SELFMAG))
+			result = from_object(realpath(path, absolute) ? absolute : path, out);
+		else
+			result = from_memory(image, out);
+	}
+	free(image);
+	close(file);
+	return result;
+}
+
 SIM_EXPORT CUresult cuModuleLoad(CUmodule *out, const char *path)
 {
-	char head[4096];
-	ssize_t bytes;
-	int file;
-
 	SIM_CALL();
-	if (!out || !path)
-		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
-	file = open(path, O_RDONLY | O_CLOEXEC);
-	if (file < 0)
-		SIM_ANSWER(CUDA_ERROR_FILE_NOT_FOUND);
-	bytes = read(file, head, sizeof(head) - 1);
-	close(file);
-	if (bytes >= SELFMAG && !memcmp(head, ELFMAG, SELFMAG)) {
-		char absolute[4096];
-
-		SIM_ANSWER(from_object(realpath(path, absolute) ? absolute : path, out));
-	}
-	head[bytes < 0 ? 0 : bytes] = '\0';
-	SIM_ANSWER(from_memory(head, out));
+	SIM_ANSWER(out && path ? into_context(from_file(path, out), out)
+			       : CUDA_ERROR_INVALID_VALUE);
 }
 
 SIM_EXPORT CUresult cuModuleUnload(CUmodule module)
 {
 	SIM_CALL();
-	for (struct CUmod_st **link = &modules; *link; link = &(*link)->next) {
-		if (*link != module)
-			continue;
-		sim_wait_context(sim_context());
-		*link = module->next;
-		if (module->object)
-			dlclose(module->object);
-		free(module->functions);
-		free(module);
-		SIM_ANSWER(CUDA_SUCCESS);
-	}
-	SIM_ANSWER(CUDA_ERROR_INVALID_HANDLE);
-}
-
-static bool known(CUmodule module)
-{
-	for (struct CUmod_st *m = modules; m; m = m->next)
-		if (m == module)
-			return true;
-	return false;
+	if (!known(module))
+		SIM_ANSWER(CUDA_ERROR_INVALID_HANDLE);
+	sim_wait_context(sim_context());
+	unload(module);
+	SIM_ANSWER(CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult cuModuleGetFunction(CUfunction *out, CUmodule module, const char *name)
@@ -236,7 +345,7 @@ SIM_EXPORT CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 	SIM_ANSWER(CUDA_SUCCESS);
 }
 
-/* --- libraries: a module, a kernel handle and a function handle are the same thing here
+/* --- libraries: modules that live in no context
  * --------------------- */
 
 SIM_EXPORT CUresult cuLibraryLoadData(CUlibrary *out, const void *code, CUjit_option *options,
@@ -258,7 +367,7 @@ SIM_EXPORT CUresult cuLibraryLoadFromFile(CUlibrary *out, const char *path,
 	SIM_CALL();
 	(void)options, (void)values, (void)count;
 	(void)library_options, (void)library_values, (void)library_count;
-	SIM_ANSWER(cuModuleLoad((CUmodule *)out, path));
+	SIM_ANSWER(out && path ? from_file(path, (CUmodule *)out) : CUDA_ERROR_INVALID_VALUE);
 }
 
 SIM_EXPORT CUresult cuLibraryUnload(CUlibrary library)
@@ -269,8 +378,13 @@ SIM_EXPORT CUresult cuLibraryUnload(CUlibrary library)
 
 SIM_EXPORT CUresult cuLibraryGetKernel(CUkernel *out, CUlibrary library, const char *name)
 {
+	CUresult result;
+
 	SIM_CALL();
-	SIM_ANSWER(cuModuleGetFunction((CUfunction *)out, (CUmodule)library, name));
+	result = cuModuleGetFunction((CUfunction *)out, (CUmodule)library, name);
+	if (result == CUDA_SUCCESS)
+		*out = (CUkernel)((uintptr_t)*out + KERNEL_BIT);
+	SIM_ANSWER(result);
 }
 
 SIM_EXPORT CUresult cuLibraryGetModule(CUmodule *out, CUlibrary library)
@@ -292,9 +406,9 @@ SIM_EXPORT CUresult cuLibraryGetGlobal(CUdeviceptr *address, size_t *bytes, CUli
 SIM_EXPORT CUresult cuKernelGetFunction(CUfunction *out, CUkernel kernel)
 {
 	SIM_CALL();
-	if (!out || !sim_kernel_of((CUfunction)kernel))
+	if (!out || !known_function(function_of(kernel)))
 		SIM_ANSWER(CUDA_ERROR_INVALID_HANDLE);
-	*out = (CUfunction)kernel;
+	*out = function_of(kernel);
 	SIM_ANSWER(CUDA_SUCCESS);
 }
 
@@ -322,6 +436,8 @@ SIM_EXPORT CUresult cuFuncGetParamInfo(CUfunction function, size_t index, size_t
 	/* A symbol cannot be taken back: an older driver, which lacks it, answers so. */
 	if (sim_config.driver_version < 12040)
 		SIM_ANSWER(CUDA_ERROR_NOT_SUPPORTED);
+	if (!known_function(function))
+		SIM_ANSWER(CUDA_ERROR_INVALID_HANDLE);
 	SIM_ANSWER(sim_param_info(function, index, offset, bytes));
 }
 
@@ -332,7 +448,9 @@ SIM_EXPORT CUresult cuKernelGetParamInfo(CUkernel kernel, size_t index, size_t *
 	/* A symbol cannot be taken back: an older driver, which lacks it, answers so. */
 	if (sim_config.driver_version < 12040)
 		SIM_ANSWER(CUDA_ERROR_NOT_SUPPORTED);
-	SIM_ANSWER(sim_param_info((CUfunction)kernel, index, offset, bytes));
+	if (!known_function(function_of(kernel)))
+		SIM_ANSWER(CUDA_ERROR_INVALID_HANDLE);
+	SIM_ANSWER(sim_param_info(function_of(kernel), index, offset, bytes));
 }
 
 SIM_EXPORT CUresult cuFuncGetName(const char **name, CUfunction function)
@@ -347,7 +465,7 @@ SIM_EXPORT CUresult cuFuncGetName(const char **name, CUfunction function)
 SIM_EXPORT CUresult cuFuncGetModule(CUmodule *out, CUfunction function)
 {
 	SIM_CALL();
-	if (!out || !sim_kernel_of(function))
+	if (!out || !known_function(function))
 		SIM_ANSWER(CUDA_ERROR_INVALID_HANDLE);
 	*out = function->module;
 	SIM_ANSWER(CUDA_SUCCESS);

@@ -22,6 +22,20 @@ static const struct sim_region *memory_at(CUdeviceptr address)
 	return region && region->kind != SIM_RESERVED ? region : NULL;
 }
 
+/* For tests, which find it by dlsym: where the byte is now. -1: nowhere. */
+SIM_EXPORT int sim_in_vram(CUdeviceptr address);
+SIM_EXPORT int sim_in_vram(CUdeviceptr address)
+{
+	const struct sim_region *region;
+	int answer;
+
+	sim_lock();
+	region = memory_at(address);
+	answer = region ? !region->host : -1;
+	sim_unlock();
+	return answer;
+}
+
 SIM_EXPORT CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *bytes,
 					    CUdeviceptr address)
 {

@@ -114,8 +114,9 @@ struct CUfunc_st {
 };
 
 struct CUmod_st {
-	struct CUmod_st *next;
-	void *object; /* of dlopen; NULL: built-in kernels */
+	bool live;
+	struct CUctx_st *context; /* with which it ends; NULL: a library */
+	void *object;		  /* of dlopen; NULL: built-in kernels */
 	struct CUfunc_st *functions;
 	size_t function_count;
 };
@@ -258,6 +259,7 @@ uint64_t sim_vram_used(int device), sim_vram_peak(void), sim_host_peak(void);
  */
 const struct sim_kernel *sim_kernel_of(CUfunction function); /* NULL: no such function */
 CUresult sim_param_info(CUfunction function, size_t index, size_t *offset, size_t *bytes);
+void sim_forget_context_modules(CUcontext context);
 extern const struct sim_kernel *const sim_builtin_kernels[];
 extern const size_t sim_builtin_kernel_count;
 

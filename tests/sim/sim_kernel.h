@@ -26,6 +26,7 @@
 #define FOR_EACH(i, n)                                                                         \
 	for (unsigned long i = blockIdx.x * (unsigned long)blockDim.x + threadIdx.x; i < (n);  \
 	     i += (unsigned long)gridDim.x * blockDim.x)
+#define KERNEL0(name) extern "C" __global__ void name()
 #define KERNEL1(name, t0, n0) extern "C" __global__ void name(t0 n0)
 #define KERNEL2(name, t0, n0, t1, n1) extern "C" __global__ void name(t0 n0, t1 n1)
 #define KERNEL3(name, t0, n0, t1, n1, t2, n2)                                                  \
@@ -86,7 +87,32 @@ struct sim_image {
 
 #define SIM_OFF(name, f) offsetof(struct name##_params, f)
 #define SIM_SIZE(name, f) sizeof(((struct name##_params *)0)->f)
-#define SIM_DEFINE(name, count, formal, actual, offsets, sizes)                                \
+
+/* What a cubin says of its parameters, in the same place and form: for drivers that do not tell. The attribute for
+ * kernels of more than 4 KiB of parameters has the size elsewhere. */
+struct sim_param_info {
+	uint8_t format, attribute;
+	uint16_t bytes;
+	uint32_t index;
+	uint16_t ordinal, offset;
+	uint32_t size;
+};
+#define SIM_IS_LARGE(name) (sizeof(struct name##_params) > 4096)
+#define SIM_INFO(name, i, f)                                                                   \
+	{                                                                                      \
+		4, SIM_IS_LARGE(name) ? 0x45 : 0x17, 12, 0, i, SIM_OFF(name, f),               \
+			SIM_IS_LARGE(name) ? SIM_SIZE(name, f) : SIM_SIZE(name, f) << 18       \
+	}
+#ifdef SIM_KERNEL_NO_INFO
+#define SIM_INFOS(name, ...)
+#else
+#define SIM_INFOS(name, ...)                                                                   \
+	__attribute__((section(".nv.info." #name), used,                                       \
+		       aligned(4))) static const struct sim_param_info name##_infos[] = __VA_ARGS__;
+#endif
+
+#define SIM_DEFINE(name, count, formal, actual, offsets, sizes, infos)                         \
+	SIM_INFOS(name, infos)                                                                 \
 	static void name##_body formal;                                                        \
 	static void name##_run(const struct sim_block *sim_self, const unsigned char *bytes)   \
 	{                                                                                      \
@@ -103,12 +129,19 @@ struct sim_image {
 	static void name##_body formal
 #define SIM_LIST(...) {__VA_ARGS__}
 
+#define KERNEL0(name)                                                                          \
+	struct name##_params {                                                                 \
+		char none;                                                                     \
+	};                                                                                     \
+	SIM_DEFINE(name, 0, (const struct sim_block *sim_self), (sim_self), SIM_LIST(0),       \
+		   SIM_LIST(0), SIM_LIST({4, 0x37, 12, 0x82, 0, 0, 0})) /* of no parameter */
 #define KERNEL1(name, t0, n0)                                                                  \
 	struct name##_params {                                                                 \
 		t0 n0;                                                                         \
 	};                                                                                     \
 	SIM_DEFINE(name, 1, (const struct sim_block *sim_self, t0 n0), (sim_self, p.n0),       \
-		   SIM_LIST(SIM_OFF(name, n0)), SIM_LIST(SIM_SIZE(name, n0)))
+		   SIM_LIST(SIM_OFF(name, n0)), SIM_LIST(SIM_SIZE(name, n0)),                  \
+		   SIM_LIST(SIM_INFO(name, 0, n0)))
 #define KERNEL2(name, t0, n0, t1, n1)                                                          \
 	struct name##_params {                                                                 \
 		t0 n0;                                                                         \
@@ -116,7 +149,8 @@ struct sim_image {
 	};                                                                                     \
 	SIM_DEFINE(name, 2, (const struct sim_block *sim_self, t0 n0, t1 n1),                  \
 		   (sim_self, p.n0, p.n1), SIM_LIST(SIM_OFF(name, n0), SIM_OFF(name, n1)),     \
-		   SIM_LIST(SIM_SIZE(name, n0), SIM_SIZE(name, n1)))
+		   SIM_LIST(SIM_SIZE(name, n0), SIM_SIZE(name, n1)),                           \
+		   SIM_LIST(SIM_INFO(name, 0, n0), SIM_INFO(name, 1, n1)))
 #define KERNEL3(name, t0, n0, t1, n1, t2, n2)                                                  \
 	struct name##_params {                                                                 \
 		t0 n0;                                                                         \
@@ -126,7 +160,9 @@ struct sim_image {
 	SIM_DEFINE(name, 3, (const struct sim_block *sim_self, t0 n0, t1 n1, t2 n2),           \
 		   (sim_self, p.n0, p.n1, p.n2),                                               \
 		   SIM_LIST(SIM_OFF(name, n0), SIM_OFF(name, n1), SIM_OFF(name, n2)),          \
-		   SIM_LIST(SIM_SIZE(name, n0), SIM_SIZE(name, n1), SIM_SIZE(name, n2)))
+		   SIM_LIST(SIM_SIZE(name, n0), SIM_SIZE(name, n1), SIM_SIZE(name, n2)),       \
+		   SIM_LIST(SIM_INFO(name, 0, n0), SIM_INFO(name, 1, n1),                      \
+		            SIM_INFO(name, 2, n2)))
 #define KERNEL4(name, t0, n0, t1, n1, t2, n2, t3, n3)                                          \
 	struct name##_params {                                                                 \
 		t0 n0;                                                                         \
@@ -139,7 +175,9 @@ struct sim_image {
 		   SIM_LIST(SIM_OFF(name, n0), SIM_OFF(name, n1), SIM_OFF(name, n2),           \
 			    SIM_OFF(name, n3)),                                                \
 		   SIM_LIST(SIM_SIZE(name, n0), SIM_SIZE(name, n1), SIM_SIZE(name, n2),        \
-			    SIM_SIZE(name, n3)))
+			    SIM_SIZE(name, n3)),                                               \
+		   SIM_LIST(SIM_INFO(name, 0, n0), SIM_INFO(name, 1, n1),                      \
+		            SIM_INFO(name, 2, n2), SIM_INFO(name, 3, n3)))
 #define KERNEL5(name, t0, n0, t1, n1, t2, n2, t3, n3, t4, n4)                                  \
 	struct name##_params {                                                                 \
 		t0 n0;                                                                         \
@@ -154,7 +192,10 @@ struct sim_image {
 		   SIM_LIST(SIM_OFF(name, n0), SIM_OFF(name, n1), SIM_OFF(name, n2),           \
 			    SIM_OFF(name, n3), SIM_OFF(name, n4)),                             \
 		   SIM_LIST(SIM_SIZE(name, n0), SIM_SIZE(name, n1), SIM_SIZE(name, n2),        \
-			    SIM_SIZE(name, n3), SIM_SIZE(name, n4)))
+			    SIM_SIZE(name, n3), SIM_SIZE(name, n4)),                           \
+		   SIM_LIST(SIM_INFO(name, 0, n0), SIM_INFO(name, 1, n1),                      \
+		            SIM_INFO(name, 2, n2), SIM_INFO(name, 3, n3),                      \
+		            SIM_INFO(name, 4, n4)))
 #define KERNEL6(name, t0, n0, t1, n1, t2, n2, t3, n3, t4, n4, t5, n5)                          \
 	struct name##_params {                                                                 \
 		t0 n0;                                                                         \
@@ -170,7 +211,10 @@ struct sim_image {
 		   SIM_LIST(SIM_OFF(name, n0), SIM_OFF(name, n1), SIM_OFF(name, n2),           \
 			    SIM_OFF(name, n3), SIM_OFF(name, n4), SIM_OFF(name, n5)),          \
 		   SIM_LIST(SIM_SIZE(name, n0), SIM_SIZE(name, n1), SIM_SIZE(name, n2),        \
-			    SIM_SIZE(name, n3), SIM_SIZE(name, n4), SIM_SIZE(name, n5)))
+			    SIM_SIZE(name, n3), SIM_SIZE(name, n4), SIM_SIZE(name, n5)),       \
+		   SIM_LIST(SIM_INFO(name, 0, n0), SIM_INFO(name, 1, n1),                      \
+		            SIM_INFO(name, 2, n2), SIM_INFO(name, 3, n3),                      \
+		            SIM_INFO(name, 4, n4), SIM_INFO(name, 5, n5)))
 
 #define KERNEL_ROW(name) &name##_kernel
 #define KERNEL_IMAGE(...)                                                                      \

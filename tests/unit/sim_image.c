@@ -1,5 +1,10 @@
-/* Kernels for the simulator's own tests. Built as a shared image, not as a test. */
+/*
+ * Kernels for the simulator's own tests and for programs under the preload. Built as shared
+ * images, not as a test: as it is, with the kernels the other way round (SIM_IMAGE_REVERSED),
+ * and without a word on their parameters (SIM_KERNEL_NO_INFO).
+ */
 #include "../sim/sim_kernel.h"
+#include "../sim/sim_tensor.h"
 
 KERNEL3(fill, unsigned int *, out, unsigned int, value, unsigned long, n)
 {
@@ -43,5 +48,96 @@ KERNEL4(mixed, unsigned char, a, double, b, unsigned short, c, double *, out)
 	out[2] = c;
 }
 
+/* --- parameter lists of every kind; each kernel adds `by` to the first word of what it is
+ * given --- */
+
+struct operands {
+	float pad;
+	unsigned int *out;
+	unsigned int by;
+};
+
+KERNEL2(by_struct, char, pad, struct operands, o)
+{
+	(void)pad;
+	TOUCH_WRITE(o.out, sizeof(*o.out));
+	*o.out += o.by;
+}
+
+#pragma pack(push, 4)
+struct packed_operands {
+	unsigned int by;
+	unsigned int *out;
+};
+#pragma pack(pop)
+
+KERNEL2(by_packed, unsigned int, pad, struct packed_operands, o)
+{
+	(void)pad;
+	TOUCH_WRITE(o.out, sizeof(*o.out));
+	*o.out += o.by;
+}
+
+struct large_operands {
+	unsigned long pad[600];
+	unsigned int *out;
+};
+
+KERNEL2(by_large, struct large_operands, o, unsigned int, by)
+{
+	TOUCH_WRITE(o.out, sizeof(*o.out));
+	*o.out += by;
+}
+
+/* Hundreds of pointers, of which the last counts. */
+struct many_operands {
+	unsigned int *out[400];
+};
+
+KERNEL2(by_many, struct many_operands, o, unsigned int, by)
+{
+	TOUCH_WRITE(o.out[399], sizeof(*o.out[399]));
+	*o.out[399] += by;
+}
+
+struct tensor {
+	uint64_t words[SIM_TENSOR_WORDS];
+};
+
+KERNEL2(by_tensor, struct tensor, map, unsigned int, by)
+{
+	unsigned int *out = (unsigned int *)(uintptr_t)sim_tensor_address(map.words);
+
+	TOUCH_WRITE(out, sizeof(*out));
+	*out += by;
+}
+
+/* The map lies in device memory. */
+KERNEL2(by_tensor_at, const struct tensor *, map, unsigned int, by)
+{
+	unsigned int *out;
+
+	TOUCH_READ(map, sizeof(*map));
+	out = (unsigned int *)(uintptr_t)sim_tensor_address(map->words);
+	TOUCH_WRITE(out, sizeof(*out));
+	*out += by;
+}
+
+KERNEL0(nothing)
+{
+	COMPUTE_NS(100);
+}
+
+#ifdef SIM_IMAGE_REVERSED
+KERNEL_IMAGE(KERNEL_ROW(nothing), KERNEL_ROW(by_tensor_at), KERNEL_ROW(by_tensor),
+	     KERNEL_ROW(by_many), KERNEL_ROW(by_large), KERNEL_ROW(by_packed),
+	     KERNEL_ROW(by_struct), KERNEL_ROW(mixed), KERNEL_ROW(spin),
+	     KERNEL_ROW(peek_undeclared), KERNEL_ROW(peek), KERNEL_ROW(increment),
+	     KERNEL_ROW(fill))
+#else
 KERNEL_IMAGE(KERNEL_ROW(fill), KERNEL_ROW(increment), KERNEL_ROW(peek),
-	     KERNEL_ROW(peek_undeclared), KERNEL_ROW(spin), KERNEL_ROW(mixed))
+	     KERNEL_ROW(peek_undeclared), KERNEL_ROW(spin), KERNEL_ROW(mixed),
+	     KERNEL_ROW(by_struct), KERNEL_ROW(by_packed), KERNEL_ROW(by_large),
+	     KERNEL_ROW(by_many), KERNEL_ROW(by_tensor), KERNEL_ROW(by_tensor_at),
+	     KERNEL_ROW(nothing))
+#endif

@@ -145,3 +145,74 @@ Test(sim_launch, text_of_an_unknown_kernel_is_invalid_ptx)
 	       cuModuleLoadData(&module, ".version 7.0\n.target sm_70\n.address_size 64\n"
 					 ".visible .entry nobody_knows_this()\n{\nret;\n}\n"));
 }
+
+Test(sim_launch, a_kernels_handle_is_not_its_functions)
+{
+	CUlibrary library;
+	CUfunction function;
+	CUkernel kernel;
+	size_t offset, bytes;
+
+	sim_start();
+	OK(cuLibraryLoadFromFile(&library, sim_image_path(), NULL, NULL, 0, NULL, NULL, 0));
+	OK(cuLibraryGetKernel(&kernel, library, "mixed"));
+	OK(cuKernelGetFunction(&function, kernel));
+	cr_assert(function != (CUfunction)kernel);
+	OK(cuKernelGetParamInfo(kernel, 1, &offset, &bytes));
+	OK(cuFuncGetParamInfo(function, 1, &offset, &bytes));
+	EXPECT(CUDA_ERROR_INVALID_HANDLE,
+	       cuKernelGetParamInfo((CUkernel)function, 1, &offset, &bytes));
+	EXPECT(CUDA_ERROR_INVALID_HANDLE,
+	       cuFuncGetParamInfo((CUfunction)kernel, 1, &offset, &bytes));
+	/* Either can be launched. */
+	unsigned int a = 0, c = 0;
+	double b = 0;
+	CUdeviceptr out = sim_alloc(256);
+	void *params[] = {&a, &b, &c, &out};
+	OK(sim_launch(function, 1, NULL, params));
+	OK(sim_launch((CUfunction)kernel, 1, NULL, params));
+	OK(cuCtxSynchronize());
+}
+
+Test(sim_launch, a_module_goes_with_its_context_and_its_handles_come_again)
+{
+	CUcontext first = sim_start(), second;
+	CUmodule module, again;
+	CUfunction function, same;
+
+	OK(cuCtxCreate(&second, NULL, 0, 0));
+	OK(cuModuleLoad(&module, sim_image_path()));
+	OK(cuModuleGetFunction(&function, module, "fill"));
+	OK(cuCtxDestroy(second));
+	OK(cuCtxSetCurrent(first));
+	EXPECT(CUDA_ERROR_INVALID_HANDLE, cuModuleGetFunction(&function, module, "fill"));
+	EXPECT(CUDA_ERROR_INVALID_HANDLE, cuModuleUnload(module));
+	OK(cuModuleLoad(&again, sim_image_path()));
+	OK(cuModuleGetFunction(&same, again, "fill"));
+	cr_assert(same == function);
+}
+
+Test(sim_launch, tensor_maps_hold_their_address_where_they_are_told_to)
+{
+	cuuint64_t dims[2] = {64, 64}, strides[1] = {256};
+	cuuint32_t box[2] = {16, 16}, ones[2] = {1, 1};
+	CUtensorMap map;
+	cuuint64_t words[16];
+	void *at = (void *)0x500012345600;
+
+	setenv("LOWTIDE_SIM_TMA", "6", 1);
+	sim_start();
+	OK(cuTensorMapEncodeTiled(&map, CU_TENSOR_MAP_DATA_TYPE_UINT32, 2, at, dims, strides,
+				  box, ones, CU_TENSOR_MAP_INTERLEAVE_NONE,
+				  CU_TENSOR_MAP_SWIZZLE_NONE, CU_TENSOR_MAP_L2_PROMOTION_NONE,
+				  CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE));
+	memcpy(words, &map, sizeof(words));
+	cr_assert_eq(words[6], (cuuint64_t)(uintptr_t)at);
+	setenv("LOWTIDE_SIM_TMA", "scrambled", 1);
+	OK(cuTensorMapReplaceAddress(&map, at));
+	memcpy(words, &map, sizeof(words));
+	for (int i = 0; i < 16; i++)
+		cr_assert(i == 6 || words[i] != (cuuint64_t)(uintptr_t)at);
+	EXPECT(CUDA_ERROR_INVALID_VALUE,
+	       cuTensorMapReplaceAddress(&map, (void *)0x500012345601));
+}

@@ -1,0 +1,38 @@
+/*
+ * The kernels of the program's modules and libraries, for drivers that do not tell how their
+ * parameters lie: read from the images as they are loaded, found by the handles the program
+ * gets. Nothing is kept for drivers that tell (CUDA 12.4 and newer).
+ *
+ * Modules and libraries, functions and kernels are handles of the driver's; here only their
+ * values count. Any thread; one lock of its own, before layout's in rank.
+ */
+#ifndef LOWTIDE_KERNELS_H
+#define LOWTIDE_KERNELS_H
+
+#include "hook/layout.h"
+
+/* The driver does not tell: images are read. */
+bool kernels_wanted(void);
+
+/* A module or library was loaded, from memory (its length unknown) or from a file. It ends with
+ * `owner`, a context; NULL: with none. */
+void kernels_loaded(const void *module, const void *image, const void *owner);
+void kernels_loaded_file(const void *module, const char *path, const void *owner);
+/* `alias` stands for the same kernels. */
+void kernels_alias(const void *module, const void *alias);
+/* The program got `function` by its name. */
+void kernels_got(const void *module, const char *name, const void *function);
+/* `function` is what `kernel` is in some context. */
+void kernels_got_from(const void *kernel, const void *function);
+
+/* Called before the driver lets go of the handles: afterwards they may come again at once. */
+void kernels_unload(const void *module);
+void kernels_context_ends(const void *owner);
+
+/* layout_unknown if no image told. */
+const struct layout *kernels_layout(const void *function);
+
+void kernels_fork_prepare(void);
+void kernels_fork_done(void);
+
+#endif

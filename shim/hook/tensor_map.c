@@ -1,0 +1,156 @@
+#include "hook/tensor_map.h"
+
+#include "door/driver.h"
+#include "door/export.h"
+#include "log.h"
+#include "pager/pager.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#define WORDS (TENSOR_MAP_BYTES / sizeof(uint64_t))
+#define TABLE_BITS 10 /* 136 KiB, and more maps than a model has layers */
+
+_Static_assert(sizeof(CUtensorMap) == TENSOR_MAP_BYTES, "a tensor map has another size");
+
+struct remembered {
+	uint64_t words[WORDS];
+	uint64_t address; /* 0: none */
+};
+
+atomic_bool tensor_maps_remembered;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* held by leaves only */
+static struct remembered table[1u << TABLE_BITS];	 /* guarded by lock */
+
+static struct remembered *place(const uint64_t *words)
+{
+	uint64_t hash = 0;
+
+	for (size_t i = 0; i < WORDS; i++)
+		hash = (hash ^ words[i]) * 0x9E3779B97F4A7C15ull;
+	return &table[hash >> (64 - TABLE_BITS)];
+}
+
+static void remember(const uint64_t *words, uint64_t address)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+	struct remembered *at;
+
+	pthread_mutex_lock(&lock);
+	at = place(words);
+	memcpy(at->words, words, sizeof(at->words));
+	at->address = address;
+	pthread_mutex_unlock(&lock);
+	atomic_store(&tensor_maps_remembered, true);
+	if (!atomic_flag_test_and_set(&said))
+		log_info("this driver's tensor maps do not show their address: each one is "
+			 "remembered");
+}
+
+/* Looked at map by map, so nothing is assumed of which word it is, nor that it is always the
+ * same one: what the scans will compare is what is compared here. */
+static CUresult encoded(CUresult result, const CUtensorMap *map, const void *global)
+{
+	uint64_t words[WORDS], address = (uint64_t)(uintptr_t)global;
+
+	if (result != CUDA_SUCCESS || !pager_may_hold(address))
+		return result;
+	memcpy(words, map, sizeof(words));
+	for (size_t i = 0; i < WORDS; i++)
+		if (words[i] == address)
+			return result;
+	remember(words, address);
+	pager_bar(&address, 1);
+	return result;
+}
+
+size_t tensor_maps_named(const unsigned char *bytes, size_t count, size_t step,
+			 uint64_t *addresses, size_t room)
+{
+	size_t found = 0;
+
+	pthread_mutex_lock(&lock);
+	for (size_t at = 0; at + TENSOR_MAP_BYTES <= count && found < room; at += step) {
+		uint64_t words[WORDS];
+		const struct remembered *it;
+
+		memcpy(words, bytes + at, sizeof(words));
+		it = place(words);
+		if (it->address && !memcmp(it->words, words, sizeof(words)))
+			addresses[found++] = it->address;
+	}
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+void tensor_maps_fork_prepare(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void tensor_maps_fork_done(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+LT_EXPORT CUresult CUDAAPI cuTensorMapEncodeTiled(
+    CUtensorMap *tensorMap, CUtensorMapDataType tensorDataType, cuuint32_t tensorRank,
+    void *globalAddress, const cuuint64_t *globalDim, const cuuint64_t *globalStrides,
+    const cuuint32_t *boxDim, const cuuint32_t *elementStrides,
+    CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,
+    CUtensorMapL2promotion l2Promotion, CUtensorMapFloatOOBfill oobFill)
+{
+	if (!driver_has(cuTensorMapEncodeTiled))
+		return CUDA_ERROR_NOT_FOUND;
+	return encoded(real(cuTensorMapEncodeTiled)(tensorMap, tensorDataType, tensorRank,
+						    globalAddress, globalDim, globalStrides,
+						    boxDim, elementStrides, interleave, swizzle,
+						    l2Promotion, oobFill),
+		       tensorMap, globalAddress);
+}
+
+LT_EXPORT CUresult CUDAAPI cuTensorMapEncodeIm2col(
+    CUtensorMap *tensorMap, CUtensorMapDataType tensorDataType, cuuint32_t tensorRank,
+    void *globalAddress, const cuuint64_t *globalDim, const cuuint64_t *globalStrides,
+    const int *pixelBoxLowerCorner, const int *pixelBoxUpperCorner, cuuint32_t channelsPerPixel,
+    cuuint32_t pixelsPerColumn, const cuuint32_t *elementStrides,
+    CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,
+    CUtensorMapL2promotion l2Promotion, CUtensorMapFloatOOBfill oobFill)
+{
+	if (!driver_has(cuTensorMapEncodeIm2col))
+		return CUDA_ERROR_NOT_FOUND;
+	return encoded(real(cuTensorMapEncodeIm2col)(
+			   tensorMap, tensorDataType, tensorRank, globalAddress, globalDim,
+			   globalStrides, pixelBoxLowerCorner, pixelBoxUpperCorner,
+			   channelsPerPixel, pixelsPerColumn, elementStrides, interleave,
+			   swizzle, l2Promotion, oobFill),
+		       tensorMap, globalAddress);
+}
+
+LT_EXPORT CUresult CUDAAPI cuTensorMapEncodeIm2colWide(
+    CUtensorMap *tensorMap, CUtensorMapDataType tensorDataType, cuuint32_t tensorRank,
+    void *globalAddress, const cuuint64_t *globalDim, const cuuint64_t *globalStrides,
+    int pixelBoxLowerCornerWidth, int pixelBoxUpperCornerWidth, cuuint32_t channelsPerPixel,
+    cuuint32_t pixelsPerColumn, const cuuint32_t *elementStrides,
+    CUtensorMapInterleave interleave, CUtensorMapIm2ColWideMode mode,
+    CUtensorMapSwizzle swizzle, CUtensorMapL2promotion l2Promotion,
+    CUtensorMapFloatOOBfill oobFill)
+{
+	if (!driver_has(cuTensorMapEncodeIm2colWide))
+		return CUDA_ERROR_NOT_FOUND;
+	return encoded(real(cuTensorMapEncodeIm2colWide)(
+			   tensorMap, tensorDataType, tensorRank, globalAddress, globalDim,
+			   globalStrides, pixelBoxLowerCornerWidth, pixelBoxUpperCornerWidth,
+			   channelsPerPixel, pixelsPerColumn, elementStrides, interleave, mode,
+			   swizzle, l2Promotion, oobFill),
+		       tensorMap, globalAddress);
+}
+
+LT_EXPORT CUresult CUDAAPI cuTensorMapReplaceAddress(CUtensorMap *tensorMap,
+						     void *globalAddress)
+{
+	if (!driver_has(cuTensorMapReplaceAddress))
+		return CUDA_ERROR_NOT_FOUND;
+	return encoded(real(cuTensorMapReplaceAddress)(tensorMap, globalAddress), tensorMap,
+		       globalAddress);
+}
