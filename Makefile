@@ -89,7 +89,7 @@ $(SHIM): $(SHIM_OBJ) $(POLICY_OBJ)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-z,now -Wl,-soname,liblowtide.so -o $@ $^ -pthread -ldl
 $(SIM): $(SIM_OBJ)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-Bsymbolic -Wl,-soname,libcuda.so.1 -o $@ $^ -pthread -lm -ldl
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-Bsymbolic -Wl,-soname,libcuda.so.1 -o $@ $^ -pthread -lm -ldl -ljansson
 	$(Q)ln -sf libcuda.so.1 $(O)/sim/libcuda.so
 
 # --- programs ------------------------------------------------------------------------------------
