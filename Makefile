@@ -30,7 +30,7 @@ WORK_ALL   := $(wildcard tests/workloads/*.c)
 WORK_LIB   := $(wildcard tests/workloads/common*.c)
 WORK_SRC   := $(filter-out $(WORK_LIB) tests/workloads/kernels.c,$(WORK_ALL))
 E2E_SRC    := $(wildcard tests/e2e/*.c)
-GPU_SRC    := $(wildcard tests/gpu/*.c)
+PROBE_SRC  := $(wildcard tests/gpu/probe/*.c)
 
 # Parts that are not all here yet join the build by being here.
 HAVE_SIM := $(wildcard tests/sim/sim.h)
@@ -49,12 +49,13 @@ WORKLOADS  := $(patsubst tests/workloads/%.c,$(O)/workloads/%,$(WORK_SRC))
 SHIM := $(O)/liblowtide.so
 SIM  := $(O)/sim/libcuda.so.1
 CLI  := $(O)/lowtide
+PROBE := $(O)/gpu/probe
 UNIT_HELP := $(if $(HAVE_SIM),$(O)/unit/sim_image.so)
 
 .PHONY: all check demo bench check-unit check-e2e check-san check-stress check-gpu bench-gpu lint format \
         format-check layers install uninstall clean help deps headers
 
-all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM)) $(if $(HAVE_CLI),$(CLI)) $(WORKLOADS) \
+all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM)) $(if $(HAVE_CLI),$(CLI)) $(PROBE) $(WORKLOADS) \
      $(if $(wildcard tests/workloads/kernels.c),$(O)/workloads/kernels.so) ## the library and what else is here
 
 help: ## this text
@@ -97,6 +98,17 @@ $(CLI): $(TOOL_SRC) $(wildcard tools/*.h) shim/settings.c shim/log.c shim/settin
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) $(SANFLAGS) $(if $(CUDA_INC),-isystem $(CUDA_INC)) \
 		-Ishim -Ipolicy -Itools -o $@ $(filter %.c,$^) -ldl
+
+PROBE_OBJ := $(call objects,$(PROBE_SRC)) $(O)/obj/tests/gpu/probe/kernels_ptx.o
+$(O)/obj/tests/gpu/probe/%.o: tests/gpu/probe/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(CUDA) -Itests/gpu/probe -c $< -o $@
+$(O)/obj/tests/gpu/probe/kernels_ptx.o: tests/gpu/probe/kernels_ptx.S tests/gpu/probe/kernels.ptx shim/pager/kernels.ptx
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D) && $(CC) -c $< -o $@
+$(PROBE): $(PROBE_OBJ)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -pthread -ldl -lm -ljansson
 
 $(O)/workloads/kernels.so: tests/workloads/kernels.c tests/sim/sim_kernel.h
 	$(call say,CC,$@)
@@ -218,9 +230,10 @@ lint: ## cppcheck over our own sources
 
 install: all ## install the library and the command below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(SHIM) $(DESTDIR)$(PREFIX)/lib/liblowtide.so
+	install -D -m 755 $(PROBE) $(DESTDIR)$(PREFIX)/libexec/lowtide/probe
 	$(if $(HAVE_CLI),install -D -m 755 $(CLI) $(DESTDIR)$(PREFIX)/bin/lowtide)
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/lib/liblowtide.so $(DESTDIR)$(PREFIX)/bin/lowtide
+	rm -f $(DESTDIR)$(PREFIX)/lib/liblowtide.so $(DESTDIR)$(PREFIX)/bin/lowtide $(DESTDIR)$(PREFIX)/libexec/lowtide/probe
 clean: ## remove the build folder
 	rm -rf $(O)
 
