@@ -151,6 +151,10 @@ $(O)/unit/pager_%: tests/unit/pager_%.c $(PAGER_ALONE)
 $(O)/unit/sim_%: tests/unit/sim_%.c $(SIM) $(UNIT_HELP)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) -isystem $(CUDA_INC) -L$(O)/sim -l:libcuda.so.1 -lcriterion -lm -pthread
+PROBE_PARTS := $(filter-out %/main.o,$(PROBE_OBJ))
+$(O)/unit/probe_%: tests/unit/probe_%.c $(PROBE_PARTS)
+	$(call say,UNIT,$@)
+	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) -Itests/gpu/probe $(PROBE_PARTS) -lcriterion -ljansson -lm -pthread -ldl
 $(O)/unit/door_%: tests/unit/door_%.c $(SHIM_OBJ) $(POLICY_OBJ) $(UNIT_HELP)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) $(SHIM_OBJ) $(POLICY_OBJ) -lcriterion -pthread -ldl -lm
