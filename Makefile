@@ -110,6 +110,12 @@ $(PROBE): $(PROBE_OBJ)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -pthread -ldl -lm -ljansson
 
+PROBE_PLANTED := $(O)/gpu/probe_planted
+$(O)/obj/tests/gpu/probe/storm_planted.o: tests/gpu/probe/storm.c
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(CUDA) -Itests/gpu/probe -DPLANTED_NO_WAIT -c $< -o $@
+$(PROBE_PLANTED): $(filter-out %/storm.o,$(PROBE_OBJ)) $(O)/obj/tests/gpu/probe/storm_planted.o
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -pthread -ldl -lm -ljansson
+
 $(O)/workloads/kernels.so: tests/workloads/kernels.c tests/sim/sim_kernel.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) -fPIC -shared -Itests/sim -o $@ $<
@@ -169,7 +175,7 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 
 E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
-check-e2e: all $(E2E) $(UNIT_HELP) ## whole programs under the preload
+check-e2e: all $(E2E) $(UNIT_HELP) $(PROBE_PLANTED) ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
 
 # AddressSanitizer calls dlsym before it is ready, and dlsym is ours: whole programs run under UBSan only.
@@ -217,10 +223,10 @@ bench: deps ## measure the library's cost, simulate its nearness to the wire; bu
 	$(Q)$(MAKE) --no-print-directory all $(BENCH)
 	$(Q)O=$(O) python3 tests/bench/bench.py $(if $(QUICK),--quick)
 
-check-gpu: ## what only a GPU can show
-	@echo 'skipped: no GPU tests exist yet'
-bench-gpu: ## measurements that need a GPU
-	@echo 'skipped: no GPU benchmarks exist yet'
+check-gpu: all ## what only a GPU can show: the probe's promises, the workloads on the real driver
+	$(Q)O=$(O) python3 tests/gpu/check.py
+bench-gpu: all ## the probe's figures and the workloads' step times on this card, into tests/bench/results/
+	$(Q)O=$(O) python3 tests/gpu/bench.py
 
 # --- hygiene -------------------------------------------------------------------------------------
 FORMATTED = $(shell git ls-files '*.c' '*.h' | grep -v tests/sim/sim_kernel.h)

@@ -146,7 +146,9 @@ void gpu_spin(const struct gpu *g, double ms, CUstream in)
 
 bool gpu_flag_seen(const struct gpu *g, double within_ms)
 {
-	double until = rounds_now_ms() + within_ms;
+	/* The simulated GPU runs nothing before the host waits: there is nothing to wait for.
+	 */
+	double until = rounds_now_ms() + (g->simulated ? 0 : within_ms);
 
 	while (!*g->flag)
 		if (rounds_now_ms() > until)
@@ -205,6 +207,15 @@ uint64_t host_free_bytes(void)
 			break;
 	fclose(file);
 	return kib * 1024;
+}
+
+size_t gpu_fitting(size_t wanted)
+{
+	uint64_t vram = gpu_free_bytes() / 8, ram = host_free_bytes() / 8;
+
+	while (wanted > 2 * MIB && (wanted > vram || (ram && wanted > ram)))
+		wanted /= 2;
+	return wanted;
 }
 
 double rate_gbps(double bytes, double us)

@@ -19,13 +19,11 @@
 #define GIB ((size_t)1 << 30)
 
 /* As kernels.cu has them, without "probe_"; HASH is the library's content hash. */
-#define PROBE_KERNELS(X)                                                                       \
-	X(fill)                                                                                \
-	X(check)                                                                               \
-	X(read)                                                                                \
-	X(random)                                                                              \
-	X(atomic) X(spin) X(reread) X(matvec) X(matmat) X(params_1) X(params_20) X(params_60)  \
-	    X(layout)
+/* clang-format off */
+#define PROBE_KERNELS(X) \
+	X(fill) X(check) X(read) X(random) X(atomic) X(spin) X(reread) X(matvec) X(matmat) \
+	X(params_1) X(params_20) X(params_60) X(layout)
+/* clang-format on */
 enum kernel {
 #define X(name) KERNEL_##name,
 	PROBE_KERNELS(X)
@@ -91,6 +89,10 @@ double gpu_stop_watch_us(struct stopwatch *w, CUstream in);
 /* --- how much may be taken */
 uint64_t gpu_free_bytes(void);	/* of VRAM, as the driver says */
 uint64_t host_free_bytes(void); /* of RAM that could be pinned; 0: not known */
+/* So much, or a half, a quarter, ... of it: at most an eighth of what is free of VRAM and of
+ * RAM.
+ */
+size_t gpu_fitting(size_t wanted);
 double rate_gbps(double bytes, double us);
 
 #endif

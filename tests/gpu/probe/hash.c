@@ -99,12 +99,14 @@ static void notices(const struct hashing *h, CUdeviceptr at)
 
 void trial_hash(struct gpu *g)
 {
-	size_t bytes = (g->quick ? 64 : 256) * MIB;
+	size_t bytes = gpu_fitting((g->quick ? 64 : 256) * MIB);
 	struct hashing h = {.g = g};
 	CUmemGenericAllocationHandle frame;
 	struct places places;
 	CUdeviceptr device, host;
 
+	if (bytes < HASHED)
+		bytes = HASHED;
 	TRY(cu(cuMemAlloc_v2)(&h.table, 64));
 	h.out = h.table + 16;
 	TRY(cu(cuStreamCreate)(&h.stream, CU_STREAM_NON_BLOCKING));
@@ -114,7 +116,10 @@ void trial_hash(struct gpu *g)
 	speed(&h, device, "device");
 	notices(&h, device);
 	beside(&h, device, bytes);
-	places = places_need_host(g);
+	places = places_find(g);
+	answer_result(places.host_answer, "host_frames");
+	if (!places.granularity[ON_HOST])
+		return;
 	host = range_reserve(HASHED);
 	TRY(range_back(g, host, HASHED, &places.of[ON_HOST], &frame));
 	speed(&h, host, "host");

@@ -122,10 +122,11 @@ static struct product make(const struct gpu *g, const struct places *places, con
 void trial_in_place(struct gpu *g)
 {
 	struct places places = places_need_host(g);
-	uint64_t vector = g->quick ? 4096 : 8192, matrix = g->quick ? 1024 : 2048;
+	uint64_t cols = g->quick ? 4096 : 8192, side = g->quick ? 1024 : 2048;
+	uint64_t rows = gpu_fitting(cols * cols * 4) / cols / 4;
 	struct product products[2] = {
-	    make(g, &places, "matvec", vector, 1, vector),
-	    make(g, &places, "matmat", matrix, 64, matrix),
+	    make(g, &places, "matvec", rows, 1, cols),
+	    make(g, &places, "matmat", side, 64, side),
 	};
 	const char *no_cublas;
 

@@ -20,6 +20,8 @@ enum { EXIT_ANSWERED = 0, EXIT_SOME_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_DEVICE =
 enum { KEY_TRIAL = 256, KEY_ANSWERS, KEY_ONLY, KEY_DRIVER, KEY_LIST };
 #define WHOLE_S 295.0 /* of a full run; the issue that asked for it says 5 minutes */
 #define WHOLE_QUICK_S 28.0
+/* The simulated driver spends the machine's own time on what a card would do beside it. */
+#define SLACK_OF_SIMULATED 3.0
 #define ONLY 64
 
 static const struct argp_option options[] = {
@@ -141,9 +143,10 @@ static const char *status_of(const json_t *trial)
 	return status ? status : "failed";
 }
 
-static json_t *run_one(const struct arguments *a, const struct trial *t, double left_s)
+static json_t *run_one(const struct arguments *a, const struct trial *t, double slack,
+		       double left_s)
 {
-	double limit_s = a->run.quick ? t->quick_limit_s : t->limit_s;
+	double limit_s = slack * (a->run.quick ? t->quick_limit_s : t->limit_s);
 
 	if (left_s < 1) {
 		json_t *late = record_new(t->name, t->question);
@@ -169,10 +172,12 @@ static int write_record(const char *path, const json_t *record)
 	return wrong;
 }
 
-static int run_all(const struct arguments *a, json_t *device, double until_ms)
+static int run_all(const struct arguments *a, json_t *device, double began_ms)
 {
 	bool simulated = json_is_true(json_object_get(device, "simulated"));
 	const char *kind = simulated ? "simulated" : "measured";
+	double slack = simulated ? SLACK_OF_SIMULATED : 1;
+	double until_ms = began_ms + 1e3 * slack * (a->run.quick ? WHOLE_QUICK_S : WHOLE_S);
 	FILE *table = a->json && !strcmp(a->json, "-") ? NULL : stdout;
 	bool progress = isatty(STDERR_FILENO);
 	time_t now = time(NULL);
@@ -193,7 +198,7 @@ static int run_all(const struct arguments *a, json_t *device, double until_ms)
 			fprintf(stderr, "\r\033[Kprobe: %s", t->name);
 		if (table)
 			fflush(table);
-		done = run_one(a, t, (until_ms - rounds_now_ms()) / 1e3);
+		done = run_one(a, t, slack, (until_ms - rounds_now_ms()) / 1e3);
 		if (progress)
 			fputs("\r\033[K", stderr);
 		failed += !strcmp(status_of(done), "failed");
@@ -213,7 +218,7 @@ static int run_all(const struct arguments *a, json_t *device, double until_ms)
 
 static int run(const struct arguments *a)
 {
-	double until_ms = rounds_now_ms() + 1e3 * (a->run.quick ? WHOLE_QUICK_S : WHOLE_S);
+	double began_ms = rounds_now_ms();
 	json_t *first = runner_run(&a->run, "device", "", 30);
 	const char *status = status_of(first), *why;
 	int result;
@@ -227,7 +232,7 @@ static int run(const struct arguments *a)
 		fprintf(stderr, "probe: %s\n", why ? why : "out of memory");
 		result = EXIT_SOME_FAILED;
 	} else {
-		result = run_all(a, json_object_get(first, "facts"), until_ms);
+		result = run_all(a, json_object_get(first, "facts"), began_ms);
 	}
 	json_decref(first);
 	return result;

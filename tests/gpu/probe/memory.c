@@ -159,7 +159,7 @@ static void pin_by(const struct gpu *g, const CUmemLocation *frame, int threads,
 		   const char *what)
 {
 	struct rounds rounds = {.least = 2, .most = 8, .budget_ms = g->quick ? 60 : 1200};
-	size_t bytes = (g->quick ? 64 : 256) * MIB;
+	size_t bytes = gpu_fitting((g->quick ? 64 : 256) * MIB);
 	struct samples make, release;
 
 	answer_step("%s by %d threads", what, threads);
@@ -194,15 +194,23 @@ static void pin_by(const struct gpu *g, const CUmemLocation *frame, int threads,
 /* Memory that the program already has, every page of it touched. */
 static void registration(const struct gpu *g)
 {
-	size_t bytes = (g->quick ? 32 : 256) * MIB;
+	size_t bytes = gpu_fitting((g->quick ? 32 : 256) * MIB);
 	struct rounds rounds = {.least = 2, .most = 8, .budget_ms = g->quick ? 60 : 800};
 	struct samples take, leave;
 	char *memory = aligned_alloc(2 * MIB, bytes);
+	CUresult result;
 
 	if (!memory)
 		answer_failed("out of memory");
 	memset(memory, 1, bytes);
 	answer_step("registering memory");
+	result = cu(cuMemHostRegister_v2)(memory, bytes, 0); /* warm-up */
+	answer_result(result, "cuMemHostRegister");
+	if (result != CUDA_SUCCESS) {
+		free(memory);
+		return;
+	}
+	TRY(cu(cuMemHostUnregister)(memory));
 	samples_init(&take);
 	samples_init(&leave);
 	while (rounds_more(&rounds)) {

@@ -42,7 +42,7 @@ struct workload {
 static void measure(const struct gpu *g, const struct workload *w, const char *when,
 		    const struct switcher *beside)
 {
-	struct rounds rounds = {.least = 5, .most = 4000, .budget_ms = g->quick ? 300 : 3000};
+	struct rounds rounds = {.least = 5, .most = 4000, .budget_ms = g->quick ? 200 : 3000};
 	struct stopwatch kernel = gpu_stopwatch(), copy = gpu_stopwatch();
 	struct samples launch_us, kernel_us, copy_rate;
 	uint64_t words = 4096, key = 1;
@@ -147,6 +147,8 @@ static void judge(const struct running *r, double took_us, const char *call, con
 		under_from = gpu_now_us();                                                     \
 		result = (call);                                                               \
 		judge(r, gpu_now_us() - under_from, name, suffix);                             \
+		if (result != CUDA_SUCCESS && result != CUDA_ERROR_NOT_READY)                  \
+			answer_failed("%s: %s", name, driver_error_name(result));              \
 	} while (0)
 
 static unsigned long calls_under(const struct gpu *g, struct running *r,
@@ -159,19 +161,14 @@ static unsigned long calls_under(const struct gpu *g, struct running *r,
 	CUresult result;
 
 	UNDER_LOAD("create", frame_make(place, bytes, &frame));
-	TRY(result);
 	UNDER_LOAD("map", cu(cuMemMap)(at, bytes, 0, frame, 0));
-	TRY(result);
 	UNDER_LOAD("set_access", range_open(g, at, bytes, true));
 	if (result == CUDA_ERROR_NOT_READY) {
 		not_ready++;
-		result = range_open(g, at, bytes, true); /* the work is over by now */
+		TRY(range_open(g, at, bytes, true)); /* the work is over by now */
 	}
-	TRY(result);
 	UNDER_LOAD("unmap", cu(cuMemUnmap)(at, bytes));
-	TRY(result);
 	UNDER_LOAD("release", cu(cuMemRelease)(frame));
-	TRY(result);
 	TRY(cu(cuMemAddressFree)(at, bytes));
 	return not_ready;
 }
@@ -186,7 +183,7 @@ static void prepare(const struct gpu *g, struct running *r, enum load load)
 		r->stream = NULL;
 	if (load != COPY)
 		return;
-	r->bytes = (g->quick ? 128 : 256) * MIB;
+	r->bytes = gpu_fitting((g->quick ? 128 : 256) * MIB);
 	TRY(cu(cuMemHostAlloc)(&r->pinned, r->bytes, 0));
 	TRY(cu(cuMemAlloc_v2)(&r->to, r->bytes));
 	gpu_start_watch(g, &watch, r->stream);
