@@ -14,7 +14,7 @@ CUmemLocation place_device(const struct gpu *g)
 
 CUmemLocation place_nearest_node(const struct gpu *g)
 {
-	int node = gpu_attribute(g, CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID);
+	int node = gpu_attribute(g, ATTRIBUTE_HOST_NUMA_ID);
 
 	/* -1: no NUMA, which is node 0 to cuMemCreate. */
 	return (CUmemLocation){.type = CU_MEM_LOCATION_TYPE_HOST_NUMA,

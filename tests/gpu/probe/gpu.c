@@ -55,11 +55,12 @@ void gpu_join(const struct gpu *g)
 	TRY(cu(cuCtxSetCurrent)(g->context));
 }
 
-int gpu_attribute(const struct gpu *g, CUdevice_attribute attribute)
+int gpu_attribute(const struct gpu *g, int attribute)
 {
 	int value = 0;
 
-	if (cu(cuDeviceGetAttribute)(&value, attribute, g->device) != CUDA_SUCCESS)
+	if (cu(cuDeviceGetAttribute)(&value, (CUdevice_attribute)attribute, g->device) !=
+	    CUDA_SUCCESS)
 		return 0;
 	return value;
 }

@@ -34,6 +34,14 @@ enum kernel {
 
 enum { WORDS_OF_SCRATCH = 512 };
 
+/* Device attributes that are younger than the headers this may be built with. */
+enum {
+	ATTRIBUTE_MPS_ENABLED = 133,
+	ATTRIBUTE_HOST_NUMA_ID = 134,
+	ATTRIBUTE_HOST_NUMA_VMM = 141,
+	ATTRIBUTE_HOST_VMM = 145
+};
+
 struct gpu {
 	int ordinal;
 	bool quick, simulated;
@@ -49,8 +57,8 @@ struct gpu {
 
 void gpu_open(struct gpu *g, int ordinal, bool quick); /* the device, and no context yet */
 void gpu_start(struct gpu *g);
-void gpu_join(const struct gpu *g);				      /* a further thread */
-int gpu_attribute(const struct gpu *g, CUdevice_attribute attribute); /* 0: not known */
+void gpu_join(const struct gpu *g);		       /* a further thread */
+int gpu_attribute(const struct gpu *g, int attribute); /* 0: not known */
 
 /* The host's clock, in us: the machine's own, or of the simulated driver's the time that this
  * thread's calls have taken. Only differences mean something, and only within a thread. */

@@ -29,10 +29,9 @@ static struct view make(const struct gpu *g, const CUmemLocation *place)
 	CUmemGenericAllocationHandle frame, own;
 	CUresult result;
 
-	answer_number(gpu_attribute(g, 141), "attribute/host_numa_vmm");
-	answer_number(gpu_attribute(g, 145), "attribute/host_vmm"); /* not in older headers */
-	answer_number(gpu_attribute(g, CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID),
-		      "attribute/host_numa_id");
+	answer_number(gpu_attribute(g, ATTRIBUTE_HOST_NUMA_VMM), "attribute/host_numa_vmm");
+	answer_number(gpu_attribute(g, ATTRIBUTE_HOST_VMM), "attribute/host_vmm");
+	answer_number(gpu_attribute(g, ATTRIBUTE_HOST_NUMA_ID), "attribute/host_numa_id");
 	answer_text(place_name(place), "place");
 	answer_step("making a host frame");
 	result = frame_make(place, v.bytes, &frame);

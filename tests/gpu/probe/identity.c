@@ -160,14 +160,14 @@ static void say_machine(const struct gpu *g)
 	else
 		answer_text("none seen", "vm");
 	answer_yes_no(file_has("/proc/version", "icrosoft"), "wsl");
-	answer_number(gpu_attribute(g, CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID), "numa_node");
+	answer_number(gpu_attribute(g, ATTRIBUTE_HOST_NUMA_ID), "numa_node");
 	answer_yes_no(access("/sys/devices/system/node/node1", F_OK) == 0,
 		      "numa_several_nodes");
 }
 
 bool device_is_shared(const struct gpu *g)
 {
-	return gpu_attribute(g, CU_DEVICE_ATTRIBUTE_MPS_ENABLED);
+	return gpu_attribute(g, ATTRIBUTE_MPS_ENABLED);
 }
 
 void identity(int ordinal)
