@@ -6,12 +6,12 @@ import subprocess
 import sys
 import time
 
-from runs import BUILD, MIB, POLICIES, environment, median, run, steady
+from runs import BUILD, MIB, POLICIES, bus_gbps, environment, median, run, steady
 
 QUICK = "--quick" in sys.argv
 MEGABYTES = 256 if QUICK else 512
 STEPS = 8 if QUICK else 16
-BUS = 25.0  # bytes a nanosecond, each way: the simulated card's default
+BUS = bus_gbps()  # bytes a nanosecond, into the card
 GOALS = {"launch_added_ns/median/t1": 100, "launch_added_ns/p99/t1": 300, "cuinit_added_ms": 5}
 results = []
 

@@ -74,7 +74,32 @@ interrupt() { # interrupt SIGNAL NAME: sends it to the first trial's process onc
 # Its time passes meanwhile.
 interrupt STOP hung &
 
-# --- all of it
+# --- all the runs, a few at once
+# One card's result, to be given to other runs.
+python3 - "$dir/planted.json" <<'PYTHON'
+import json, sys
+figure = lambda name, median: {"name": name, "median": median}
+json.dump({"lowtide_probe": 1, "trials": [
+    {"name": "switch_price", "figures": [figure(f"{home}/{size}MiB/{call}", base * step + size) for home, step in (("device", 1), ("host", 3))
+                                         for size in (2, 32) for call, base in (("create", 100), ("map", 10), ("set_access", 50), ("unmap", 40), ("release", 20))]},
+    {"name": "copies", "figures": [figure("h2d", 12), figure("d2h", 11)]},
+    {"name": "host_numa", "facts": {"create": "ok", "kernel_read": "ok"}, "figures": [figure("device/read", 500), figure("host/read", 9), figure("host/write", 8)]},
+    {"name": "launch", "figures": [figure("params_1", 4.5)]},
+    {"name": "memory", "figures": [figure("pin/1_thread", 2)]},
+    {"name": "hints", "facts": {"hint_honoured": False}},
+    {"name": "stalls", "facts": {"unmap/waits_for_kernels": True, "create/waits_for_kernels": True}}]}, open(sys.argv[1], "w"))
+PYTHON
+echo '{"lowtide_probe": 1, "trials": [{"name": "stalls", "facts": {"set_access/not_ready": 1}}]}' >"$dir/not_ready.profile"
+echo '{"lowtide_probe": 1, "trials": [{"name": "host_numa", "facts": {"create": "ok", "kernel_read": "CUDA_ERROR_ILLEGAL_ADDRESS"}}]}' >"$dir/copy_only.profile"
+(
+	ask again LOWTIDE_SIM_PROFILE="$dir/planted.json" -- --only switch_price --only copies --only host_numa --only launch --only memory --only hints --only stalls
+	ask not_ready LOWTIDE_SIM_PROFILE="$dir/not_ready.profile" -- --only stalls --only danger_strict --only danger_graced
+	ask copy_only LOWTIDE_SIM_PROFILE="$dir/copy_only.profile" -- --only host_numa --only copies
+	probe=$O/gpu/probe_planted ask planted_seed LOWTIDE_SIM_SCHED=seeded LOWTIDE_SIM_SEED=1 -- --only danger_strict --only danger_graced
+	for seed in 1 2; do
+		ask "seed_$seed" LOWTIDE_SIM_SCHED=seeded LOWTIDE_SIM_SEED=$seed -- --only danger_hole --only danger_switch --only danger_beside --only danger_strict --only danger_graced
+	done
+) &
 (
 	ask rates LOWTIDE_SIM_H2D_GBPS=10 LOWTIDE_SIM_D2H_GBPS=5 LOWTIDE_SIM_VRAM_GBPS=200 LOWTIDE_SIM_ZEROCOPY=0.5 -- --only copies --only host_numa
 	ask no_host LOWTIDE_SIM_HOST_NUMA=0 -- --only host_numa --only host_any --only host_cpu --only switch_price --only stalls --only copies --only blocking
@@ -85,9 +110,6 @@ interrupt STOP hung &
 	ask second LOWTIDE_SIM_DEVICES=2 -- --device 1 --only hints
 	ask fails LOWTIDE_SIM_FAIL=cuMemSetAccess:3:1 -- --only switch_price --only danger_strict --only hints
 	ask fault LOWTIDE_SIM_FAIL=cuMemUnmap:30:700 -- --only danger_strict
-	for seed in 1 2; do
-		ask "seed_$seed" LOWTIDE_SIM_SCHED=seeded LOWTIDE_SIM_SEED=$seed -- --only danger_hole --only danger_switch --only danger_beside --only danger_strict --only danger_graced
-	done
 ) &
 ask whole --
 check "the whole ends well" ended whole 0
@@ -146,21 +168,7 @@ says ancient 'all(W(t) == "virtual memory management: not offered by this driver
 says second 'R["device"]["name"] == "Simulated GPU 1" and S("hints") == "ok"'
 
 # --- planted manners and prices, as one card's result that another run is given
-python3 - "$dir/planted.json" <<'PYTHON'
-import json, sys
-figure = lambda name, median: {"name": name, "median": median}
-json.dump({"lowtide_probe": 1, "trials": [
-    {"name": "switch_price", "figures": [figure(f"{home}/{size}MiB/{call}", base * step + size) for home, step in (("device", 1), ("host", 3))
-                                         for size in (2, 32) for call, base in (("create", 100), ("map", 10), ("set_access", 50), ("unmap", 40), ("release", 20))]},
-    {"name": "copies", "figures": [figure("h2d", 12), figure("d2h", 11)]},
-    {"name": "host_numa", "facts": {"create": "ok", "kernel_read": "ok"}, "figures": [figure("device/read", 500), figure("host/read", 9), figure("host/write", 8)]},
-    {"name": "launch", "figures": [figure("params_1", 4.5)]},
-    {"name": "memory", "figures": [figure("pin/1_thread", 2)]},
-    {"name": "hints", "facts": {"hint_honoured": False}},
-    {"name": "stalls", "facts": {"unmap/waits_for_kernels": True, "create/waits_for_kernels": True}}]}, open(sys.argv[1], "w"))
-PYTHON
 says small 'all(t["status"] == "ok" for t in R["trials"]) and near(F("copies", "h2d"), 25) and all(c["holds"] for t in R["trials"] for c in t["checks"])'
-ask again LOWTIDE_SIM_PROFILE="$dir/planted.json" -- --only switch_price --only copies --only host_numa --only launch --only memory --only hints --only stalls
 says again 'all(near(F("switch_price", f"{home}/{size}MiB/{call}"), base * step + size) for home, step in (("device", 1), ("host", 3)) for size in (2, 32) for call, base in (("create", 100), ("map", 10), ("set_access", 50), ("unmap", 40), ("release", 20)))' \
 	'each mapping price is the planted one'
 says again 'near(F("copies", "h2d"), 12) and near(F("copies", "d2h"), 11) and near(F("host_numa", "device/read"), 500) and near(F("host_numa", "host/read"), 9) and near(F("host_numa", "host/write"), 8)'
@@ -179,12 +187,13 @@ for key in first:
         print(key, first[key], second[key])
 PYTHON
 check "a result given back as a profile gives the same result: $(head -3 "$dir/differences")" [ ! -s "$dir/differences" ]
-echo '{"lowtide_probe": 1, "trials": [{"name": "stalls", "facts": {"set_access/not_ready": 1}}]}' >"$dir/not_ready.profile"
-ask not_ready LOWTIDE_SIM_PROFILE="$dir/not_ready.profile" -- --only stalls --only danger_strict --only danger_graced
+for profile in "" "$dir/planted.json"; do
+	LOWTIDE_SIM_PROFILE=$profile MB=64 STEPS=4 CAPS=75 POLICIES=lru timeout 60 python3 tests/bench/demo.py >"$dir/demo${profile:+.planted}" 2>&1
+	check "the demonstration runs with profile '$profile'" [ $? -eq 0 ]
+done
+check "the demonstration takes the card's prices" eval '[ "$(grep "a step" "$dir/demo")" != "$(grep "a step" "$dir/demo.planted")" ]'
 says not_ready 'A("stalls", "set_access/not_ready") >= 6 and S("stalls") == "ok" and C("danger_strict") == [True, True] and C("danger_graced") == [True, True]'
 says not_ready 'A("danger_strict", "set_access_not_ready") == 0' 'after a drain no set-access is refused'
-echo '{"lowtide_probe": 1, "trials": [{"name": "host_numa", "facts": {"create": "ok", "kernel_read": "CUDA_ERROR_ILLEGAL_ADDRESS"}}]}' >"$dir/copy_only.profile"
-ask copy_only LOWTIDE_SIM_PROFILE="$dir/copy_only.profile" -- --only host_numa --only copies
 says copy_only 'A("host_numa", "kernel_write") == "CUDA_ERROR_ILLEGAL_ADDRESS" and A("host_numa", "not_asked") and not T["host_numa"]["figures"]'
 says copy_only 'F("copies", "alias/in") and W("copies") == "cuStreamSynchronize: CUDA_ERROR_ILLEGAL_ADDRESS"' 'the copies are measured, and the kernel that checks them cannot'
 
@@ -195,7 +204,6 @@ for seed in 1 2; do
 done
 
 # The same rules without their waiting are found out.
-probe=$O/gpu/probe_planted ask planted_seed LOWTIDE_SIM_SCHED=seeded LOWTIDE_SIM_SEED=1 -- --only danger_strict --only danger_graced
 check "a rule that does not wait is not let pass" ended planted_seed 1
 says planted_seed 'S("danger_strict") == "failed" and S("danger_graced") == "failed"'
 says planted_seed 'False in C("danger_strict") and False in C("danger_graced")'
