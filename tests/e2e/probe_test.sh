@@ -229,6 +229,9 @@ none() { # none WHAT COMMAND...: it must end with 77 and say the exact words
 }
 none "no driver" "$probe" --driver "$dir/nowhere.so" --quick --json -
 none "a driver without a card" env LOWTIDE_SIM_FAIL=cuInit:1:100 "$probe" --driver "$driver"
+for stub in "${CUDA_HOME:-/usr/local/cuda}"/lib64/stubs/libcuda.so /usr/lib/*/stubs/libcuda.so; do
+	[ -e "$stub" ] && none "a toolkit's stub driver" "$probe" --driver "$stub"
+done
 complains() { # complains STATUS WORDS OPTIONS...
 	local want=$1 words=$2
 	shift 2

@@ -53,6 +53,10 @@ def workload(name, megabytes, image):
                 count(run.digest == bare.digest, f"{what}: another digest")
                 count(run.stats.get("peak_bytes", cap + 1) <= cap, f"{what}: above the cap, or no word of it")
                 print(f"  {what}: {run.step_ms:.2f} ms a step, bare {bare.step_ms:.2f}")
+    # What is paged most, and every byte compared whenever a block changes its home.
+    run = Run(name, arguments, image, cap_of(peak, CAPS[-1]), policy="lru", verify=1)
+    count(not run.error and run.digest == bare.digest,
+          f"{name}, {CAPS[-1]} %, lru, every byte compared: {run.error or 'another digest'}")
 
 
 def main():

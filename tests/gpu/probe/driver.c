@@ -12,13 +12,15 @@ static PFN_cuGetProcAddress_v12000 resolver; /* NULL: a driver before 12.0 */
  * even if a symbol of that name is there. */
 static void *find(const char *base, int since, const char *symbol)
 {
+	CUresult result = CUDA_ERROR_NOT_SUPPORTED;
 	void *found = NULL;
 
-	if (!resolver)
-		return dlsym(probe_driver.library, symbol);
-	if (resolver(base, &found, since, CU_GET_PROC_ADDRESS_DEFAULT, NULL) != CUDA_SUCCESS)
-		return NULL;
-	return found;
+	if (resolver)
+		result = resolver(base, &found, since, CU_GET_PROC_ADDRESS_DEFAULT, NULL);
+	if (result == CUDA_SUCCESS || result == CUDA_ERROR_NOT_FOUND)
+		return found;
+	return dlsym(probe_driver.library,
+		     symbol); /* it resolves nothing, as a toolkit's stub */
 }
 
 bool driver_open(const char *path, const char **why, bool *absent)
