@@ -6,8 +6,6 @@
  */
 #include "sim.h"
 
-#include <string.h>
-
 static uint64_t mix(uint64_t x)
 {
 	x ^= x >> 32;
@@ -41,12 +39,6 @@ KERNEL2(lowtide_content_hash, const uint64_t *, table, uint64_t *, out)
 	out[2 * entry + 1] += high;
 }
 
-const struct sim_kernel *sim_builtin_kernel(const char *name)
-{
-	if (!strcmp(name, lowtide_content_hash_kernel.name))
-		return &lowtide_content_hash_kernel;
-	for (size_t i = 0; i < sim_probe_kernel_count; i++)
-		if (!strcmp(name, sim_probe_kernels[i]->name))
-			return sim_probe_kernels[i];
-	return NULL;
-}
+const struct sim_kernel *const sim_builtin_kernels[] = {KERNEL_ROW(lowtide_content_hash)};
+const size_t sim_builtin_kernel_count =
+    sizeof(sim_builtin_kernels) / sizeof(sim_builtin_kernels[0]);

@@ -251,8 +251,8 @@ uint64_t sim_vram_used(int device), sim_vram_peak(void), sim_host_peak(void);
  */
 const struct sim_kernel *sim_kernel_of(CUfunction function); /* NULL: no such function */
 CUresult sim_param_info(CUfunction function, size_t index, size_t *offset, size_t *bytes);
-/* A kernel that PTX text may name; NULL: there is none. */
-const struct sim_kernel *sim_builtin_kernel(const char *name);
+extern const struct sim_kernel *const sim_builtin_kernels[];
+extern const size_t sim_builtin_kernel_count;
 extern const struct sim_kernel *const sim_probe_kernels[];
 extern const size_t sim_probe_kernel_count;
 
