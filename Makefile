@@ -32,7 +32,7 @@ WORK_ALL   := $(wildcard tests/workloads/*.c)
 WORK_LIB   := $(wildcard tests/workloads/common*.c)
 WORK_SRC   := $(filter-out $(WORK_LIB) tests/workloads/kernels.c,$(WORK_ALL))
 E2E_SRC    := $(wildcard tests/e2e/*.c)
-GPU_SRC    := $(wildcard tests/gpu/*.c)
+PROBE_SRC  := $(wildcard tests/gpu/probe/*.c)
 
 # Parts that are not all here yet join the build by being here.
 HAVE_SIM := $(wildcard tests/sim/sim.h)
@@ -53,11 +53,12 @@ SIM  := $(O)/sim/libcuda.so.1
 CLI  := $(O)/lowtide
 MAN  := $(if $(shell command -v scdoc 2>/dev/null),$(O)/lowtide.1)
 UNIT_HELP := $(if $(HAVE_SIM),$(addprefix $(O)/unit/sim_image,.so _reversed.so _silent.so))
+PROBE := $(O)/gpu/probe
 
 .PHONY: all check demo bench check-unit check-e2e check-san check-stress check-gpu bench-gpu lint format \
         format-check layers install uninstall clean help deps headers fuzz
 
-all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM)) $(if $(HAVE_CLI),$(CLI)) $(MAN) $(WORKLOADS) \
+all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM)) $(if $(HAVE_CLI),$(CLI)) $(MAN) $(PROBE) $(WORKLOADS) \
      $(if $(wildcard tests/workloads/kernels.c),$(O)/workloads/kernels.so) ## the library and what else is here
 
 help: ## this text
@@ -100,7 +101,7 @@ $(SHIM): $(SHIM_OBJ) $(POLICY_OBJ)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-z,now -Wl,-soname,liblowtide.so -o $@ $^ -pthread -ldl
 $(SIM): $(SIM_OBJ)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-Bsymbolic -Wl,-soname,libcuda.so.1 -o $@ $^ -pthread -lm -ldl
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-Bsymbolic -Wl,-soname,libcuda.so.1 -o $@ $^ -pthread -lm -ldl -ljansson
 	$(Q)ln -sf libcuda.so.1 $(O)/sim/libcuda.so
 # One that has not got what CUDA 12.4 brought: for programs that look symbols up themselves.
 $(O)/sim-12.3/libcuda.so.1: $(SIM_OBJ)
@@ -130,6 +131,23 @@ FORCE:
 $(O)/lowtide.1: tools/lowtide.1.scd tools/tables $(wildcard tools/*.def) shim/settings.def policy/policies.def
 	$(call say,MAN,$@)
 	$(Q)mkdir -p $(@D) && tools/tables man >$@.scd && scdoc <$@.scd >$@
+
+PROBE_OBJ := $(call objects,$(PROBE_SRC)) $(O)/obj/tests/gpu/probe/kernels_ptx.o
+$(O)/obj/tests/gpu/probe/%.o: tests/gpu/probe/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(CUDA) -Itests/gpu/probe -c $< -o $@
+$(O)/obj/tests/gpu/probe/kernels_ptx.o: tests/gpu/probe/kernels_ptx.S tests/gpu/probe/kernels.ptx shim/pager/kernels.ptx
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D) && $(CC) -c $< -o $@
+$(PROBE): $(PROBE_OBJ)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -pthread -ldl -lm -ljansson
+
+PROBE_PLANTED := $(O)/gpu/probe_planted
+$(O)/obj/tests/gpu/probe/storm_planted.o: tests/gpu/probe/storm.c
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(CUDA) -Itests/gpu/probe -DPLANTED_NO_WAIT -c $< -o $@
+$(PROBE_PLANTED): $(filter-out %/storm.o,$(PROBE_OBJ)) $(O)/obj/tests/gpu/probe/storm_planted.o
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -pthread -ldl -lm -ljansson
 
 $(O)/workloads/kernels.so: tests/workloads/kernels.c tests/sim/sim_kernel.h
 	$(call say,CC,$@)
@@ -197,6 +215,10 @@ $(O)/unit/hook_%: tests/unit/hook_%.c $(HOOK_ALONE)
 $(O)/unit/sim_%: tests/unit/sim_%.c $(SIM) $(UNIT_HELP)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) -isystem $(CUDA_INC) -L$(O)/sim -l:libcuda.so.1 -lcriterion -lm -pthread
+PROBE_PARTS := $(filter-out %/main.o,$(PROBE_OBJ))
+$(O)/unit/probe_%: tests/unit/probe_%.c $(PROBE_PARTS)
+	$(call say,UNIT,$@)
+	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) -Itests/gpu/probe $(PROBE_PARTS) -lcriterion -ljansson -lm -pthread -ldl
 $(O)/unit/door_%: tests/unit/door_%.c $(SHIM_OBJ) $(POLICY_OBJ) $(UNIT_HELP)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) $(SHIM_OBJ) $(POLICY_OBJ) -lcriterion -pthread -ldl -lm
@@ -211,7 +233,7 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 
 E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
-check-e2e: all $(E2E) $(BROKEN) $(UNIT_HELP) $(O)/unit/image_layouts $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1 ## whole programs under the preload
+check-e2e: all $(E2E) $(BROKEN) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/unit/image_layouts $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1 ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
 
 # AddressSanitizer calls dlsym before it is ready, and dlsym is ours: whole programs run under UBSan only.
@@ -280,10 +302,10 @@ bench: deps ## measure the library's cost, simulate its nearness to the wire; bu
 	$(Q)$(MAKE) --no-print-directory all $(BENCH)
 	$(Q)O=$(O) python3 tests/bench/bench.py $(if $(QUICK),--quick)
 
-check-gpu: ## what only a GPU can show
-	@echo 'skipped: no GPU tests exist yet'
-bench-gpu: ## measurements that need a GPU
-	@echo 'skipped: no GPU benchmarks exist yet'
+check-gpu: all ## what only a GPU can show: the probe's promises, the workloads on the real driver
+	$(Q)O=$(O) python3 tests/gpu/check.py
+bench-gpu: all ## the probe's figures and the workloads' step times on this card, into tests/bench/results/
+	$(Q)O=$(O) python3 tests/gpu/bench.py
 
 # --- hygiene -------------------------------------------------------------------------------------
 FORMATTED = $(shell git ls-files '*.c' '*.h' | grep -v tests/sim/sim_kernel.h)
@@ -298,8 +320,8 @@ lint: ## cppcheck over our own sources
 INSTALLED = $(DESTDIR)$(LIBDIR)/liblowtide.so $(addprefix $(DESTDIR)$(PREFIX)/,bin/lowtide libexec/lowtide/probe share/man/man1/lowtide.1)
 install: all ## install the library, the command and its manual below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(SHIM) $(DESTDIR)$(LIBDIR)/liblowtide.so
+	install -D -m 755 $(PROBE) $(DESTDIR)$(PREFIX)/libexec/lowtide/probe
 	$(if $(HAVE_CLI),install -D -m 755 $(CLI) $(DESTDIR)$(PREFIX)/bin/lowtide)
-	$(if $(wildcard $(O)/gpu/probe),install -D -m 755 $(O)/gpu/probe $(DESTDIR)$(PREFIX)/libexec/lowtide/probe)
 	$(if $(MAN),install -D -m 644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1/lowtide.1)
 uninstall: ## remove what install put there
 	rm -f $(INSTALLED)

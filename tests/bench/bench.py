@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from runs import BUILD, MIB, POLICIES, environment, median, run, steady
+from runs import BUILD, MIB, POLICIES, bus_gbps, environment, median, run, steady
 
 QUICK = "--quick" in sys.argv
 # Real sizes: tensors of about 32 MiB, the size of a block. A layer of the denoiser computes for as long as one of a
@@ -16,7 +16,7 @@ MEGABYTES = 512 if QUICK else 2048
 TENSOR_MEGABYTES = 32
 COMPUTE_US = {"diffusion": 800, "decode": 50}
 STEPS = 4 if QUICK else 8
-BUS = 25.0  # bytes a nanosecond, each way: the simulated card's default
+BUS = bus_gbps()  # bytes a nanosecond, into the card
 GOALS = {"launch_added_ns/median/t1": 100, "launch_added_ns/p99/t1": 300, "cuinit_added_ms": 5}
 results = []
 

@@ -21,8 +21,18 @@ class Run:
         self.report, self.stats = report, stats
 
 
+def bus_gbps():
+    """Of the simulated card: its preset, or what a card's profile says (LOWTIDE_SIM_PROFILE)."""
+    path = os.environ.get("LOWTIDE_SIM_PROFILE")
+    for trial in json.load(open(path))["trials"] if path else []:
+        for figure in trial.get("figures", []):
+            if (trial["name"], figure["name"]) == ("copies", "h2d"):
+                return figure["median"]
+    return 25.0
+
+
 def environment(preload, extra):
-    env = {k: v for k, v in os.environ.items() if not k.startswith("LOWTIDE_")}
+    env = {k: v for k, v in os.environ.items() if not k.startswith("LOWTIDE_") or k == "LOWTIDE_SIM_PROFILE"}
     env["LD_LIBRARY_PATH"] = os.path.abspath(f"{BUILD}/sim")
     if preload:
         env["LD_PRELOAD"] = os.path.abspath(f"{BUILD}/liblowtide.so")

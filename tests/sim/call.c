@@ -5,6 +5,7 @@
 #include "sim.h"
 
 #include "fault.h"
+#include "price.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,8 @@ struct failure {
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static _Thread_local int depth;	     /* of the lock */
+static _Thread_local int depth; /* of the lock */
+static _Thread_local double thread_ns;
 static _Thread_local int call_depth; /* of driver functions that call driver functions */
 
 /* Guarded by the lock. */
@@ -163,11 +165,19 @@ static void configure(void)
 	if (sim_config.devices < 1 || sim_config.devices > SIM_DEVICES)
 		sim_config.devices = 1;
 	sim_config.driver_version = (int)number("LOWTIDE_SIM_DRIVER", 13000);
-	sim_config.h2d_rate = number("LOWTIDE_SIM_H2D_GBPS", 25);
-	sim_config.d2h_rate = number("LOWTIDE_SIM_D2H_GBPS", 25);
-	sim_config.vram_rate = number("LOWTIDE_SIM_VRAM_GBPS", 1000);
-	sim_config.zero_copy_share = number("LOWTIDE_SIM_ZEROCOPY", 0.6);
-	sim_config.host_numa = number("LOWTIDE_SIM_HOST_NUMA", 1) != 0;
+	/* What the environment says wins over a profile, and that over the presets. */
+	sim_config.h2d_rate = sim_config.d2h_rate = 25;
+	sim_config.vram_rate = 1000;
+	sim_config.zero_copy_share = sim_config.zero_copy_write_share = 0.6;
+	sim_config.host_numa = true;
+	sim_prices_read(getenv("LOWTIDE_SIM_PROFILE"));
+	sim_config.h2d_rate = number("LOWTIDE_SIM_H2D_GBPS", sim_config.h2d_rate);
+	sim_config.d2h_rate = number("LOWTIDE_SIM_D2H_GBPS", sim_config.d2h_rate);
+	sim_config.vram_rate = number("LOWTIDE_SIM_VRAM_GBPS", sim_config.vram_rate);
+	sim_config.zero_copy_write_share =
+	    number("LOWTIDE_SIM_ZEROCOPY", sim_config.zero_copy_write_share);
+	sim_config.zero_copy_share = number("LOWTIDE_SIM_ZEROCOPY", sim_config.zero_copy_share);
+	sim_config.host_numa = number("LOWTIDE_SIM_HOST_NUMA", sim_config.host_numa) != 0;
 	sim_config.numa_claimed = (int)number("LOWTIDE_SIM_NUMA_CLAIMED", 0);
 	sim_config.numa_node = (int)number("LOWTIDE_SIM_NUMA_NODE", 0);
 	sim_config.seed = (uint64_t)number("LOWTIDE_SIM_SEED", 1);
@@ -238,7 +248,7 @@ static CUresult standing(const char *name, bool needs_context)
 
 struct sim_call sim_call_begin(const char *name, bool needs_context)
 {
-	struct sim_call call = {name, CUDA_SUCCESS, call_depth == 0};
+	struct sim_call call = {name, CUDA_SUCCESS, call_depth == 0, 0};
 
 	sim_lock();
 	call_depth++;
@@ -247,10 +257,11 @@ struct sim_call sim_call_begin(const char *name, bool needs_context)
 	if (!call.outermost)
 		return call;
 	any_calls++;
+	call.begin_ns = sim_host_ns;
 	call.result = planned(name, ++function_named(name)->calls);
 	if (call.result == CUDA_SUCCESS)
 		call.result = standing(name, needs_context);
-	sim_host_spend(SIM_CALL_NS);
+	sim_host_spend(sim_prices.call_ns);
 	if (sim_initialized)
 		sim_seeded_progress();
 	if (call_log)
@@ -268,8 +279,19 @@ void sim_call_end(struct sim_call *call)
 {
 	if (call->outermost && call_log && call->result != CUDA_SUCCESS)
 		fprintf(call_log, "%s: error %d\n", call->name, (int)call->result);
+	if (call->outermost)
+		thread_ns += sim_host_ns - call->begin_ns;
 	call_depth--;
 	sim_unlock();
+}
+
+/* For the probe, which would else measure the simulator with the machine's own clock: what this
+ * thread's calls have taken of the host's virtual time. Under `threads`, and in a wait for what
+ * another thread must do, the time of other threads' calls is in it. */
+SIM_EXPORT double lowtide_sim_thread_ns(void);
+SIM_EXPORT double lowtide_sim_thread_ns(void)
+{
+	return thread_ns;
 }
 
 /* --- the report

@@ -8,6 +8,7 @@
 
 #include "capture.h"
 #include "fault.h"
+#include "price.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,13 @@ struct launch {
 	unsigned char params[];
 };
 
+static enum sim_kind region_kind(const void *address)
+{
+	const struct sim_region *region = sim_region_at((uintptr_t)address);
+
+	return region ? region->kind : SIM_NOTHING;
+}
+
 static void touch(const struct sim_block *self, const void *address, size_t bytes, int is_write)
 {
 	struct launch *launch = (struct launch *)(uintptr_t)self;
@@ -29,12 +37,16 @@ static void touch(const struct sim_block *self, const void *address, size_t byte
 	sim_lock();
 	allowed = sim_accessible(launch->op->stream->context->device, (uintptr_t)address, bytes,
 				 is_write, &in_vram, &in_ram);
+	if (in_ram && sim_prices.host_frames_by_copy_only)
+		allowed = region_kind(address) != SIM_MAPPED;
 	if (allowed) {
 		double rate = is_write ? sim_config.d2h_rate : sim_config.h2d_rate;
+		double share =
+		    is_write ? sim_config.zero_copy_write_share : sim_config.zero_copy_share;
 
 		sim_touch(launch->op, (uintptr_t)address, bytes, is_write);
 		launch->vram_ns += (double)in_vram / sim_config.vram_rate;
-		launch->zero_copy_ns += (double)in_ram / (rate * sim_config.zero_copy_share);
+		launch->zero_copy_ns += (double)in_ram / (rate * share);
 		*(is_write ? &launch->op->bus_out_ns : &launch->op->bus_in_ns) +=
 		    (double)in_ram / rate;
 		sim_count(SIM_BYTES_ZERO_COPY, in_ram);
@@ -153,7 +165,7 @@ static CUresult launch(CUfunction function, const unsigned int grid[3],
 		free(l);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	sim_host_spend(SIM_LAUNCH_NS - SIM_CALL_NS);
+	sim_host_spend(sim_prices.launch_ns - sim_prices.call_ns);
 	sim_enqueue(stream, l->op);
 	return CUDA_SUCCESS;
 }

@@ -4,6 +4,7 @@
 
 #include "capture.h"
 #include "pool.h"
+#include "price.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -231,7 +232,7 @@ static CUresult take_ram(size_t bytes, enum sim_kind kind, void **out)
 		sim_physical_give(&memory);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	sim_host_spend((double)bytes * 90000 / (1 << 20)); /* FACTS: near 90 us a MiB */
+	sim_host_spend((double)bytes * sim_prices.pin_byte_ns);
 	*out = (void *)region.start;
 	return CUDA_SUCCESS;
 }

@@ -126,6 +126,18 @@ static CUresult from_object(const char *path, CUmodule *out)
 	return result;
 }
 
+/* A kernel that PTX text may name: the library's own, and the probe's. */
+static const struct sim_kernel *builtin(const char *name)
+{
+	for (size_t i = 0; i < sim_builtin_kernel_count; i++)
+		if (!strcmp(sim_builtin_kernels[i]->name, name))
+			return sim_builtin_kernels[i];
+	for (size_t i = 0; i < sim_probe_kernel_count; i++)
+		if (!strcmp(sim_probe_kernels[i]->name, name))
+			return sim_probe_kernels[i];
+	return NULL;
+}
+
 static CUresult from_ptx(const char *text, CUmodule *out)
 {
 	const struct sim_kernel *found[32];
@@ -137,12 +149,7 @@ static CUresult from_ptx(const char *text, CUmodule *out)
 		at += strlen(".entry");
 		if (sscanf(at, " %127[A-Za-z0-9_$]", name) != 1)
 			return CUDA_ERROR_INVALID_PTX;
-		for (size_t i = 0; i < sim_builtin_kernel_count && count < 32; i++)
-			if (!strcmp(sim_builtin_kernels[i]->name, name)) {
-				found[count++] = sim_builtin_kernels[i];
-				break;
-			}
-		if (!count || strcmp(found[count - 1]->name, name) != 0)
+		if (count == 32 || !(found[count++] = builtin(name)))
 			return CUDA_ERROR_INVALID_PTX;
 	}
 	return count ? from_kernels(found, count, NULL, out) : CUDA_ERROR_INVALID_PTX;

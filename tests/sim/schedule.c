@@ -356,6 +356,24 @@ CUresult sim_wait_context(struct CUctx_st *context)
 	return context->sticky;
 }
 
+bool sim_working(void)
+{
+	CUstream stream = sim_streams;
+
+	while (stream) {
+		struct sim_mark *last = stream->last;
+
+		if (!last || (last->done && last->end_ns <= sim_host_ns)) {
+			stream = stream->next;
+		} else {
+			if (!sim_ended(last))
+				return true;
+			stream = sim_streams; /* finding that out may have changed the list */
+		}
+	}
+	return false;
+}
+
 bool sim_ended(struct sim_mark *mark)
 {
 	if (sim_config.scheduler == SIM_THREADS)

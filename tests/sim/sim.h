@@ -32,7 +32,7 @@ enum sim_engine { SIM_COMPUTE, SIM_COPY_IN, SIM_COPY_OUT, SIM_NO_ENGINE, SIM_ENG
 struct sim_config {
 	uint64_t vram_bytes, host_bytes, context_bytes;
 	int devices, driver_version;
-	double h2d_rate, d2h_rate, vram_rate, zero_copy_share;
+	double h2d_rate, d2h_rate, vram_rate, zero_copy_share, zero_copy_write_share;
 	bool host_numa;
 	int numa_claimed; /* what the device says is its node; -1: there is no NUMA */
 	int numa_node;	  /* the only node that frames can be made on */
@@ -128,6 +128,7 @@ struct sim_call {
 	CUresult
 	    result; /* not success: answer this at once (injected, or the context is lost) */
 	bool outermost;
+	double begin_ns;
 };
 struct sim_call sim_call_begin(const char *name, bool needs_context);
 void sim_call_end(struct sim_call *call);
@@ -165,6 +166,8 @@ uint64_t sim_counted(enum sim_counter counter);
  * ----------------------------------------------------------------- */
 extern double sim_host_ns; /* the host's virtual time; guarded by the lock */
 void sim_host_spend(double ns);
+/* Is anything of any stream not over by the host's time? */
+bool sim_working(void);
 /* Takes the operation over. */
 void sim_enqueue(CUstream stream, struct sim_op *op);
 struct sim_op *sim_op_new(enum sim_engine engine, bool (*step)(struct sim_op *), void *data);
@@ -262,5 +265,7 @@ CUresult sim_param_info(CUfunction function, size_t index, size_t *offset, size_
 void sim_forget_context_modules(CUcontext context);
 extern const struct sim_kernel *const sim_builtin_kernels[];
 extern const size_t sim_builtin_kernel_count;
+extern const struct sim_kernel *const sim_probe_kernels[];
+extern const size_t sim_probe_kernel_count;
 
 #endif

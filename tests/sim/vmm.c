@@ -1,17 +1,16 @@
 /*
  * Virtual memory management: addresses, frames, mappings and access, with the documented rules.
  * A mapping without access is mapped PROT_NONE, so that even an undeclared touch of it faults.
- * Prices are medians of an RTX 4050, driver 580 (create 60, map 2.8, access 95, unmap 33,
- * release 30 us for device frames; host frames: create 90 us/MiB, access 33 ns for each 4 KiB).
+ * price.h has what each call costs.
  */
 #include "sim.h"
+
+#include "price.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#define US 1000.0
 
 struct frame {
 	struct sim_physical memory;
@@ -39,6 +38,18 @@ static struct frame *frame_of(CUmemGenericAllocationHandle handle)
 	    handle_of(index) != handle)
 		return NULL;
 	return &frames[index];
+}
+
+/* A call that waits for kernels does so before it does anything else. */
+static void wait_as_planted(enum sim_priced call)
+{
+	if (sim_prices.waits_for_kernels[call] && sim_context())
+		sim_wait_context(sim_context());
+}
+
+static void pay(enum sim_priced call, bool host, uint64_t bytes, size_t mappings)
+{
+	sim_host_spend(sim_price_ns(call, host, bytes, mappings));
 }
 
 /* --- frames
@@ -114,6 +125,7 @@ SIM_EXPORT CUresult cuMemCreate(CUmemGenericAllocationHandle *out, size_t bytes,
 	size_t slot;
 
 	SIM_CALL_ANYWHERE();
+	wait_as_planted(SIM_CREATE);
 	result = check_prop(prop, &host);
 	if (result != CUDA_SUCCESS)
 		SIM_ANSWER(result);
@@ -123,7 +135,7 @@ SIM_EXPORT CUresult cuMemCreate(CUmemGenericAllocationHandle *out, size_t bytes,
 	if (slot == SIZE_MAX)
 		SIM_ANSWER(CUDA_ERROR_OUT_OF_MEMORY);
 	result = sim_physical_take(host, host ? 0 : prop->location.id, bytes, &memory);
-	sim_host_spend(host ? 150 * US + 90 * US * (double)bytes / (1 << 20) : 60 * US);
+	pay(SIM_CREATE, host, bytes, 1);
 	if (result != CUDA_SUCCESS)
 		SIM_ANSWER(result);
 	frames[slot] = (struct frame){memory, *prop, 1, 0, frames[slot].generation + 1, true};
@@ -144,12 +156,12 @@ SIM_EXPORT CUresult cuMemRelease(CUmemGenericAllocationHandle handle)
 	struct frame *frame;
 
 	SIM_CALL_ANYWHERE();
+	wait_as_planted(SIM_RELEASE);
 	frame = frame_of(handle);
 	if (!frame || !frame->references)
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
 	frame->references--;
-	sim_host_spend(frame->memory.host ? 14 * US * (double)frame->memory.bytes / (1 << 20)
-					  : 30 * US);
+	pay(SIM_RELEASE, frame->memory.host, frame->memory.bytes, 1);
 	frame_leave(frame);
 	SIM_ANSWER(CUDA_SUCCESS);
 }
@@ -209,6 +221,8 @@ SIM_EXPORT CUresult cuMemAddressReserve(CUdeviceptr *out, size_t bytes, size_t a
 	SIM_CALL_ANYWHERE();
 	if (!out || !bytes || bytes % SIM_PAGE || flags || (align & (align - 1)))
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+	if (sim_prices.hints_ignored)
+		hint = 0;
 	at = mmap((void *)(uintptr_t)hint, bytes + align, PROT_NONE,
 		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (at == MAP_FAILED)
@@ -272,6 +286,7 @@ SIM_EXPORT CUresult cuMemMap(CUdeviceptr address, size_t bytes, size_t offset,
 	struct frame *frame;
 
 	SIM_CALL_ANYWHERE();
+	wait_as_planted(SIM_MAP);
 	frame = frame_of(handle);
 	if (!frame || flags || offset || bytes != frame->memory.bytes || address % SIM_PAGE ||
 	    !sim_region_reserved(address, address + bytes))
@@ -282,7 +297,7 @@ SIM_EXPORT CUresult cuMemMap(CUdeviceptr address, size_t bytes, size_t offset,
 	mapping.device = frame->memory.device;
 	mapping.frame = handle;
 	mapping.id = next_id++;
-	sim_host_spend(3 * US);
+	pay(SIM_MAP, mapping.host, bytes, 1);
 	if (mmap((void *)(uintptr_t)address, bytes, PROT_NONE, MAP_SHARED | MAP_FIXED,
 		 sim_physical_file(mapping.host, mapping.device),
 		 (off_t)frame->memory.offset) == MAP_FAILED)
@@ -314,6 +329,7 @@ SIM_EXPORT CUresult cuMemUnmap(CUdeviceptr address, size_t bytes)
 	uintptr_t at = address;
 
 	SIM_CALL_ANYWHERE();
+	wait_as_planted(SIM_UNMAP);
 	if (!whole_mappings(address, bytes))
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
 	sim_check_remap(address, address + bytes);
@@ -323,9 +339,9 @@ SIM_EXPORT CUresult cuMemUnmap(CUdeviceptr address, size_t bytes)
 
 		at = region->end;
 		frame->mappings--;
+		pay(SIM_UNMAP, region->host, at - region->start, 1);
 		sim_region_unmap(region->start);
 		frame_leave(frame);
-		sim_host_spend(33 * US);
 	}
 	if (mmap((void *)(uintptr_t)address, bytes, PROT_NONE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
@@ -371,11 +387,15 @@ SIM_EXPORT CUresult cuMemSetAccess(CUdeviceptr address, size_t bytes,
 {
 	struct sim_region *region;
 	uintptr_t at = address;
-	bool any_device = false;
+	uint64_t paid_bytes[2] = {0};
+	size_t mappings[2] = {0};
 
 	SIM_CALL_ANYWHERE();
+	wait_as_planted(SIM_SET_ACCESS);
 	if (!desc || !count || !whole_mappings(address, bytes))
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+	if (sim_prices.not_ready_under_load && sim_working())
+		SIM_ANSWER(CUDA_ERROR_NOT_READY);
 	for (; at < address + bytes; at = region->end) {
 		unsigned int readable, writable;
 
@@ -391,13 +411,12 @@ SIM_EXPORT CUresult cuMemSetAccess(CUdeviceptr address, size_t bytes,
 		if ((readable & ~region->readable) || (writable & ~region->writable))
 			sim_check_remap(region->start, region->end);
 		protect(region);
-		any_device = any_device || !region->host;
-		if (region->host)
-			sim_host_spend(90 * US +
-				       33.0 * (double)((region->end - region->start) >> 12));
+		paid_bytes[region->host] += region->end - region->start;
+		mappings[region->host]++;
 	}
-	if (any_device)
-		sim_host_spend(95 * US);
+	for (int host = 0; host < 2; host++)
+		if (mappings[host])
+			pay(SIM_SET_ACCESS, host, paid_bytes[host], mappings[host]);
 	SIM_ANSWER(CUDA_SUCCESS);
 }
 

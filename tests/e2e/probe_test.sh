@@ -1,0 +1,274 @@
+#!/usr/bin/env bash
+# The probe, trial by trial, against the simulated driver: what is planted there is what it must answer. And what it
+# does where a driver lacks calls, fails, crashes, hangs, or is not there.
+set -u
+O=${O:-build}
+probe=$O/gpu/probe
+driver=$O/sim/libcuda.so.1
+dir=$O/e2e/probe
+rm -rf "$dir"
+mkdir -p "$dir"
+passed=0 failed=0
+check() { # check WHAT COMMAND...
+	local what=$1
+	shift
+	if "$@"; then passed=$((passed + 1)); else
+		failed=$((failed + 1))
+		echo "failed: $what"
+	fi
+}
+# ask NAME [VARIABLE=VALUE...] -- OPTIONS...: runs the probe; the record is $dir/NAME.json, the exit status in
+# $dir/NAME.status. What it measures is virtual time, so that several may run at once.
+ask() {
+	local name=$1 settings=()
+	shift
+	while [ "$1" != -- ]; do
+		settings+=("$1")
+		shift
+	done
+	shift
+	env "${settings[@]}" timeout 60 "$probe" --driver "$driver" --json "$dir/$name.json" --quick "$@" >"$dir/$name.out" 2>"$dir/$name.err"
+	echo $? >"$dir/$name.status"
+}
+ended() { [ "$(<"$dir/$1.status")" -eq "$2" ]; } # ended RECORD STATUS
+# is RECORD EXPRESSION: Python, where F(trial, name) is a figure's median, A(trial, name) a fact, S(trial) the status,
+# W(trial) why, C(trial) how its checks went, R the record.
+is() {
+	python3 - "$dir/$1.json" "$2" <<'PYTHON'
+import json, sys
+R = json.load(open(sys.argv[1]))
+T = {t["name"]: t for t in R["trials"]}
+def F(t, n): return next((f["median"] for f in T[t]["figures"] if f["name"] == n), None)
+def A(t, n): return T[t]["facts"].get(n)
+def S(t): return T[t]["status"]
+def W(t): return T[t]["why"]
+def C(t): return [c["holds"] for c in T[t]["checks"]]
+def near(x, y, share=0.005): return x is not None and abs(x - y) <= share * y
+try:
+    good = eval(sys.argv[2])
+except Exception as error:
+    good = print(repr(error))
+sys.exit(not good)
+PYTHON
+}
+says() { # says RECORD EXPRESSION [WHAT]
+	check "$1: ${3:-$2}" is "$1" "$2"
+}
+
+children_of() { grep -lE "^PPid:[[:space:]]+$1\$" /proc/[0-9]*/status 2>/dev/null | cut -d/ -f3; }
+interrupt() { # interrupt SIGNAL NAME: sends it to the first trial's process once that is at work
+	local pid child found=
+	"$probe" --driver "$driver" --json "$dir/$2.json" --quick --only danger_strict --only hints >"$dir/$2.out" 2>&1 &
+	pid=$!
+	for _ in $(seq 200); do
+		for child in $(children_of $pid); do
+			tr '\0' ' ' 2>/dev/null <"/proc/$child/cmdline" | grep -q 'trial danger_strict' && found=$child
+		done
+		[ -n "$found" ] && break
+		sleep 0.02
+	done
+	sleep 0.4
+	kill "-$1" "$found"
+	wait $pid
+}
+# Its time passes meanwhile.
+interrupt STOP hung &
+
+# --- all the runs, a few at once
+# One card's result, to be given to other runs.
+python3 - "$dir/planted.json" <<'PYTHON'
+import json, sys
+figure = lambda name, median: {"name": name, "median": median}
+json.dump({"lowtide_probe": 1, "trials": [
+    {"name": "switch_price", "figures": [figure(f"{home}/{size}MiB/{call}", base * step + size) for home, step in (("device", 1), ("host", 3))
+                                         for size in (2, 32) for call, base in (("create", 100), ("map", 10), ("set_access", 50), ("unmap", 40), ("release", 20))]},
+    {"name": "copies", "figures": [figure("h2d", 12), figure("d2h", 11)]},
+    {"name": "host_numa", "facts": {"create": "ok", "kernel_read": "ok"}, "figures": [figure("device/read", 500), figure("host/read", 9), figure("host/write", 8)]},
+    {"name": "launch", "figures": [figure("params_1", 4.5)]},
+    {"name": "memory", "figures": [figure("pin/1_thread", 2)]},
+    {"name": "hints", "facts": {"hint_honoured": False}},
+    {"name": "stalls", "facts": {"unmap/waits_for_kernels": True, "create/waits_for_kernels": True}}]}, open(sys.argv[1], "w"))
+PYTHON
+echo '{"lowtide_probe": 1, "trials": [{"name": "stalls", "facts": {"set_access/not_ready": 1}}]}' >"$dir/not_ready.profile"
+echo '{"lowtide_probe": 1, "trials": [{"name": "host_numa", "facts": {"create": "ok", "kernel_read": "CUDA_ERROR_ILLEGAL_ADDRESS"}}]}' >"$dir/copy_only.profile"
+(
+	ask again LOWTIDE_SIM_PROFILE="$dir/planted.json" -- --only switch_price --only copies --only host_numa --only launch --only memory --only hints --only stalls
+	ask not_ready LOWTIDE_SIM_PROFILE="$dir/not_ready.profile" -- --only stalls --only danger_strict --only danger_graced
+	ask copy_only LOWTIDE_SIM_PROFILE="$dir/copy_only.profile" -- --only host_numa --only copies
+	probe=$O/gpu/probe_planted ask planted_seed LOWTIDE_SIM_SCHED=seeded LOWTIDE_SIM_SEED=1 -- --only danger_strict --only danger_graced
+	for seed in 1 2; do
+		ask "seed_$seed" LOWTIDE_SIM_SCHED=seeded LOWTIDE_SIM_SEED=$seed -- --only danger_hole --only danger_switch --only danger_beside --only danger_strict --only danger_graced
+	done
+) &
+(
+	ask rates LOWTIDE_SIM_H2D_GBPS=10 LOWTIDE_SIM_D2H_GBPS=5 LOWTIDE_SIM_VRAM_GBPS=200 LOWTIDE_SIM_ZEROCOPY=0.5 -- --only copies --only host_numa
+	ask no_host LOWTIDE_SIM_HOST_NUMA=0 -- --only host_numa --only host_any --only host_cpu --only switch_price --only stalls --only copies --only blocking
+	ask old LOWTIDE_SIM_DRIVER=12030 -- --only launch --only host_any
+	ask older LOWTIDE_SIM_DRIVER=11080 -- --only launch --only host_numa --only tensor_map
+	ask ancient LOWTIDE_SIM_DRIVER=10010 -- --only host_numa --only hints --only host_cpu
+	ask small LOWTIDE_SIM_VRAM=384M -- --only host_numa --only switch_price --only copies --only hash --only in_place --only stalls
+	ask second LOWTIDE_SIM_DEVICES=2 -- --device 1 --only hints
+	ask fails LOWTIDE_SIM_FAIL=cuMemSetAccess:3:1 -- --only switch_price --only danger_strict --only hints
+	ask fault LOWTIDE_SIM_FAIL=cuMemUnmap:30:700 -- --only danger_strict
+) &
+ask whole --
+check "the whole ends well" ended whole 0
+says whole 'R["lowtide_probe"] == 1 and R["kind"] == "simulated" and R["device"]["simulated"] is True'
+says whole 'set(R) == {"lowtide_probe", "kind", "date", "quick", "device", "trials"} and R["quick"] is True'
+says whole 'all(set(t) == {"name", "question", "status", "why", "figures", "facts", "checks"} for t in R["trials"])'
+says whole 'all(f["p25"] <= f["median"] <= f["p75"] <= f["p99"] <= f["max"] and f["n"] > 0 and f["unit"] for t in R["trials"] for f in t["figures"])'
+says whole '[t["name"] for t in R["trials"] if t["status"] != "ok"] in (["host_node0", "tensor_map"], ["host_node0"])'
+says whole 'W("tensor_map") == "cuTensorMapEncodeTiled: not offered by this driver" or "the address" in T["tensor_map"]["facts"].values()'
+says whole 'all(c["holds"] for t in R["trials"] for c in t["checks"])'
+says whole 'R["device"]["name"] == "Simulated GPU 0" and R["device"]["memory_bytes"] == 8 << 30 and R["device"]["driver_api"] == "13.0"'
+check "the list is the record's" diff <("$probe" --list | cut -d' ' -f1) \
+	<(python3 -c 'import json, sys; print("\n".join(t["name"] for t in json.load(open(sys.argv[1]))["trials"]))' "$dir/whole.json")
+check "the table says that it is simulated" grep -q '^SIMULATED' "$dir/whole.out"
+
+# --- the simulator's presets (tests/sim/price.c), as the driver under test
+says whole 'A("host_numa", "create") == "ok" and A("host_numa", "kernel_read") == "ok" and len(C("host_numa")) == 4'
+says whole 'near(F("host_numa", "device/read"), 1000) and near(F("host_numa", "host/read"), 15) and near(F("host_numa", "pinned/read"), 15)'
+says whole 'near(F("host_numa", "host/random"), 15e3 / 32)' 'random reads cost a sector each'
+says whole 'len(C("host_cpu")) == 6'
+says whole 'near(F("switch_price", "device/32MiB/create"), 60.3) and near(F("switch_price", "device/32MiB/map"), 3.3)'
+says whole 'near(F("switch_price", "device/2MiB/set_access"), 95.3) and near(F("switch_price", "device/2MiB/unmap"), 33.3) and near(F("switch_price", "device/2MiB/release"), 30.3)'
+says whole 'near(F("switch_price", "host/32MiB/create"), 150 + 90 * 32 + 0.3) and near(F("switch_price", "host/32MiB/release"), 14 * 32 + 0.3)'
+says whole 'near(F("switch_price", "host/32MiB/set_access"), 90 + 0.033 * 8192 + 0.3)'
+says whole 'near(F("switch_price", "range/device/16x2MiB/set_access_one_call"), 95.3) and near(F("switch_price", "range/device/16x2MiB/set_access_each"), 16 * 95.3)'
+says whole 'near(F("switch_rate", "32MiB/mapping_time_of_a_pair"), 2 * 36.6 + 95.3 + 360.636)'
+says whole 'near(F("stalls", "alone/launch"), 2) and near(F("stalls", "beside/launch"), 2) and A("stalls", "switches") > 0'
+says whole 'not any(v for k, v in T["stalls"]["facts"].items() if "waits_for" in k) and A("stalls", "set_access/not_ready") == 0'
+says whole 'len([k for k in T["stalls"]["facts"] if "waits_for" in k]) == 30'
+says whole 'A("danger_hole", "kernel") == "CUDA_ERROR_ILLEGAL_ADDRESS" and A("danger_hole", "context_after") == "CUDA_ERROR_ILLEGAL_ADDRESS"'
+says whole 'A("danger_strict", "switches") >= 24 and C("danger_strict") == [True, True] and A("danger_graced", "switches") >= 12 and C("danger_graced") == [True, True]'
+says whole 'A("danger_graced", "moves_ended_under_load") > 0'
+says whole 'near(F("copies", "h2d"), 25) and near(F("copies", "d2h"), 25) and near(F("copies", "alias/in"), 25) and near(F("copies", "both_h2d"), 25)'
+says whole 'len(C("copies")) == 3'
+says whole 'A("blocking", "host/async_h2d_pinned") == "returns at once" and A("blocking", "device/async_d2h_pageable") == "waits" and A("blocking", "host/sync_d2d") == "waits" and A("blocking", "device/sync_d2d") == "returns at once"'
+says whole 'near(F("memory", "pin/1_thread"), 1 / (90e3 / 2**20)) and A("memory", "reserve/8192GiB") == "ok" and A("memory", "host/256MiB/mapped_twice/device_bytes") == 0'
+says whole 'near(F("launch", "params_1"), 2) and near(F("launch", "event_query_done"), 0.3)'
+says whole 'A("launch", "param_info/function") == A("launch", "param_info/kernel") == "ok" and len(C("launch")) == 4 + 2 * (A("launch", "param_info/kernel_as_function") == "ok")'
+says whole 'near(F("hash", "device"), 1000, 0.01) and F("hash", "kernel_beside_hash") > 1.9 * F("hash", "kernel_alone") and C("hash") == [True]'
+says whole 'F("in_place", "matvec/resident") < F("in_place", "matvec/copied_first") < F("in_place", "matvec/in_place") and len(C("in_place")) == 4'
+says whole 'A("hints", "hint_honoured") is True and A("hints", "granularity/host_numa/minimum") == 2 << 20'
+
+wait
+
+# --- other machines
+says rates 'near(F("copies", "h2d"), 10) and near(F("copies", "d2h"), 5) and near(F("copies", "alias/out"), 5) and near(F("copies", "d2d"), 100)'
+says rates 'near(F("host_numa", "device/read"), 200) and near(F("host_numa", "host/read"), 5) and near(F("host_numa", "host/write"), 2.5)'
+check "no host frames is an answer" ended no_host 0
+says no_host 'A("host_numa", "create") == "CUDA_ERROR_NOT_SUPPORTED" and S("host_numa") == "ok" and not T["host_numa"]["figures"]'
+says no_host 'S("host_cpu") == "skipped" and W("host_cpu") == "no host frames: CUDA_ERROR_NOT_SUPPORTED"'
+says no_host 'F("switch_price", "device/2MiB/map") and not F("switch_price", "host/2MiB/map") and F("copies", "h2d") and S("stalls") == "ok"'
+says no_host '"host/async_fill" not in T["blocking"]["facts"] and A("blocking", "device/async_fill") == "returns at once"'
+says old 'A("launch", "param_info/function") == "not offered by this driver" and A("launch", "param_info/kernel") == "not offered by this driver" and near(F("launch", "params_60"), 2)'
+says old 'A("host_any", "create") == "CUDA_ERROR_NOT_SUPPORTED"'
+says older 'S("tensor_map") == "skipped" and W("tensor_map") == "cuTensorMapEncodeTiled: not offered by this driver"'
+says older 'S("launch") == "ok" and A("launch", "param_info/kernel") == "not offered by this driver" and S("host_numa") == "ok"'
+says ancient 'all(W(t) == "virtual memory management: not offered by this driver" for t in T)'
+says second 'R["device"]["name"] == "Simulated GPU 1" and S("hints") == "ok"'
+
+# --- planted manners and prices, as one card's result that another run is given
+says small 'all(t["status"] == "ok" for t in R["trials"]) and near(F("copies", "h2d"), 25) and all(c["holds"] for t in R["trials"] for c in t["checks"])'
+says again 'all(near(F("switch_price", f"{home}/{size}MiB/{call}"), base * step + size) for home, step in (("device", 1), ("host", 3)) for size in (2, 32) for call, base in (("create", 100), ("map", 10), ("set_access", 50), ("unmap", 40), ("release", 20)))' \
+	'each mapping price is the planted one'
+says again 'near(F("copies", "h2d"), 12) and near(F("copies", "d2h"), 11) and near(F("host_numa", "device/read"), 500) and near(F("host_numa", "host/read"), 9) and near(F("host_numa", "host/write"), 8)'
+says again 'near(F("launch", "params_1"), 4.5) and near(F("memory", "pin/1_thread"), 2) and A("hints", "hint_honoured") is False'
+says again 'A("stalls", "unmap/waits_for_kernels") and A("stalls", "create/waits_for_kernels") and not A("stalls", "map/waits_for_kernels") and not A("stalls", "set_access/waits_for_kernels") and not A("stalls", "release/waits_for_kernels")'
+says again 'A("stalls", "unmap/waits_for_copies") is True'
+ask home LOWTIDE_SIM_PROFILE="$dir/whole.json" -- --only switch_price --only copies --only host_numa --only launch --only memory
+python3 - "$dir/whole.json" "$dir/home.json" >"$dir/differences" <<'PYTHON'
+import json, sys
+names = ("switch_price", "copies", "host_numa", "launch")
+read = lambda path: {(t["name"], f["name"]): f["median"] for t in json.load(open(path))["trials"] if t["name"] in names for f in t["figures"]}
+first, second = map(read, sys.argv[1:])
+for key in first:
+    # How the calls over a range are priced is not part of a profile.
+    if not key[1].startswith("range/") and abs(first[key] - second[key]) > 0.005 * first[key]:
+        print(key, first[key], second[key])
+PYTHON
+check "a result given back as a profile gives the same result: $(head -3 "$dir/differences")" [ ! -s "$dir/differences" ]
+for profile in "" "$dir/planted.json"; do
+	LOWTIDE_SIM_PROFILE=$profile MB=64 STEPS=4 CAPS=75 POLICIES=lru timeout 60 python3 tests/bench/demo.py >"$dir/demo${profile:+.planted}" 2>&1
+	check "the demonstration runs with profile '$profile'" [ $? -eq 0 ]
+done
+check "the demonstration takes the card's prices" eval '[ "$(grep "a step" "$dir/demo")" != "$(grep "a step" "$dir/demo.planted")" ]'
+says not_ready 'A("stalls", "set_access/not_ready") >= 6 and S("stalls") == "ok" and C("danger_strict") == [True, True] and C("danger_graced") == [True, True]'
+says not_ready 'A("danger_strict", "set_access_not_ready") == 0' 'after a drain no set-access is refused'
+says copy_only 'A("host_numa", "kernel_write") == "CUDA_ERROR_ILLEGAL_ADDRESS" and A("host_numa", "not_asked") and not T["host_numa"]["figures"]'
+says copy_only 'F("copies", "alias/in") and W("copies") == "cuStreamSynchronize: CUDA_ERROR_ILLEGAL_ADDRESS"' 'the copies are measured, and the kernel that checks them cannot'
+
+# --- the danger, where anything may fall between two calls
+for seed in 1 2; do
+	says "seed_$seed" 'A("danger_hole", "kernel") == "CUDA_ERROR_ILLEGAL_ADDRESS" and A("danger_switch", "kernel") == "CUDA_ERROR_ILLEGAL_ADDRESS"'
+	says "seed_$seed" 'C("danger_beside") == [True, True] and C("danger_strict") == [True, True] and C("danger_graced") == [True, True]'
+done
+
+# The same rules without their waiting are found out.
+check "a rule that does not wait is not let pass" ended planted_seed 1
+says planted_seed 'S("danger_strict") == "failed" and S("danger_graced") == "failed"'
+says planted_seed 'False in C("danger_strict") and False in C("danger_graced")'
+
+# --- what fails says why, and the others go on
+check "a failed trial is told by the exit status" ended fails 1
+says fails 'S("switch_price") == "failed" and "CUDA_ERROR_INVALID_VALUE" in W("switch_price") and "range_open" in W("switch_price")'
+says fails 'S("hints") == "ok"'
+says fault 'S("danger_strict") == "failed" and C("danger_strict") == [False] and T["danger_strict"]["checks"][0]["why"] == "CUDA_ERROR_ILLEGAL_ADDRESS"' \
+	'a fault in the storm breaks its promise'
+interrupt ABRT crashed
+says crashed 'S("danger_strict") == "failed" and "signal 6" in W("danger_strict") and "switching by the strict rule" in W("danger_strict") and S("hints") == "ok"'
+says hung 'S("danger_strict") == "failed" and W("danger_strict") == "ran past 18 s, while switching by the strict rule" and S("hints") == "ok"'
+
+# --- no device, and bad input
+none() { # none WHAT COMMAND...: it must end with 77 and say the exact words
+	local what=$1 out
+	shift
+	out=$("$@" 2>"$dir/none.err")
+	check "$what: exit status 77" [ $? -eq 77 ]
+	check "$what: says so" [ "$out" = "skipped: no CUDA device" ]
+	check "$what: says why" [ -s "$dir/none.err" ]
+}
+none "no driver" "$probe" --driver "$dir/nowhere.so" --quick --json -
+none "a driver without a card" env LOWTIDE_SIM_FAIL=cuInit:1:100 "$probe" --driver "$driver"
+for stub in "${CUDA_HOME:-/usr/local/cuda}"/lib64/stubs/libcuda.so /usr/lib/*/stubs/libcuda.so; do
+	[ -e "$stub" ] && none "a toolkit's stub driver" "$probe" --driver "$stub"
+done
+complains() { # complains STATUS WORDS OPTIONS...
+	local want=$1 words=$2
+	shift 2
+	"$probe" --driver "$driver" "$@" >"$dir/bad.out" 2>&1
+	check "$*: exit status $want" [ $? -eq "$want" ]
+	check "$*: says $words" grep -qF -- "$words" "$dir/bad.out"
+}
+complains 2 'no such trial: nothing' --only nothing
+complains 2 'not a number: x' --device x
+complains 2 'not an option: more' more
+complains 1 'no device 4: there are 1, from 0' --device 4
+complains 1 "$dir/no/such/folder" --only hints --quick --json "$dir/no/such/folder"
+"$probe" --driver "$O/workloads/kernels.so" >"$dir/bad.out" 2>&1
+check "a library that is no driver is not used" [ $? -eq 1 ]
+check "and what it lacks is named" grep -q 'does not offer cu' "$dir/bad.out"
+
+# --- the record on stdout is nothing but the record; the preload is left
+LOWTIDE_VRAM=1M LD_PRELOAD=$O/liblowtide.so "$probe" --driver "$driver" --quick --only memory --json - >"$dir/stdout.json" 2>"$dir/stdout.err"
+check "under the preload: ends well" [ $? -eq 0 ]
+says stdout 'A("memory", "context/total_less_free") == 2 << 20' "under the preload the driver itself is asked"
+
+# --- the kernels
+if command -v ptxas >/dev/null || [ -x /usr/local/cuda/bin/ptxas ]; then
+	PATH=$PATH:/usr/local/cuda/bin
+	for arch in sm_75 sm_90; do
+		check "ptxas takes the kernels for $arch" ptxas -arch=$arch tests/gpu/probe/kernels.ptx -o "$dir/kernels.cubin"
+	done
+else
+	echo "skipped: no ptxas to assemble the kernels with"
+fi
+for kernel in $(sed -nE 's/^extern "C" __global__ void (\w+)\(.*/\1/p' tests/gpu/probe/kernels.cu); do
+	check "$kernel is in kernels.ptx" grep -q "entry $kernel(" tests/gpu/probe/kernels.ptx
+done
+for trial in $("$probe" --list | cut -d' ' -f1); do
+	check "tests/gpu/README.md tells of $trial" grep -q "\`$trial\`" tests/gpu/README.md
+done
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]

@@ -1,0 +1,180 @@
+#include "price.h"
+
+#include "sim.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MIB 1048576.0
+
+/* Map + access of a device frame near 0.1 ms at any size, a host frame's access 33 ns for each
+ * 4 KiB, its creation 90 us a MiB, as pinning. */
+struct sim_prices sim_prices = {
+    .mapping = {[SIM_CREATE] = {{.fixed_ns = 60e3},
+				{.fixed_ns = 150e3, .per_byte_ns = 90e3 / MIB}},
+		[SIM_MAP] = {{.fixed_ns = 3e3}, {.fixed_ns = 3e3}},
+		[SIM_SET_ACCESS] = {{.fixed_ns = 95e3},
+				    {.fixed_ns = 90e3, .per_byte_ns = 33.0 / 4096}},
+		[SIM_UNMAP] = {{.fixed_ns = 33e3}, {.fixed_ns = 33e3}},
+		[SIM_RELEASE] = {{.fixed_ns = 30e3}, {.per_byte_ns = 14e3 / MIB}}},
+    .call_ns = SIM_CALL_NS,
+    .launch_ns = SIM_LAUNCH_NS,
+    .pin_byte_ns = 90e3 / MIB,
+};
+
+static double on_curve(const struct sim_curve *curve, double bytes)
+{
+	size_t high = 1;
+	double low_bytes, share;
+
+	if (bytes <= curve->bytes[0] || curve->points == 1)
+		return curve->ns[0];
+	while (high + 1 < curve->points && curve->bytes[high] < bytes)
+		high++;
+	low_bytes = curve->bytes[high - 1];
+	share = (bytes - low_bytes) / (curve->bytes[high] - low_bytes);
+	return curve->ns[high - 1] + share * (curve->ns[high] - curve->ns[high - 1]);
+}
+
+double sim_price_ns(enum sim_priced call, bool host, uint64_t bytes, size_t mappings)
+{
+	const struct sim_curve *curve = &sim_prices.mapping[call][host];
+	double ns;
+
+	if (curve->points) {
+		ns = on_curve(curve, (double)bytes) - sim_prices.call_ns;
+		return ns > 0 ? ns : 0;
+	}
+	/* The preset for a device frame's access holds for any range, a host frame's for each.
+	 */
+	ns = curve->fixed_ns * (call == SIM_SET_ACCESS && host ? (double)mappings : 1);
+	return ns + curve->per_byte_ns * (double)bytes;
+}
+
+/* --- a profile ---------------------------------------------------------------------------- */
+
+static const json_t *trial_named(const json_t *root, const char *name)
+{
+	const json_t *trial;
+	size_t i;
+
+	json_array_foreach(json_object_get(root, "trials"), i, trial)
+	{
+		const char *its = json_string_value(json_object_get(trial, "name"));
+
+		if (its && !strcmp(its, name))
+			return trial;
+	}
+	return NULL;
+}
+
+/* The figure's median, in its own unit; 0: it was not measured. */
+static double figure(const json_t *trial, const char *name)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(trial, "figures"), i, one)
+	{
+		const char *its = json_string_value(json_object_get(one, "name"));
+
+		if (its && !strcmp(its, name))
+			return json_number_value(json_object_get(one, "median"));
+	}
+	return 0;
+}
+
+static const json_t *fact(const json_t *trial, const char *name)
+{
+	return json_object_get(json_object_get(trial, "facts"), name);
+}
+
+static void read_mapping(const json_t *trial)
+{
+	static const char *const calls[SIM_PRICED] = {"create", "map", "set_access", "unmap",
+						      "release"};
+	static const char *const homes[2] = {"device", "host"};
+
+	for (int call = 0; call < SIM_PRICED; call++)
+		for (int home = 0; home < 2; home++) {
+			struct sim_curve *curve = &sim_prices.mapping[call][home];
+
+			for (unsigned int mib = 1; mib <= 4096; mib *= 2) {
+				char name[64];
+				double us;
+
+				snprintf(name, sizeof(name), "%s/%uMiB/%s", homes[home], mib,
+					 calls[call]);
+				us = figure(trial, name);
+				if (us <= 0 || curve->points == SIM_CURVE_POINTS)
+					continue;
+				curve->bytes[curve->points] = mib * MIB;
+				curve->ns[curve->points++] = us * 1000;
+			}
+		}
+}
+
+static void read_manners(const json_t *stalls, const json_t *hints, const json_t *host)
+{
+	static const char *const waits[SIM_PRICED] = {
+	    "create/waits_for_kernels", "map/waits_for_kernels", "set_access/waits_for_kernels",
+	    "unmap/waits_for_kernels", "release/waits_for_kernels"};
+	const char *kernel_reads = json_string_value(fact(host, "kernel_read"));
+
+	for (int call = 0; call < SIM_PRICED; call++)
+		sim_prices.waits_for_kernels[call] = json_is_true(fact(stalls, waits[call]));
+	sim_prices.not_ready_under_load =
+	    json_integer_value(fact(stalls, "set_access/not_ready")) > 0;
+	sim_prices.hints_ignored = json_is_false(fact(hints, "hint_honoured"));
+	sim_prices.host_frames_by_copy_only = kernel_reads && strcmp(kernel_reads, "ok") != 0;
+}
+
+static void read_rates(const json_t *copies, const json_t *host)
+{
+	double in = figure(copies, "h2d"), out = figure(copies, "d2h");
+	double vram = figure(host, "device/read"), read = figure(host, "host/read");
+	double write = figure(host, "host/write");
+	const char *created = json_string_value(fact(host, "create"));
+
+	if (in > 0)
+		sim_config.h2d_rate = in;
+	if (out > 0)
+		sim_config.d2h_rate = out;
+	if (vram > 0)
+		sim_config.vram_rate = vram;
+	if (read > 0)
+		sim_config.zero_copy_share = read / sim_config.h2d_rate;
+	sim_config.zero_copy_write_share =
+	    write > 0 ? write / sim_config.d2h_rate : sim_config.zero_copy_share;
+	if (created)
+		sim_config.host_numa = !strcmp(created, "ok");
+}
+
+void sim_prices_read(const char *path)
+{
+	json_error_t error;
+	json_t *root;
+	double launch_us, pin_rate;
+
+	if (!path || !*path)
+		return;
+	root = json_load_file(path, 0, &error);
+	if (!root || !json_is_array(json_object_get(root, "trials"))) {
+		fprintf(stderr, "simulated GPU: LOWTIDE_SIM_PROFILE=%s: %s\n", path,
+			root ? "not a result of the probe" : error.text);
+		json_decref(root);
+		return;
+	}
+	launch_us = figure(trial_named(root, "launch"), "params_1");
+	pin_rate = figure(trial_named(root, "memory"), "pin/1_thread");
+	if (launch_us > 0)
+		sim_prices.launch_ns = launch_us * 1000;
+	if (pin_rate > 0)
+		sim_prices.pin_byte_ns = 1 / pin_rate;
+	read_mapping(trial_named(root, "switch_price"));
+	read_rates(trial_named(root, "copies"), trial_named(root, "host_numa"));
+	read_manners(trial_named(root, "stalls"), trial_named(root, "hints"),
+		     trial_named(root, "host_numa"));
+	json_decref(root);
+}
