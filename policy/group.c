@@ -86,14 +86,88 @@ static bool names_loose_only(const struct table *table, const uint32_t *blocks, 
 	return true;
 }
 
+/* --- groups that nobody told of
+ * ---------------------------------------------------------------------------------
+ */
+
+/* Group numbers of our own, above any that the caller gives. */
+#define PHASE_GROUP 0x80000000u
+
+enum { NOT_IN_ROUND, IN_ROUND, SPLIT };
+
+static void mark_round(struct policy *policy)
+{
+	struct table *table = &policy->table;
+	uint32_t block;
+	uint64_t steps;
+
+	for (uint32_t i = 0; i < table->capacity; i++)
+		table->entries[i].score = NOT_IN_ROUND;
+	for (uint64_t name = cycle_next(&policy->cycle);
+	     cycle_ahead(&policy->cycle, name, &block, &steps); name++)
+		if (table_knows(table, block) && table->entries[block].uploaded)
+			table->entries[block].score = IN_ROUND;
+}
+
+/* Those of the group that the round names become a group, if the group is larger than the cap
+ * and they are not all of it. */
+static void split(struct policy *policy, uint32_t group)
+{
+	struct table *table = &policy->table;
+	uint64_t whole = 0, part = 0;
+
+	for (uint32_t i = 0; i < table->capacity; i++) {
+		const struct entry *entry = &table->entries[i];
+
+		if (!entry->known || entry->group != group)
+			continue;
+		whole += entry->bytes;
+		part += entry->score == IN_ROUND ? entry->bytes : 0;
+	}
+	if (whole > policy->config.cap_bytes && part < whole)
+		policy->group.phases++;
+	for (uint32_t i = 0; i < table->capacity; i++) {
+		struct entry *entry = &table->entries[i];
+
+		if (!entry->known || entry->group != group || entry->score != IN_ROUND)
+			continue;
+		entry->score = SPLIT;
+		if (whole > policy->config.cap_bytes && part < whole)
+			entry->group = PHASE_GROUP | policy->group.phases;
+	}
+	table->changes++;
+}
+
+/* Models that were uploaded in one go look like one group. What a learnt round works with is
+ * what is used together. */
+static void split_by_round(struct policy *policy)
+{
+	struct table *table = &policy->table;
+
+	if (!policy->cycle.length || policy->cycle.rounds < 2 ||
+	    policy->group.starts == policy->cycle.starts)
+		return;
+	policy->group.starts = policy->cycle.starts;
+	if (policy->group.split_changes == table->changes)
+		return;
+	mark_round(policy);
+	for (uint32_t i = 0; i < table->capacity; i++)
+		if (table->entries[i].known && table->entries[i].score == IN_ROUND &&
+		    table->entries[i].group)
+			split(policy, table->entries[i].group);
+	policy->group.split_changes = table->changes;
+}
+
 static void use(struct policy *policy, const uint32_t *blocks, size_t count,
 		struct batch *batch)
 {
 	struct table *table = &policy->table;
 	struct group_state *state = &policy->group;
 	struct membership membership = {.blocks = blocks, .count = count};
-	uint64_t cap = policy->config.cap_bytes, key = key_of_use(policy, batch, blocks, count);
+	uint64_t cap = policy->config.cap_bytes, key;
 
+	split_by_round(policy);
+	key = key_of_use(policy, batch, blocks, count);
 	if (!key || (key == state->settled_key && table->changes == state->settled_changes))
 		return;
 	if (names_loose_only(table, blocks, count)) {

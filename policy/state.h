@@ -39,10 +39,13 @@ struct balanced_state {
 	uint64_t turns;	      /* spread: given out so far */
 };
 
-/* The last group decision that found nothing left to do. */
 struct group_state {
+	/* The last decision that found nothing left to do. */
 	uint64_t settled_key;
 	uint64_t settled_changes;
+	uint64_t starts;	/* cycle.starts when groups were last looked at */
+	uint64_t split_changes; /* table.changes after that */
+	uint32_t phases;	/* groups made of learnt rounds */
 };
 
 #define AUTO_PHASES 8

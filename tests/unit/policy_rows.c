@@ -260,6 +260,30 @@ Test(group, larger_than_the_cap_keeps_the_same_members)
 	rig_close(&rig);
 }
 
+Test(group, is_what_a_round_works_with_where_all_was_uploaded_in_one_go)
+{
+	struct rig rig;
+
+	/* Encoder, denoiser, decoder; twenty pages in one burst of uploads. */
+	rig_open(&rig, "group", rig_config(14 * PAGE, false));
+	rig_add_many(&rig, 0, 20, 7);
+	for (uint32_t i = 0; i < 20; i++)
+		policy_block_uploaded(rig.policy, i, 0);
+	rig_scan(&rig, 0, 4);
+	for (int round = 0; round < 6; round++)
+		rig_scan(&rig, 4, 12);
+	rig_forget_counts(&rig);
+	for (int round = 0; round < 6; round++)
+		rig_scan(&rig, 4, 12);
+	cr_assert(eq(u64, rig.hits, 6 * 12));
+	cr_assert(eq(u64, rig.page_ins, 0));
+	rig_use(&rig, 17);
+	cr_assert(rig.blocks[16].resident && rig.blocks[19].resident && rig.blocks[0].resident);
+	for (uint32_t i = 4; i < 16; i++)
+		cr_assert_not(rig.blocks[i].resident, "denoiser's %u", i);
+	rig_close(&rig);
+}
+
 Test(group, larger_than_the_cap_grows_with_it)
 {
 	struct rig rig;
