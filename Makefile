@@ -1,6 +1,8 @@
 # Lowtide. `make help` lists the targets and the knobs.
 O      ?= build
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+VERSION := 0 (unreleased)
 CUDA_HOME ?= $(firstword $(wildcard /usr/local/cuda /opt/cuda $(sort $(wildcard /usr/local/cuda-*))))
 CUDA_INC  := $(firstword $(foreach d,$(CUDA_HOME)/include /usr/include $(O)/deps/include,$(if $(wildcard $(d)/cuda.h),$(d))))
 
@@ -49,18 +51,19 @@ WORKLOADS  := $(patsubst tests/workloads/%.c,$(O)/workloads/%,$(WORK_SRC))
 SHIM := $(O)/liblowtide.so
 SIM  := $(O)/sim/libcuda.so.1
 CLI  := $(O)/lowtide
+MAN  := $(if $(shell command -v scdoc 2>/dev/null),$(O)/lowtide.1)
 UNIT_HELP := $(if $(HAVE_SIM),$(addprefix $(O)/unit/sim_image,.so _reversed.so _silent.so))
 
 .PHONY: all check demo bench check-unit check-e2e check-san check-stress check-gpu bench-gpu lint format \
         format-check layers install uninstall clean help deps headers fuzz
 
-all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM)) $(if $(HAVE_CLI),$(CLI)) $(WORKLOADS) \
+all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM)) $(if $(HAVE_CLI),$(CLI)) $(MAN) $(WORKLOADS) \
      $(if $(wildcard tests/workloads/kernels.c),$(O)/workloads/kernels.so) ## the library and what else is here
 
 help: ## this text
 	@echo 'targets:'; grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
 		while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
-	@printf '%s\n' 'knobs:' '  V=1 verbose   O=dir build folder   SAN=address|thread   DESTDIR= PREFIX=   CUDA_HOME=' \
+	@printf '%s\n' 'knobs:' '  V=1 verbose   O=dir build folder   SAN=address|thread   DESTDIR= PREFIX= LIBDIR=   CUDA_HOME=' \
 		'  CC= CFLAGS=   FUZZ_SECONDS=   SEEDS= CAPS= POLICIES= WORKLOADS= SCHEDS= for the end-to-end matrix'
 
 headers:
@@ -83,6 +86,14 @@ $(O)/obj/tests/sim/%.o: tests/sim/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) -fPIC -fvisibility=hidden $(CUDA) -Itests/sim -c $< -o $@
 
+$(O)/obj/shim/pager/kernels_ptx.o: shim/pager/kernels.ptx
+
+kernels-ptx: ## write our GPU kernels' text anew (nvcc), and check it (ptxas)
+	$(Q)$(CUDA_HOME)/bin/nvcc -ptx -arch=compute_75 shim/pager/kernels.cu -o shim/pager/kernels.ptx
+	$(Q)sed -i -e '/^\/\//d' -e 's/^\.version .*/.version 6.0/' -e 's/^\.target .*/.target sm_60/' shim/pager/kernels.ptx
+	$(Q)$(CUDA_HOME)/bin/ptxas -arch=sm_75 shim/pager/kernels.ptx -o /dev/null
+.PHONY: kernels-ptx
+
 # --- libraries -----------------------------------------------------------------------------------
 $(SHIM): $(SHIM_OBJ) $(POLICY_OBJ)
 	$(call say,LD,$@)
@@ -99,10 +110,26 @@ $(O)/sim-12.3/libcuda.so.1: $(SIM_OBJ)
 		-o $@ $(SIM_OBJ) -pthread -lm -ldl
 
 # --- programs ------------------------------------------------------------------------------------
-$(CLI): $(TOOL_SRC) $(wildcard tools/*.h) shim/settings.c shim/log.c shim/settings.def shim/settings.h
-	$(call say,CC,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) $(SANFLAGS) $(if $(CUDA_INC),-isystem $(CUDA_INC)) \
-		-Ishim -Ipolicy -Itools -o $@ $(filter %.c,$^) -ldl
+# The command reads the settings as the library does, and tries the library's own kernel.
+CLI_OBJ := $(call objects,$(TOOL_SRC)) $(call objects,shim/settings.c shim/log.c shim/ram.c shim/pager/kernels_ptx.S)
+$(O)/obj/tools/%.o: tools/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) -isystem $(CUDA_INC) -DLOWTIDE_VERSION='"$(VERSION)"' \
+		-DLOWTIDE_LIBDIR='"$(LIBDIR)"' -Ishim -Ipolicy -Itools -c $< -o $@
+$(CLI): $(CLI_OBJ)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -ljansson -ldl
+
+# Where the command looks last: compiled anew when it changes.
+$(call objects,tools/library.c tools/help.c): $(O)/libdir
+$(O)/libdir: FORCE
+	@mkdir -p $(@D); [ "$$(cat $@ 2>/dev/null)" = "$(LIBDIR)" ] || echo "$(LIBDIR)" >$@
+FORCE:
+.PHONY: FORCE
+
+$(O)/lowtide.1: tools/lowtide.1.scd tools/tables $(wildcard tools/*.def) shim/settings.def policy/policies.def
+	$(call say,MAN,$@)
+	$(Q)mkdir -p $(@D) && tools/tables man >$@.scd && scdoc <$@.scd >$@
 
 $(O)/workloads/kernels.so: tests/workloads/kernels.c tests/sim/sim_kernel.h
 	$(call say,CC,$@)
@@ -122,6 +149,13 @@ $(FAKE): tests/fake/libcuda.c
 		-Wl,-soname,libcuda.so.1 -o $@ $< -pthread
 $(O)/e2e/%_plugin.so: tests/e2e/%_plugin.c $(FAKE)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -fPIC -shared -L$(O)/fake -l:libcuda.so.1
+BROKEN := $(O)/fake/broken/libcuda.so.1 $(O)/fake/bare/libcuda.so.1
+$(BROKEN): tests/fake/broken.c
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(E2E_CC) $(if $(findstring bare,$@),-DBARE) -fPIC -shared -Wl,-soname,libcuda.so.1
+$(O)/e2e/static_launcher: tests/e2e/static_launcher.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(E2E_CC) -static
 $(O)/e2e/no_driver: tests/e2e/no_driver.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -ldl
@@ -144,9 +178,10 @@ UNIT_CC = $(CC) $(CFLAGS) -std=gnu11 $(WARN) -MMD -MP $(SANFLAGS) -Ishim -Ipolic
 $(O)/unit/policy_%: tests/unit/policy_%.c $(POLICY_OBJ)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(POLICY_OBJ) -lcriterion -lm
-$(O)/unit/settings_%: tests/unit/settings_%.c $(call objects,shim/settings.c shim/log.c)
+SETTINGS_ALONE := $(call objects,shim/settings.c shim/log.c shim/ram.c)
+$(O)/unit/settings_%: tests/unit/settings_%.c $(SETTINGS_ALONE)
 	$(call say,UNIT,$@)
-	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(call objects,shim/settings.c shim/log.c) -lcriterion -lm
+	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(SETTINGS_ALONE) -lcriterion -lm
 PAGER_ALONE := $(call objects,shim/pager/ledger.c shim/pager/holding.c shim/pager/extent.c)
 $(O)/unit/pager_%: tests/unit/pager_%.c $(PAGER_ALONE)
 	$(call say,UNIT,$@)
@@ -176,7 +211,7 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 
 E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
-check-e2e: all $(E2E) $(UNIT_HELP) $(O)/unit/image_layouts $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1 ## whole programs under the preload
+check-e2e: all $(E2E) $(BROKEN) $(UNIT_HELP) $(O)/unit/image_layouts $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1 ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
 
 # AddressSanitizer calls dlsym before it is ready, and dlsym is ours: whole programs run under UBSan only.
@@ -201,7 +236,7 @@ $(O)/stress/ledger_stress: tests/stress/ledger_stress.c $(PAGER_ALONE)
 	$(Q)$(STRESS_CC) $^ -pthread
 # What stands between a launch and the driver's answers; the rest of the library is in the test.
 PARAMS_OBJ := $(call objects,shim/hook/params.c shim/hook/layout.c shim/hook/kernels.c shim/hook/tensor_map.c \
-	shim/log.c shim/settings.c $(wildcard shim/image/*.c))
+	shim/log.c $(wildcard shim/image/*.c))
 $(O)/stress/params_stress: tests/stress/params_stress.c $(PARAMS_OBJ)
 	$(Q)$(STRESS_CC) $(CUDA) -Ipolicy $^ -pthread
 $(O)/stress/params_stress_planted: tests/stress/params_stress.c $(PARAMS_OBJ)
@@ -260,11 +295,14 @@ lint: ## cppcheck over our own sources
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
 		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches -Ipolicy -Ishim policy shim tools
 
-install: all ## install the library and the command below $(DESTDIR)$(PREFIX)
-	install -D -m 755 $(SHIM) $(DESTDIR)$(PREFIX)/lib/liblowtide.so
+INSTALLED = $(DESTDIR)$(LIBDIR)/liblowtide.so $(addprefix $(DESTDIR)$(PREFIX)/,bin/lowtide libexec/lowtide/probe share/man/man1/lowtide.1)
+install: all ## install the library, the command and its manual below $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(SHIM) $(DESTDIR)$(LIBDIR)/liblowtide.so
 	$(if $(HAVE_CLI),install -D -m 755 $(CLI) $(DESTDIR)$(PREFIX)/bin/lowtide)
+	$(if $(wildcard $(O)/gpu/probe),install -D -m 755 $(O)/gpu/probe $(DESTDIR)$(PREFIX)/libexec/lowtide/probe)
+	$(if $(MAN),install -D -m 644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1/lowtide.1)
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/lib/liblowtide.so $(DESTDIR)$(PREFIX)/bin/lowtide
+	rm -f $(INSTALLED)
 clean: ## remove the build folder
 	rm -rf $(O)
 

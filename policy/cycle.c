@@ -228,13 +228,15 @@ bool cycle_predicts(const struct cycle *cycle)
 /* Lost in the middle of a phase, any earlier round of it will do; at its beginning, only an
  * earlier beginning knows how long it lasts. A long context tells the two apart. It also frees
  * a follower that half-likenesses (buffers used in turns) keep in a loop smaller than the
- * cycle. */
+ * cycle; but one that is mostly right is not led nearer by it: a cache read several times a
+ * round, which has just grown, looks like itself a part of the round ago. */
 static void advance(struct cycle *cycle, uint64_t near, uint64_t same_way)
 {
 	uint64_t to;
 	bool hit = true;
 
-	if (same_way && !same(cycle, cycle->at + 1)) {
+	if (same_way && !same(cycle, cycle->at + 1) &&
+	    (same_way <= cycle->at || !cycle_predicts(cycle))) {
 		/* Not the jump of one who is lost: what was followed so far still counts. */
 		cycle->at = same_way;
 		cycle->misses = 0;

@@ -1,17 +1,26 @@
 /*
  * The resident set for a learnt cycle where moves run beside the work: what is used most often
- * in a round first, and of the class that fits only in part a share spread evenly along the
- * round. A resident prefix would leave the bus idle while it is computed and behind afterwards;
- * spread, what must be streamed comes due at an even pace.
+ * in a round first; of what is used as often, small blocks before large ones, because changing
+ * a home costs nearly as much for a small block and one size of frame then serves the whole
+ * stream; and of those that fit only in part a share spread evenly along the round. A resident
+ * prefix would leave the bus idle while it is computed and behind afterwards; spread, what must
+ * be streamed comes due at an even pace.
+ *
+ * The share is taken by turns: block n of the round, counted when it was first seen, has the
+ * turn frac(n * golden ratio), and the latest turns are kept. Whatever the share, these lie
+ * evenly along the round, and a share that changes a little changes few blocks.
  *
  * Blocks are only marked: the stream brings kept ones in as their turn comes, and takes the
  * others' frames.
  */
 #include "balanced.h"
+#include "victims.h"
 
 #define RING_BLOCKS 8
-#define LEAST_RING 4
+#define LEAST_RING 5
 #define MOST_RATE 63
+#define GOLDEN 0x9E3779B97F4A7C15ull
+#define TURN_BITS 57
 
 static void unmark_all(struct policy *policy)
 {
@@ -34,10 +43,6 @@ void spread_forget(struct policy *policy)
 }
 
 struct round {
-	uint64_t first, last; /* names */
-	uint64_t least;	      /* name of the block with the smallest id: the same wherever the
-				 round is cut, so the same set is chosen */
-	uint64_t bytes[MOST_RATE + 1]; /* by namings in the round */
 	uint64_t cycle_bytes, largest_bytes;
 	uint64_t widest_bytes; /* that one step names */
 };
@@ -45,12 +50,12 @@ struct round {
 static void count_names(struct policy *policy, struct round *round)
 {
 	struct table *table = &policy->table;
-	uint32_t block, least = BLOCK_NONE;
 	uint64_t steps, step = 0, step_bytes = 0;
+	uint32_t block;
 
-	*round = (struct round){.first = cycle_next(&policy->cycle)};
-	for (round->last = round->first;
-	     cycle_ahead(&policy->cycle, round->last, &block, &steps); round->last++) {
+	*round = (struct round){0};
+	for (uint64_t name = cycle_next(&policy->cycle);
+	     cycle_ahead(&policy->cycle, name, &block, &steps); name++) {
 		struct entry *entry = &table->entries[block];
 
 		if (!table_knows(table, block) || entry->pinned)
@@ -59,41 +64,37 @@ static void count_names(struct policy *policy, struct round *round)
 		step = steps;
 		if (step_bytes > round->widest_bytes)
 			round->widest_bytes = step_bytes;
-		if (block < least) {
-			least = block;
-			round->least = round->last;
-		}
-		if (entry->rate == MOST_RATE)
-			continue;
 		if (!entry->rate)
 			round->cycle_bytes += entry->bytes;
-		else
-			round->bytes[entry->rate] -= entry->bytes;
-		round->bytes[++entry->rate] += entry->bytes;
+		entry->rate += entry->rate < MOST_RATE;
 		if (entry->bytes > round->largest_bytes)
 			round->largest_bytes = entry->bytes;
+		if (!entry->turn)
+			entry->turn = ++policy->balanced.turns * GOLDEN;
 	}
 }
 
 /* What one step streams in passes what the step before did: two steps' worth is the least that
- * has nobody wait. Kernels may read two blocks in turns, hence four where they are not most of
- * what there is; more than a few only hide jitter. */
+ * has nobody wait. Kernels may read two blocks in turns, and what was used stays for the grace
+ * after it, hence five. More only hides jitter, and each is a block more to stream: up to a
+ * sixteenth of the stream. */
 static uint64_t ring_bytes(const struct policy *policy, const struct round *round)
 {
 	uint64_t limit = balanced_limit(policy), largest = round->largest_bytes;
+	uint64_t stream = round->cycle_bytes > limit ? round->cycle_bytes - limit : 0;
 	uint64_t blocks, step, least = LEAST_RING;
 
 	if (!largest)
 		return 0;
-	blocks = limit / 8 / largest < RING_BLOCKS ? limit / 8 / largest : RING_BLOCKS;
-	if (round->cycle_bytes > limit) {
-		double streamed = 1 - (double)limit / (double)round->cycle_bytes;
+	blocks = stream / 16 / largest < RING_BLOCKS ? stream / 16 / largest : RING_BLOCKS;
+	if (stream) {
+		double share = (double)stream / (double)round->cycle_bytes;
 
-		step = (uint64_t)(streamed * (double)round->widest_bytes / (double)largest) + 1;
+		step = (uint64_t)(share * (double)round->widest_bytes / (double)largest) + 1;
 		least = 2 * step > least ? 2 * step : least;
 	}
-	if (least > limit / 2 / largest || (least == LEAST_RING && least > limit / 4 / largest))
-		least = 2;
+	if (least > limit / 3 / largest)
+		least = limit / 3 / largest > 2 ? limit / 3 / largest : 2;
 	return (blocks > least ? blocks : least) * largest;
 }
 
@@ -115,36 +116,23 @@ static uint64_t other_bytes(const struct policy *policy)
 	return bytes;
 }
 
-/* `part` of the `whole` bytes of this rate, evenly: each block adds its share, and one is kept
- * whenever the shares have added up to it. */
-static void keep_evenly(struct policy *policy, const struct round *round, uint32_t rate,
-			double part, double whole)
+/* All of the round, what most deserves to stay first, to be had from victims_next. */
+static void rank(struct policy *policy, const struct round *round)
 {
 	struct table *table = &policy->table;
-	uint64_t names = round->last - round->first, steps;
-	double due = 0, left = part;
-	uint32_t block;
 
-	for (uint64_t i = 0; i < names; i++) {
-		uint64_t name = round->first + (round->least - round->first + i) % names;
-		struct entry *entry;
+	table->order_count = 0;
+	for (uint32_t block = 0; block < table->capacity; block++) {
+		struct entry *entry = &table->entries[block];
+		bool small = 2 * entry->bytes <= round->largest_bytes;
 
-		if (!cycle_ahead(&policy->cycle, name, &block, &steps) ||
-		    !table_knows(table, block))
+		if (!entry->known || !entry->rate || entry->pinned)
 			continue;
-		entry = &table->entries[block];
-		if (entry->rate != rate || entry->pinned)
-			continue;
-		entry->rate = 0; /* its later names are the same block */
-		due += (double)entry->bytes * part / whole;
-		/* The half evens out rounding where the last block completes the sum. */
-		if (due + 0.5 < (double)entry->bytes || left + 0.5 < (double)entry->bytes)
-			continue;
-		due -= (double)entry->bytes;
-		left -= (double)entry->bytes;
-		policy->balanced.kept_bytes += entry->bytes;
-		table_keep(table, block, true);
+		entry->score = (uint64_t)entry->rate << (TURN_BITS + 1) |
+			       (uint64_t)small << TURN_BITS | entry->turn >> (64 - TURN_BITS);
+		table->order[table->order_count++] = block;
 	}
+	victims_sort(policy);
 }
 
 static uint64_t fingerprint_of(const struct policy *policy)
@@ -158,6 +146,7 @@ void spread_choose(struct policy *policy)
 	struct balanced_state *state = &policy->balanced;
 	uint64_t limit = balanced_limit(policy), room, other, ring;
 	struct round round;
+	uint32_t block;
 
 	if (state->spread && state->fingerprint == fingerprint_of(policy))
 		return;
@@ -169,11 +158,14 @@ void spread_choose(struct policy *policy)
 	state->kept_bytes = other;
 	state->spread = true;
 	state->fingerprint = fingerprint_of(policy);
-	for (uint32_t rate = MOST_RATE; rate > 0 && room; rate--) {
-		uint64_t whole = round.bytes[rate], part = whole < room ? whole : room;
+	rank(policy, &round);
+	while (room && (block = victims_next(policy)) != BLOCK_NONE) {
+		uint64_t bytes = policy->table.entries[block].bytes;
 
-		if (whole)
-			keep_evenly(policy, &round, rate, (double)part, (double)whole);
-		room -= part;
+		if (bytes > room)
+			continue;
+		table_keep(&policy->table, block, true);
+		state->kept_bytes += bytes;
+		room -= bytes;
 	}
 }

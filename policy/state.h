@@ -36,6 +36,7 @@ struct balanced_state {
 	bool spread;	      /* blocks are marked kept */
 	uint64_t kept_bytes;  /* spread: the target's size */
 	uint64_t fingerprint; /* spread: what the target was computed from */
+	uint64_t turns;	      /* spread: given out so far */
 };
 
 /* The last group decision that found nothing left to do. */

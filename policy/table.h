@@ -28,6 +28,7 @@ struct entry {
 	uint64_t visit_op;   /* when its visit began: neighbours in time count as one */
 	uint64_t earlier_op; /* last naming of the visit before */
 	uint64_t score;	     /* scratch of victims.c */
+	uint64_t turn;	     /* scratch of spread.c, kept while the block lives; 0 = none yet */
 	uint32_t component;
 	uint32_t group; /* 0 = its component is its group */
 	uint32_t newer, older;

@@ -64,8 +64,13 @@ void victims_gather(struct policy *policy)
 			entry->score = victims_score(policy, block);
 			table->order[table->order_count++] = block;
 		}
-	for (uint32_t i = table->order_count / 2; i-- > 0;)
-		sift(table, i);
+	victims_sort(policy);
+}
+
+void victims_sort(struct policy *policy)
+{
+	for (uint32_t i = policy->table.order_count / 2; i-- > 0;)
+		sift(&policy->table, i);
 }
 
 uint32_t victims_next(struct policy *policy)

@@ -14,6 +14,8 @@ uint64_t victims_next_use(const struct policy *policy, uint32_t block);
 
 /* All that may go, then best first until BLOCK_NONE. Uses table.order. */
 void victims_gather(struct policy *policy);
+/* The same for what table.order lists, by the scores set there: largest first. */
+void victims_sort(struct policy *policy);
 uint32_t victims_next(struct policy *policy);
 
 #endif

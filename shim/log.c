@@ -7,10 +7,60 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static _Atomic int log_threshold = LOG_WARN;	   /* atomic */
 static _Atomic int log_descriptor = STDERR_FILENO; /* atomic */
+static dev_t log_device; /* these two: of the file, set before log_descriptor is */
+static ino_t log_inode;
+
+/* A privileged process opens no file because of its environment. A pipe that nobody reads is
+ * refused, not waited for. */
+static bool open_file(const char *path)
+{
+	struct stat status;
+	int file;
+
+	if (getauxval(AT_SECURE)) {
+		errno = EPERM;
+		return false;
+	}
+	file =
+	    open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	if (file < 0)
+		return false;
+	if (fstat(file, &status) != 0) {
+		close(file);
+		return false;
+	}
+	log_device = status.st_dev;
+	log_inode = status.st_ino;
+	atomic_store(&log_descriptor, file);
+	return true;
+}
+
+/* Where a line goes. A program may close descriptors it does not know and open files of its own
+ * under their numbers: a log line in one of those would be damage. */
+static int descriptor(void)
+{
+	int file = atomic_load(&log_descriptor);
+	struct stat status;
+
+	if (file == STDERR_FILENO ||
+	    (fstat(file, &status) == 0 && status.st_dev == log_device &&
+	     status.st_ino == log_inode))
+		return file;
+	return STDERR_FILENO;
+}
+
+/* Nothing that a value brought along may end the line, or steer the terminal. */
+static void make_plain(char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+			text[i] = '?';
+}
 
 bool log_configure(const char *value)
 {
@@ -20,18 +70,8 @@ bool log_configure(const char *value)
 	for (int level = LOG_OFF; level <= LOG_DEBUG; level++) {
 		if (strlen(names[level]) != length || strncmp(names[level], value, length))
 			continue;
-		if (value[length] == ',') {
-			int file;
-
-			/* A privileged process opens no file because of its environment. */
-			if (getauxval(AT_SECURE))
-				return false;
-			file = open(value + length + 1,
-				    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
-			if (file < 0)
-				return false;
-			atomic_store(&log_descriptor, file);
-		}
+		if (value[length] == ',' && !open_file(value + length + 1))
+			return false;
 		atomic_store(&log_threshold, level);
 		return true;
 	}
@@ -55,8 +95,9 @@ void log_line(enum log_level level, const char *format, ...)
 	va_end(arguments);
 	if (wrote > 0)
 		used += (size_t)wrote < room - used ? (size_t)wrote : room - used - 1;
+	make_plain(line, used);
 	line[used++] = '\n';
-	if (write(atomic_load(&log_descriptor), line, used) < 0) {
+	if (write(descriptor(), line, used) < 0) {
 		/* There is nowhere left to say so. */
 	}
 	errno = saved_errno;

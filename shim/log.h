@@ -3,7 +3,7 @@
  * and the file.
  *
  * Any thread, at any moment: nothing is allocated, no lock is held, errno is kept, and a line
- * is one write.
+ * is one write. What a message quotes cannot end the line.
  */
 #ifndef LOWTIDE_LOG_H
 #define LOWTIDE_LOG_H
@@ -12,8 +12,8 @@
 
 enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
-/* "level" or "level,file". False: no such level, or the file cannot be opened; nothing changed.
- */
+/* "level" or "level,file". False: no such level, or the file cannot be opened (errno says why);
+ * nothing changed. */
 bool log_configure(const char *value);
 
 __attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const char *format,

@@ -1,10 +1,12 @@
 /*
  * What happens at load, at fork and at exit. Nothing here touches CUDA: a process that never
- * uses it pays for one registration of fork handlers and no more.
+ * uses it pays for one registration of fork handlers and one look for a variable, no more.
  */
 #include "hook/params.h"
+#include "loaded.h"
 #include "pager/holding.h"
 #include "pager/pager.h"
+#include "pager/pooled.h"
 #include "pager/small.h"
 #include "stats.h"
 
@@ -14,6 +16,7 @@
 static void prepare(void)
 {
 	params_fork_prepare();
+	pooled_fork_prepare();
 	pager_fork_prepare();
 	small_fork_prepare();
 	holding_fork_prepare();
@@ -24,6 +27,7 @@ static void parent(void)
 	holding_fork_done();
 	small_fork_done();
 	pager_fork_parent();
+	pooled_fork_done();
 	params_fork_done();
 }
 
@@ -32,6 +36,7 @@ static void child(void)
 	holding_fork_done();
 	small_fork_done();
 	pager_fork_child();
+	pooled_fork_done();
 	params_fork_done();
 }
 
@@ -40,6 +45,7 @@ __attribute__((constructor)) static void lowtide_load(void)
 	/* Without these, a fork while another thread holds the lock leaves the child with it
 	 * held. */
 	pthread_atfork(prepare, parent, child);
+	loaded_tell();
 }
 
 __attribute__((destructor)) static void lowtide_unload(void)

@@ -1,41 +1,62 @@
 #include "settings.h"
 
 #include "log.h"
+#include "ram.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 extern char **environ;
 
 /* Decimal digits with at most one point; not strtod, which reads by the process's locale and
- * takes "nan". */
+ * takes "nan". However many digits there are, the result is a number: past what a double holds
+ * it stays at the largest, which every caller refuses. */
 static bool parse_number(const char **at, double *number)
 {
-	const char *from = *at;
-	double scale = 0;
+	const double most = 1e300;
+	double place = 1;
+	bool digits = false, point = false;
 
-	for (*number = 0; (**at >= '0' && **at <= '9') || (**at == '.' && scale == 0);
-	     (*at)++) {
-		if (**at == '.') {
-			scale = 1;
+	for (*number = 0;; (*at)++) {
+		if (**at == '.' && !point) {
+			point = true;
 			continue;
 		}
-		*number = *number * 10 + (**at - '0');
-		scale *= 10;
+		if (**at < '0' || **at > '9')
+			return digits;
+		digits = true;
+		if (point)
+			*number += (**at - '0') * (place /= 10);
+		else if (*number < most)
+			*number = *number * 10 + (**at - '0');
 	}
-	if (scale > 0)
-		*number /= scale;
-	return *at > from && !(*at == from + 1 && *from == '.');
+}
+
+/* K, M, G or T, in either case, perhaps with iB or B after it: its factor. 1: no unit. */
+static double parse_unit(const char **at)
+{
+	static const char units[] = "kKmMgGtT";
+	const char *unit = **at ? strchr(units, **at) : NULL;
+	double scale = 1;
+
+	if (!unit)
+		return 1;
+	for (long i = (unit - units) / 2; i >= 0; i--)
+		scale *= 1024;
+	(*at)++;
+	if (!strncmp(*at, "iB", 2))
+		*at += 2;
+	else if (**at == 'B')
+		(*at)++;
+	return scale;
 }
 
 /* One cap, up to the end or a comma. */
 static bool parse_cap(const char **at, struct settings_cap *cap)
 {
-	static const char units[] = "KMGT";
-	double number, scale = 1;
-	const char *unit;
+	double number;
 
 	if (!parse_number(at, &number))
 		return false;
@@ -46,46 +67,57 @@ static bool parse_cap(const char **at, struct settings_cap *cap)
 		*cap = (struct settings_cap){.share = number / 100};
 		return true;
 	}
-	unit = **at ? strchr(units, **at & ~32) : NULL;
-	if (unit) {
-		for (long i = unit - units; i >= 0; i--)
-			scale *= 1024;
-		(*at)++;
-		if (!strncmp(*at, "iB", 2))
-			*at += 2;
-		else if (**at == 'B')
-			(*at)++;
-	}
+	number *= parse_unit(at);
 	/* 2^60: far above any card, far below where the arithmetic could wrap. */
-	if (number * scale < 1 || number * scale > 1152921504606846976.0)
+	if (number < 1 || number > 1152921504606846976.0)
 		return false;
-	*cap = (struct settings_cap){.bytes = (uint64_t)(number * scale)};
+	*cap = (struct settings_cap){.bytes = (uint64_t)number};
 	return true;
 }
+
+/* "12:", the device a cap is for. Nothing is read, and true, where there is none. */
+static bool parse_device(const char **at, int *device)
+{
+	size_t digits = strspn(*at, "0123456789");
+
+	*device = -1;
+	if (!digits || (*at)[digits] != ':')
+		return true;
+	for (*device = 0; digits; digits--, (*at)++) {
+		*device = *device * 10 + (**at - '0');
+		if (*device >= SETTINGS_DEVICES)
+			return false;
+	}
+	(*at)++;
+	return true;
+}
+
+/* A program cannot live under less, and who writes "8" means 8G. */
+#define LEAST_VRAM ((uint64_t)1 << 20)
 
 static bool parse_vram(struct settings *settings, const char *value)
 {
 	struct settings next = *settings;
-	const char *at = value;
+	bool given[SETTINGS_DEVICES + 1] = {false}; /* the last: for all the others */
 
-	for (;;) {
+	for (const char *at = value;; at++) {
 		struct settings_cap cap;
-		char *colon;
-		unsigned long device = strtoul(at, &colon, 10);
+		int device;
 
-		if (*at >= '0' && *at <= '9' && *colon == ':') {
-			at = colon + 1;
-			if (device >= SETTINGS_DEVICES || !parse_cap(&at, &cap))
-				return false;
-			next.device_cap[device] = cap;
-		} else {
-			if (!parse_cap(&at, &cap))
-				return false;
+		if (!parse_device(&at, &device) || !parse_cap(&at, &cap) ||
+		    (cap.bytes && cap.bytes < LEAST_VRAM))
+			return false;
+		/* Of two caps for one device, neither is surely meant. */
+		if (given[device < 0 ? SETTINGS_DEVICES : device])
+			return false;
+		given[device < 0 ? SETTINGS_DEVICES : device] = true;
+		if (device < 0)
 			next.cap = cap;
-		}
+		else
+			next.device_cap[device] = cap;
 		if (!*at)
 			break;
-		if (*at++ != ',')
+		if (*at != ',')
 			return false;
 	}
 	*settings = next;
@@ -94,8 +126,11 @@ static bool parse_vram(struct settings *settings, const char *value)
 
 static bool parse_policy(struct settings *settings, const char *value)
 {
-	static const char *const names[] = {"none",  "balanced", "sequential",
-					    "group", "auto",	 "lru"};
+	static const char *const names[] = {
+#define POLICY(name, does) #name,
+#include "policies.def"
+#undef POLICY
+	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(names[i], value)) {
@@ -131,6 +166,7 @@ PARSE_WORDS(dirty, enum settings_dirty, "hash", "always", "never-clean")
 PARSE_WORDS(disable, bool, "0", "1")
 PARSE_WORDS(required, bool, "0", "1")
 PARSE_WORDS(verify, bool, "0", "1")
+PARSE_WORDS(thread, bool, "0", "1")
 
 static bool parse_whole_cap(const char *value, struct settings_cap *cap)
 {
@@ -243,6 +279,7 @@ bool settings_parse(struct settings *settings, const char *name, const char *val
 {
 	const struct row *row = row_find(name, strlen(name));
 
+	errno = 0;
 	return row && row->parse(settings, value);
 }
 
@@ -294,33 +331,71 @@ const char *settings_nearest(const char *name)
 	return nearest;
 }
 
+/* Names that begin like settings and are somebody else's: the simulated GPU's, the command's.
+ */
+static bool is_foreign(const char *name, size_t length)
+{
+	static const char *const names[] = {"LIBRARY", "LOADED"};
+
+	if (!strncmp(name, "SIM_", 4))
+		return true;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == length && !strncmp(names[i], name, length))
+			return true;
+	return false;
+}
+
+bool settings_is_known(const char *name)
+{
+	size_t length = strlen(name);
+
+	return row_find(name, length) || is_foreign(name, length);
+}
+
+size_t settings_complaint(const char *name, const char *value, char *line, size_t room)
+{
+	const struct row *row = row_find(name, strlen(name));
+	const int shown = 80; /* of a value: enough to know it by, and the rest still fits */
+	int reason = errno, wrote;
+
+	if (!row)
+		return 0;
+	wrote = snprintf(line, room, "LOWTIDE_%s=%.*s%s is not %s%s%s; accepted: %s", row->name,
+			 shown, value, strlen(value) > (size_t)shown ? "..." : "",
+			 reason ? "usable (" : "understood", reason ? strerror(reason) : "",
+			 reason ? ")" : "", row->accepted);
+	return wrote < 0 ? 0 : (size_t)wrote;
+}
+
 static void read_one(struct settings *settings, const char *variable)
 {
 	const char *equals = strchr(variable, '=');
 	const char *name = variable + strlen("LOWTIDE_");
 	const struct row *row;
-	char unknown[64];
+	char line[400];
 	const char *nearest;
 	size_t length;
 
-	if (!equals || !strncmp(name, "SIM_", 4)) /* the simulated GPU's own */
+	if (!equals)
 		return;
 	length = (size_t)(equals - name);
+	if (is_foreign(name, length))
+		return;
 	row = row_find(name, length);
 	if (row) {
-		if (!row->parse(settings, equals + 1)) {
+		if (!settings_parse(settings, row->name, equals + 1)) {
 			settings->misread = true;
-			log_error("LOWTIDE_%s=%s is not understood; accepted: %s; using %s",
-				  row->name, equals + 1, row->accepted, row->fallback);
+			settings_complaint(row->name, equals + 1, line, sizeof(line));
+			log_error("%s; using %s", line, row->fallback);
 		}
 		return;
 	}
-	if (length >= sizeof(unknown))
-		length = sizeof(unknown) - 1;
-	memcpy(unknown, name, length);
-	unknown[length] = '\0';
-	nearest = settings_nearest(unknown);
-	log_warn("LOWTIDE_%s is not a setting of this version%s%s", unknown,
+	if (length > 63)
+		length = 63;
+	memcpy(line, name, length);
+	line[length] = '\0';
+	nearest = settings_nearest(line);
+	log_warn("LOWTIDE_%s is not a setting of this version%s%s", line,
 		 nearest ? "; did you mean LOWTIDE_" : "", nearest ? nearest : "");
 }
 
@@ -358,60 +433,6 @@ uint64_t settings_cap_bytes(const struct settings *settings, int device, uint64_
 	return bytes < total_bytes ? bytes : total_bytes;
 }
 
-/* MemAvailable, in bytes; 0 if unknown. */
-static uint64_t available_ram(void)
-{
-	char line[128];
-	unsigned long long kib = 0;
-	FILE *file = fopen("/proc/meminfo", "re");
-
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return kib << 10;
-}
-
-/* A number alone in a file; false where it says "max" or is not there. */
-static bool read_number(const char *path, uint64_t *number)
-{
-	unsigned long long value;
-	FILE *file = fopen(path, "re");
-	bool got = file && fscanf(file, "%llu", &value) == 1;
-
-	if (file)
-		fclose(file);
-	if (got)
-		*number = value;
-	return got;
-}
-
-/* What the container's limit still allows; UINT64_MAX: there is none. Inside a container its
- * own group is the root of what is mounted, in either version. */
-static uint64_t group_ram(void)
-{
-	uint64_t limit, used;
-
-	if (read_number("/sys/fs/cgroup/memory.max", &limit)) {
-		if (!read_number("/sys/fs/cgroup/memory.current", &used))
-			used = 0;
-	} else if (read_number("/sys/fs/cgroup/memory/memory.limit_in_bytes", &limit)) {
-		if (!read_number("/sys/fs/cgroup/memory/memory.usage_in_bytes", &used))
-			used = 0;
-	} else {
-		return UINT64_MAX;
-	}
-	return limit > used ? limit - used : 0;
-}
-
-uint64_t settings_available_ram(void)
-{
-	uint64_t machine = available_ram(), group = group_ram();
-
-	return group < machine ? group : machine;
-}
-
 #define HOST_SHARE 0.8
 #define HOST_KEPT ((uint64_t)2 << 30) /* for the program and the machine */
 
@@ -421,7 +442,7 @@ uint64_t settings_host_bytes(const struct settings *settings)
 
 	if (settings->host.bytes)
 		return settings->host.bytes;
-	ram = settings_available_ram();
+	ram = ram_available_bytes();
 	if (settings->host.share > 0)
 		return (uint64_t)((double)ram * settings->host.share);
 	share = (uint64_t)((double)ram * HOST_SHARE);

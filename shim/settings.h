@@ -36,7 +36,7 @@ struct settings {
 	enum settings_cold cold;
 	enum settings_safety safety;
 	enum settings_dirty dirty;
-	bool disable, required, verify, stats;
+	bool disable, required, verify, thread, stats;
 	const char *stats_file; /* NULL: the log */
 	bool misread; /* a value was not understood; under `required` nothing is then allocated
 		       */
@@ -47,21 +47,26 @@ const struct settings *settings_get(void);
 /* The cap of a device with so many bytes of memory, never more than it has. */
 uint64_t settings_cap_bytes(const struct settings *settings, int device, uint64_t total_bytes);
 
-/* Parses VALUE as LOWTIDE_<NAME> would be. False: not accepted, and nothing changed. For tests
- * and the reader of the environment. */
+/* Parses VALUE as LOWTIDE_<NAME> would be. False: not accepted, and nothing changed; errno then
+ * tells what the system had against it, and is 0 where the text itself is at fault. For tests,
+ * the command and the reader of the environment. */
 bool settings_parse(struct settings *settings, const char *name, const char *value);
+/* The line for a value that settings_parse has just refused: the setting, the value (cut short
+ * if it is long) and what is accepted. As snprintf; 0: no such setting. */
+size_t settings_complaint(const char *name, const char *value, char *line, size_t room);
 void settings_defaults(struct settings *settings);
 
 /* What pinned RAM may take, in bytes: LOWTIDE_HOST, or 80 % of what is available less 2 GiB. */
 uint64_t settings_host_bytes(const struct settings *settings);
-/* RAM that is free now, with the control group's limit in mind. */
-uint64_t settings_available_ram(void);
 
 /* The table, for help and documents. False past the end. */
 struct settings_row {
 	const char *name, *fallback, *accepted, *does;
 };
 bool settings_row(size_t index, struct settings_row *row);
+
+/* NAME, without its "LOWTIDE_", is a setting, or the simulated GPU's, or the command's. */
+bool settings_is_known(const char *name);
 
 /* The known name nearest to an unknown one ("VRAMM" -> "VRAM"); NULL if none is near. */
 const char *settings_nearest(const char *name);

@@ -19,12 +19,12 @@ static void say(int device, const struct pager_summary *s)
 		 " MiB pinned RAM; %" PRIu64 " blocks in (%" PRIu64 " MiB), %" PRIu64
 		 " out (%" PRIu64 " MiB copied, %" PRIu64 " unchanged); %" PRIu64
 		 " launches used cold memory in place; %" PRIu64 " windows, %" PRIu64
-		 " refused, %" PRIu64 " late; policy %s: %s",
+		 " refused, %" PRIu64 " late; %" PRIu64 " fallbacks; policy %s: %s",
 		 device, ledger_peak_bytes(device) / MIB, ledger_cap_bytes(device) / MIB,
 		 s->host_peak_bytes / MIB, s->stats.page_ins, s->stats.bytes_in / MIB,
 		 s->stats.evictions, s->stats.bytes_out / MIB, s->stats.clean_evictions,
 		 s->stats.launches_in_place, s->stats.windows, s->stats.windows_refused,
-		 s->stats.windows_late, s->report.name, s->report.reason);
+		 s->stats.windows_late, s->stats.fallbacks, s->report.name, s->report.reason);
 	if (unknown.launches)
 		log_warn("%" PRIu64 " launches, of %" PRIu64 " kernels, named nothing that "
 			 "could be known: neither the driver nor their images told",
@@ -43,14 +43,14 @@ static void write_json(FILE *file, int device, const struct pager_summary *s)
 		", \"bytes_out_again\": %" PRIu64 ", \"launches_in_place\": %" PRIu64
 		", \"windows\": %" PRIu64 ", \"windows_refused\": %" PRIu64
 		", \"windows_late\": %" PRIu64 ", \"failed_moves\": %" PRIu64
-		", \"unknown_kernels\": %" PRIu64 ", \"unknown_launches\": %" PRIu64
-		", \"policy\": \"%s\"}\n",
+		", \"fallbacks\": %" PRIu64 ", \"unknown_kernels\": %" PRIu64
+		", \"unknown_launches\": %" PRIu64 ", \"policy\": \"%s\"}\n",
 		device, ledger_cap_bytes(device), ledger_peak_bytes(device), s->host_peak_bytes,
 		s->stats.page_ins, s->stats.evictions, s->stats.clean_evictions,
 		s->stats.bytes_in, s->stats.bytes_out, s->stats.bytes_out_again,
 		s->stats.launches_in_place, s->stats.windows, s->stats.windows_refused,
-		s->stats.windows_late, s->stats.failed_moves, unknown.kernels, unknown.launches,
-		s->report.name);
+		s->stats.windows_late, s->stats.failed_moves, s->stats.fallbacks,
+		unknown.kernels, unknown.launches, s->report.name);
 }
 
 void stats_at_exit(void)

@@ -20,6 +20,13 @@ static CUresult made(CUresult result, CUdevice device)
 	return result;
 }
 
+LT_EXPORT CUresult CUDAAPI cuCtxCreate(CUcontext *pctx, unsigned int flags, CUdevice dev)
+{
+	if (!driver_has(cuCtxCreate))
+		return CUDA_ERROR_NOT_FOUND;
+	return made(real(cuCtxCreate)(pctx, flags, dev), dev);
+}
+
 LT_EXPORT CUresult CUDAAPI cuCtxCreate_v2(CUcontext *pctx, unsigned int flags, CUdevice dev)
 {
 	if (!driver_has(cuCtxCreate_v2))
@@ -82,9 +89,97 @@ LT_EXPORT CUresult CUDAAPI cuCtxDestroy_v2(CUcontext ctx)
 		return CUDA_ERROR_NOT_FOUND;
 	device = ctx ? device_of(ctx) : -1;
 	may_go();
+	pager_context_ending();
 	result = real(cuCtxDestroy_v2)(ctx);
 	if (result == CUDA_SUCCESS)
 		gone(ctx, device);
+	pager_context_may_have_ended();
+	return result;
+}
+
+LT_EXPORT CUresult CUDAAPI cuCtxDestroy(CUcontext ctx)
+{
+	CUresult result;
+	int device;
+
+	if (!driver_has(cuCtxDestroy))
+		return CUDA_ERROR_NOT_FOUND;
+	device = ctx ? device_of(ctx) : -1;
+	may_go();
+	result = real(cuCtxDestroy)(ctx);
+	if (result == CUDA_SUCCESS)
+		gone(ctx, device);
+	return result;
+}
+
+/* Ends the context only if nobody else is attached to it. */
+LT_EXPORT CUresult CUDAAPI cuCtxDetach(CUcontext ctx)
+{
+	CUresult result;
+	int device;
+
+	if (!driver_has(cuCtxDetach))
+		return CUDA_ERROR_NOT_FOUND;
+	device = ctx ? device_of(ctx) : -1;
+	may_go();
+	result = real(cuCtxDetach)(ctx);
+	if (result == CUDA_SUCCESS && device >= 0 && device_of(ctx) < 0)
+		gone(ctx, device);
+	return result;
+}
+
+/* --- green contexts: parts of the primary one, with default streams that nobody else can ask.
+ * As a second context would, a living one keeps everything where it is.
+ * -------------------------------------------------------------------------------------------------
+ */
+
+#define GREEN 64
+static struct {
+	CUgreenCtx context; /* NULL: free */
+	CUdevice device;
+} green[GREEN];
+static pthread_mutex_t green_lock = PTHREAD_MUTEX_INITIALIZER; /* guards green */
+
+LT_EXPORT CUresult CUDAAPI cuGreenCtxCreate(CUgreenCtx *phCtx, CUdevResourceDesc desc,
+					    CUdevice dev, unsigned int flags)
+{
+	CUresult result;
+	int i = 0;
+
+	if (!driver_has(cuGreenCtxCreate))
+		return CUDA_ERROR_NOT_FOUND;
+	result = made(real(cuGreenCtxCreate)(phCtx, desc, dev, flags), dev);
+	if (result != CUDA_SUCCESS)
+		return result;
+	/* One that finds no place is taken to live for ever. */
+	pthread_mutex_lock(&green_lock);
+	while (i < GREEN && green[i].context)
+		i++;
+	if (i < GREEN) {
+		green[i].context = *phCtx;
+		green[i].device = dev;
+	}
+	pthread_mutex_unlock(&green_lock);
+	return result;
+}
+
+LT_EXPORT CUresult CUDAAPI cuGreenCtxDestroy(CUgreenCtx hCtx)
+{
+	CUresult result;
+
+	if (!driver_has(cuGreenCtxDestroy))
+		return CUDA_ERROR_NOT_FOUND;
+	/* The lock is held meanwhile: its handle may come again at once. */
+	pthread_mutex_lock(&green_lock);
+	may_go();
+	result = real(cuGreenCtxDestroy)(hCtx);
+	for (int i = 0; i < GREEN && result == CUDA_SUCCESS; i++)
+		if (hCtx && green[i].context == hCtx) {
+			green[i].context = NULL;
+			streams_context_made(green[i].device, -1);
+			break;
+		}
+	pthread_mutex_unlock(&green_lock);
 	return result;
 }
 
@@ -145,9 +240,11 @@ LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease_v2(CUdevice dev)
 		return CUDA_ERROR_NOT_FOUND;
 	context = primary_context(dev);
 	may_go();
+	pager_context_ending();
 	result = real(cuDevicePrimaryCtxRelease_v2)(dev);
 	if (result == CUDA_SUCCESS)
 		primary_may_be_gone(context, dev);
+	pager_context_may_have_ended();
 	return result;
 }
 
@@ -161,9 +258,11 @@ LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease(CUdevice dev)
 		return CUDA_ERROR_NOT_FOUND;
 	context = primary_context(dev);
 	may_go();
+	pager_context_ending();
 	result = real(cuDevicePrimaryCtxRelease)(dev);
 	if (result == CUDA_SUCCESS)
 		primary_may_be_gone(context, dev);
+	pager_context_may_have_ended();
 	return result;
 }
 
@@ -175,13 +274,14 @@ static CUresult reset(CUresult (*driver_reset)(CUdevice), CUdevice dev)
 	CUresult result;
 
 	may_go();
+	pager_context_ending();
 	result = driver_reset(dev);
-
 	if (result == CUDA_SUCCESS && context)
 		gone(context, dev >= 0 && dev < PAGER_DEVICES &&
 				      atomic_exchange(&primary_lives[dev], false)
 				  ? dev
 				  : -1);
+	pager_context_may_have_ended();
 	return result;
 }
 

@@ -7,6 +7,7 @@
 
 #include "door/driver.h"
 #include "door/export.h"
+#include "pager/copy_kernel.h"
 #include "settings.h"
 
 /* Nobody's memory of ours: not our business. */
@@ -27,15 +28,8 @@ static bool all_resident(CUdeviceptr start, size_t bytes)
 
 static void look_for_pointers(const struct copy *copy)
 {
-	unsigned int type;
-
 	if (settings_get()->safety != SAFETY_GRACED || copy->bytes > TABLE_BYTES ||
-	    is_ours(copy->src))
-		return;
-	/* Host memory that the driver does not know is pageable. */
-	if (real(cuPointerGetAttribute)(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, copy->src) ==
-		CUDA_SUCCESS &&
-	    type != CU_MEMORYTYPE_HOST)
+	    copy_place_of(copy->src) == COPY_DEVICE)
 		return;
 	pager_scan_table((const void *)(uintptr_t)copy->src, copy->bytes);
 }
@@ -56,19 +50,68 @@ bool copy_begin(struct copy *copy)
 	       (all_resident(copy->dst, copy->bytes) && all_resident(copy->src, copy->bytes));
 }
 
+enum copy_place copy_place_of(CUdeviceptr address)
+{
+	unsigned int type;
+
+	if (is_ours(address))
+		return COPY_DEVICE;
+	/* Host memory that the driver does not know is pageable. */
+	if (real(cuPointerGetAttribute)(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address) !=
+	    CUDA_SUCCESS)
+		return COPY_PAGEABLE;
+	return type == CU_MEMORYTYPE_HOST ? COPY_PINNED : COPY_DEVICE;
+}
+
+/* One side of a copy in parts. */
+struct side {
+	CUdeviceptr at;	 /* as the program names it */
+	CUdeviceptr gpu; /* as the GPU reaches it; 0: the same, or it does not */
+	enum copy_place place;
+};
+
+static struct side side_of(CUdeviceptr at)
+{
+	struct side side = {at, 0, copy_place_of(at)};
+
+	if (side.place == COPY_PINNED &&
+	    real(cuPointerGetAttribute)(&side.gpu, CU_POINTER_ATTRIBUTE_DEVICE_POINTER, at) !=
+		CUDA_SUCCESS)
+		side.place = COPY_PAGEABLE;
+	return side;
+}
+
+static CUdeviceptr reached(const struct side *side, size_t done)
+{
+	return (side->place == COPY_PINNED ? side->gpu : side->at) + done;
+}
+
+static CUresult copy_part(const struct copy *copy, const struct side *dst,
+			  const struct side *src, size_t done, size_t bytes, bool ram_to_ram)
+{
+	struct pager *pager = pager_of(is_ours(dst->at) ? dst->at : src->at);
+	const struct copy_rows row = {reached(dst, done), reached(src, done), 0, 0, bytes, 1};
+
+	if (ram_to_ram && copy_kernel_can(pager))
+		return copy_kernel_launch(pager, &row, copy->stream);
+	return real(cuMemcpyAsync)(dst->at + done, src->at + done, bytes, copy->stream);
+}
+
 CUresult copy_in_parts(struct copy *copy)
 {
+	struct side dst = side_of(copy->dst), src = side_of(copy->src);
 	CUresult result = CUDA_SUCCESS;
 	size_t done = 0;
 
 	while (done < copy->bytes && result == CUDA_SUCCESS) {
 		size_t left = copy->bytes - done;
-		bool cold;
-		uint64_t part = pager_same_home(copy->dst + done, left, &cold);
+		bool dst_cold, src_cold;
+		uint64_t part = pager_same_home(copy->dst + done, left, &dst_cold);
 
-		part = pager_same_home(copy->src + done, part, &cold);
-		result =
-		    real(cuMemcpyAsync)(copy->dst + done, copy->src + done, part, copy->stream);
+		part = pager_same_home(copy->src + done, part, &src_cold);
+		result = copy_part(copy, &dst, &src, done, part,
+				   (dst_cold || dst.place == COPY_PINNED) &&
+				       (src_cold || src.place == COPY_PINNED));
 		done += part;
 	}
 	copy->in_parts = true;
@@ -77,9 +120,9 @@ CUresult copy_in_parts(struct copy *copy)
 
 CUresult copy_end(struct copy *copy, CUresult result)
 {
-	bool waits =
-	    copy->blocking == COPY_WAITS || (copy->blocking == COPY_WAITS_FOR_HOST &&
-					     !(is_ours(copy->dst) && is_ours(copy->src)));
+	bool waits = copy->in_parts &&
+		     (copy->blocking == COPY_WAITS || (copy->blocking == COPY_WAITS_FOR_HOST &&
+						       copy_waits(copy->dst, copy->src)));
 
 	if (!copy->begun)
 		return result;
@@ -87,7 +130,7 @@ CUresult copy_end(struct copy *copy, CUresult result)
 	work_end(true, copy->stream, result);
 	/* Outside the gate: the wait may be long, and a window's drain waits for the parts by
 	 * itself. */
-	if (copy->in_parts && waits) {
+	if (waits) {
 		CUresult ended = real(cuStreamSynchronize)(copy->stream);
 
 		result = result == CUDA_SUCCESS ? ended : result;

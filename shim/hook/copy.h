@@ -8,7 +8,7 @@
 enum copy_blocking {
 	COPY_RETURNS,	     /* at once (or as the driver's own asynchronous copy does) */
 	COPY_WAITS,	     /* when the bytes have arrived */
-	COPY_WAITS_FOR_HOST, /* the same, unless both sides are device memory */
+	COPY_WAITS_FOR_HOST, /* the same, unless both sides are the device's, in any form */
 };
 
 struct copy {
@@ -20,6 +20,15 @@ struct copy {
 	bool begun, in_parts;
 	struct pager_use use;
 };
+
+/* Where the program thinks an address is: what of ours is cold is still the device's to it. */
+enum copy_place { COPY_DEVICE, COPY_PINNED, COPY_PAGEABLE };
+enum copy_place copy_place_of(CUdeviceptr address);
+/* Does a synchronous copy between the two wait, as the driver documents it? */
+static inline bool copy_waits(CUdeviceptr dst, CUdeviceptr src)
+{
+	return copy_place_of(dst) != COPY_DEVICE || copy_place_of(src) != COPY_DEVICE;
+}
 
 /* True: the driver may do it whole. Always followed by copy_end. */
 bool copy_begin(struct copy *copy);

@@ -1,6 +1,7 @@
 /*
  * Copies of two and three dimensions. What is not all resident is copied row by row; a side
- * that is an array has no address to cut by, and such a copy is left to the driver.
+ * that is an array has no address to cut by, and such a copy is left to the driver, with the
+ * other side in one home.
  */
 #include "hook/copy.h"
 
@@ -88,14 +89,16 @@ static bool box_begin(struct copy_box *box)
 	bool ours = box->width && box->height && box->depth &&
 		    (is_ours(&box->dst) || is_ours(&box->src));
 
+	bool whole = !box->dst.start || !box->src.start;
+
 	if (ours) {
 		const struct pager_range ranges[] = {{box->dst.start, span(&box->dst, box)},
 						     {box->src.start, span(&box->src, box)}};
 
 		pager_use_ranges(ranges, 2, &box->use);
+		box->begun = whole ? work_begin_settled(ranges, 2) : work_begin();
 	}
-	box->begun = ours && work_begin();
-	return !box->begun || !box->dst.start || !box->src.start ||
+	return !box->begun || whole ||
 	       (all_resident(&box->dst, box) && all_resident(&box->src, box));
 }
 
@@ -127,7 +130,7 @@ static CUresult box_end(struct copy_box *box, CUresult result)
 		return result;
 	pager_used(&box->use, box->stream, result != CUDA_SUCCESS && !box->in_rows);
 	work_end(true, box->stream, result);
-	if (box->in_rows && box->waits && !(is_ours(&box->dst) && is_ours(&box->src))) {
+	if (box->in_rows && box->waits && copy_waits(box->dst.start, box->src.start)) {
 		CUresult ended = real(cuStreamSynchronize)(box->stream);
 
 		result = result == CUDA_SUCCESS ? ended : result;

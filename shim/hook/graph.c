@@ -1,144 +1,27 @@
 /*
- * Graphs. When one becomes executable its nodes say what it names: its copies' and fills'
- * memory is pinned for the executable's life (their addresses are resolved once), its kernels'
- * is what a launch of it names.
+ * Graphs. What one names is read before it becomes executable, before it is updated, and is
+ * made known to the pager as one launch.
  */
 #include "door/driver.h"
 #include "door/export.h"
-#include "hook/params.h"
+#include "hook/graph_names.h"
 #include "hook/work.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(entry) ((entry)->lost = true)
 #include <uthash.h>
 
-struct pinned {
-	uint64_t start, bytes;
-};
-
 struct executable {
 	CUgraphExec handle;
-	uint64_t *addresses; /* that its kernels name */
-	size_t address_count;
-	struct pinned *pinned;
-	size_t pinned_count;
+	struct named named; /* guarded by lock once it is in the table */
 	bool lost;
 	UT_hash_handle hh;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* ranked before the pager's */
 static struct executable *executables;			 /* guarded by lock */
-
-static void *grown(void *list, size_t count, size_t more, size_t size)
-{
-	return realloc(list, (count + more) * size);
-}
-
-static void add_addresses(struct executable *executable, const uint64_t *addresses,
-			  size_t count)
-{
-	uint64_t *list = count ? grown(executable->addresses, executable->address_count, count,
-				       sizeof(*list))
-			       : NULL;
-
-	pager_bar(addresses, count);
-	if (!list)
-		return;
-	memcpy(list + executable->address_count, addresses, count * sizeof(*list));
-	executable->addresses = list;
-	executable->address_count += count;
-}
-
-static void add_pinned(struct executable *executable, uint64_t start, uint64_t bytes)
-{
-	struct pinned *list;
-
-	if (!pager_may_hold(start) || !pager_of(start))
-		return;
-	pager_pin(start, bytes, true);
-	list = grown(executable->pinned, executable->pinned_count, 1, sizeof(*list));
-	if (!list)
-		return; /* pinned for good */
-	list[executable->pinned_count++] = (struct pinned){start, bytes};
-	executable->pinned = list;
-}
-
-static uint64_t span(size_t pitch, size_t width, size_t height, size_t rows, size_t depth)
-{
-	size_t row = pitch ? pitch : width, plane = row * (rows ? rows : height);
-
-	return (depth ? depth - 1 : 0) * plane + (height ? height - 1 : 0) * row + width;
-}
-
-static void read_copy(struct executable *executable, const CUDA_MEMCPY3D *copy)
-{
-	add_pinned(executable, copy->srcDevice,
-		   span(copy->srcPitch, copy->srcXInBytes + copy->WidthInBytes,
-			copy->srcY + copy->Height, copy->srcHeight, copy->srcZ + copy->Depth));
-	add_pinned(executable, copy->dstDevice,
-		   span(copy->dstPitch, copy->dstXInBytes + copy->WidthInBytes,
-			copy->dstY + copy->Height, copy->dstHeight, copy->dstZ + copy->Depth));
-}
-
-static void read_kernel(struct executable *executable, const CUDA_KERNEL_NODE_PARAMS *kernel)
-{
-	uint64_t *addresses = calloc(PARAMS_NAMED_MOST, sizeof(*addresses));
-	CUfunction function = kernel->func ? kernel->func : (CUfunction)kernel->kern;
-	bool unknown = true;
-
-	if (addresses)
-		add_addresses(executable, addresses,
-			      params_named(function, kernel->kernelParams, kernel->extra,
-					   addresses, PARAMS_NAMED_MOST, &unknown));
-	if (unknown)
-		pager_unknown_work();
-	free(addresses);
-}
-
-static void read_graph(struct executable *executable, CUgraph graph);
-
-static void read_node(struct executable *executable, CUgraphNode node)
-{
-	CUDA_KERNEL_NODE_PARAMS kernel;
-	CUDA_MEMSET_NODE_PARAMS fill;
-	CUDA_MEMCPY3D copy;
-	CUgraphNodeType type;
-	CUgraph child;
-
-	if (real(cuGraphNodeGetType)(node, &type) != CUDA_SUCCESS)
-		return;
-	if (type == CU_GRAPH_NODE_TYPE_KERNEL && real(cuGraphKernelNodeGetParams_v2) &&
-	    real(cuGraphKernelNodeGetParams_v2)(node, &kernel) == CUDA_SUCCESS)
-		read_kernel(executable, &kernel);
-	else if (type == CU_GRAPH_NODE_TYPE_MEMCPY && real(cuGraphMemcpyNodeGetParams) &&
-		 real(cuGraphMemcpyNodeGetParams)(node, &copy) == CUDA_SUCCESS)
-		read_copy(executable, &copy);
-	else if (type == CU_GRAPH_NODE_TYPE_MEMSET && real(cuGraphMemsetNodeGetParams) &&
-		 real(cuGraphMemsetNodeGetParams)(node, &fill) == CUDA_SUCCESS)
-		add_pinned(executable, fill.dst,
-			   span(fill.pitch, fill.width * fill.elementSize, fill.height, 0, 1));
-	else if (type == CU_GRAPH_NODE_TYPE_GRAPH && real(cuGraphChildGraphNodeGetGraph) &&
-		 real(cuGraphChildGraphNodeGetGraph)(node, &child) == CUDA_SUCCESS)
-		read_graph(executable, child);
-}
-
-static void read_graph(struct executable *executable, CUgraph graph)
-{
-	size_t count = 0;
-	CUgraphNode *nodes;
-
-	if (!real(cuGraphGetNodes) || !real(cuGraphNodeGetType) ||
-	    real(cuGraphGetNodes)(graph, NULL, &count) != CUDA_SUCCESS || !count)
-		return;
-	nodes = calloc(count, sizeof(*nodes));
-	if (nodes && real(cuGraphGetNodes)(graph, nodes, &count) == CUDA_SUCCESS)
-		for (size_t i = 0; i < count; i++)
-			read_node(executable, nodes[i]);
-	free(nodes);
-}
 
 /* Caller holds the lock. */
 static struct executable *find(CUgraphExec handle)
@@ -149,70 +32,101 @@ static struct executable *find(CUgraphExec handle)
 	return executable;
 }
 
-static void clear(struct executable *executable)
+/* Before the driver resolves its addresses. Without a pager it names nothing yet, but updates
+ * may come. */
+static struct executable *prepare(CUgraph graph)
 {
-	for (size_t i = 0; i < executable->pinned_count; i++)
-		pager_pin(executable->pinned[i].start, executable->pinned[i].bytes, false);
-	free(executable->pinned);
-	free(executable->addresses);
-	executable->pinned = NULL;
-	executable->addresses = NULL;
-	executable->pinned_count = executable->address_count = 0;
+	struct executable *executable = graph ? calloc(1, sizeof(*executable)) : NULL;
+
+	if (executable && atomic_load(&pager_span))
+		named_read_graph(&executable->named, graph);
+	return executable;
 }
 
-static CUresult made(CUresult result, CUgraphExec handle, CUgraph graph)
+static CUresult made(struct executable *executable, CUresult result, const CUgraphExec *handle)
 {
-	struct executable *executable;
-
-	if (result != CUDA_SUCCESS || !atomic_load(&pager_span))
-		return result;
-	executable = calloc(1, sizeof(*executable));
 	if (!executable)
 		return result;
-	executable->handle = handle;
-	read_graph(executable, graph);
-	pthread_mutex_lock(&lock);
-	HASH_ADD_PTR(executables, handle, executable);
-	pthread_mutex_unlock(&lock);
-	if (executable->lost) {
-		clear(executable);
+	if (result == CUDA_SUCCESS) {
+		executable->handle = *handle;
+		pthread_mutex_lock(&lock);
+		HASH_ADD_PTR(executables, handle, executable);
+		pthread_mutex_unlock(&lock);
+	}
+	if (result != CUDA_SUCCESS || executable->lost) {
+		named_clear(&executable->named);
 		free(executable);
 	}
 	return result;
 }
 
+LT_EXPORT CUresult CUDAAPI cuGraphInstantiate(CUgraphExec *phGraphExec, CUgraph hGraph,
+					      CUgraphNode *phErrorNode, char *logBuffer,
+					      size_t bufferSize)
+{
+	struct executable *executable;
+
+	if (!driver_has(cuGraphInstantiate))
+		return CUDA_ERROR_NOT_FOUND;
+	executable = prepare(hGraph);
+	return made(
+	    executable,
+	    real(cuGraphInstantiate)(phGraphExec, hGraph, phErrorNode, logBuffer, bufferSize),
+	    phGraphExec);
+}
+
+LT_EXPORT CUresult CUDAAPI cuGraphInstantiate_v2(CUgraphExec *phGraphExec, CUgraph hGraph,
+						 CUgraphNode *phErrorNode, char *logBuffer,
+						 size_t bufferSize)
+{
+	struct executable *executable;
+
+	if (!driver_has(cuGraphInstantiate_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	executable = prepare(hGraph);
+	return made(executable,
+		    real(cuGraphInstantiate_v2)(phGraphExec, hGraph, phErrorNode, logBuffer,
+						bufferSize),
+		    phGraphExec);
+}
+
 LT_EXPORT CUresult CUDAAPI cuGraphInstantiateWithFlags(CUgraphExec *phGraphExec, CUgraph hGraph,
 						       unsigned long long flags)
 {
-	CUresult result;
+	struct executable *executable;
 
 	if (!driver_has(cuGraphInstantiateWithFlags))
 		return CUDA_ERROR_NOT_FOUND;
-	result = real(cuGraphInstantiateWithFlags)(phGraphExec, hGraph, flags);
-	return made(result, result == CUDA_SUCCESS ? *phGraphExec : NULL, hGraph);
+	executable = prepare(hGraph);
+	return made(executable, real(cuGraphInstantiateWithFlags)(phGraphExec, hGraph, flags),
+		    phGraphExec);
 }
 
 LT_EXPORT CUresult CUDAAPI cuGraphInstantiateWithParams(
     CUgraphExec *phGraphExec, CUgraph hGraph, CUDA_GRAPH_INSTANTIATE_PARAMS *instantiateParams)
 {
-	CUresult result;
+	struct executable *executable;
 
 	if (!driver_has(cuGraphInstantiateWithParams))
 		return CUDA_ERROR_NOT_FOUND;
-	result = real(cuGraphInstantiateWithParams)(phGraphExec, hGraph, instantiateParams);
-	return made(result, result == CUDA_SUCCESS ? *phGraphExec : NULL, hGraph);
+	executable = prepare(hGraph);
+	return made(executable,
+		    real(cuGraphInstantiateWithParams)(phGraphExec, hGraph, instantiateParams),
+		    phGraphExec);
 }
 
 LT_EXPORT CUresult CUDAAPI cuGraphInstantiateWithParams_ptsz(
     CUgraphExec *phGraphExec, CUgraph hGraph, CUDA_GRAPH_INSTANTIATE_PARAMS *instantiateParams)
 {
-	CUresult result;
+	struct executable *executable;
 
 	if (!driver_has(cuGraphInstantiateWithParams_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result =
-	    real(cuGraphInstantiateWithParams_ptsz)(phGraphExec, hGraph, instantiateParams);
-	return made(result, result == CUDA_SUCCESS ? *phGraphExec : NULL, hGraph);
+	executable = prepare(hGraph);
+	return made(
+	    executable,
+	    real(cuGraphInstantiateWithParams_ptsz)(phGraphExec, hGraph, instantiateParams),
+	    phGraphExec);
 }
 
 LT_EXPORT CUresult CUDAAPI cuGraphExecDestroy(CUgraphExec hGraphExec)
@@ -229,50 +143,111 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecDestroy(CUgraphExec hGraphExec)
 	pthread_mutex_unlock(&lock);
 	result = real(cuGraphExecDestroy)(hGraphExec);
 	if (executable) {
-		clear(executable);
+		named_clear(&executable->named);
 		free(executable);
 	}
 	return result;
 }
 
-/* The whole graph again: what it names now, and besides what it named before (a launch may be
- * under way). */
+/* --- updates
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+/* Of the whole: what is named now replaces what was named before. A launch of the old that is
+ * under way is waited for before anything moves. */
+static CUresult replaced(CUgraphExec handle, struct executable *fresh, CUresult result)
+{
+	struct executable *executable;
+
+	if (!fresh)
+		return result;
+	pthread_mutex_lock(&lock);
+	executable = result == CUDA_SUCCESS ? find(handle) : NULL;
+	if (executable) {
+		HASH_DEL(executables, executable);
+		fresh->handle = handle;
+		HASH_ADD_PTR(executables, handle, fresh);
+		fresh = fresh->lost ? fresh : NULL;
+	}
+	pthread_mutex_unlock(&lock);
+	for (int i = 0; i < 2; i++) {
+		struct executable *gone = i ? fresh : executable;
+
+		if (gone)
+			named_clear(&gone->named);
+		free(gone);
+	}
+	return result;
+}
+
+LT_EXPORT CUresult CUDAAPI cuGraphExecUpdate(CUgraphExec hGraphExec, CUgraph hGraph,
+					     CUgraphNode *hErrorNode_out,
+					     CUgraphExecUpdateResult *updateResult_out)
+{
+	struct executable *fresh;
+
+	if (!driver_has(cuGraphExecUpdate))
+		return CUDA_ERROR_NOT_FOUND;
+	fresh = prepare(hGraph);
+	return replaced(
+	    hGraphExec, fresh,
+	    real(cuGraphExecUpdate)(hGraphExec, hGraph, hErrorNode_out, updateResult_out));
+}
+
 LT_EXPORT CUresult CUDAAPI cuGraphExecUpdate_v2(CUgraphExec hGraphExec, CUgraph hGraph,
 						CUgraphExecUpdateResultInfo *resultInfo)
 {
-	struct executable *executable;
-	CUresult result;
+	struct executable *fresh;
 
 	if (!driver_has(cuGraphExecUpdate_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	result = real(cuGraphExecUpdate_v2)(hGraphExec, hGraph, resultInfo);
-	if (result != CUDA_SUCCESS)
-		return result;
+	fresh = prepare(hGraph);
+	return replaced(hGraphExec, fresh,
+			real(cuGraphExecUpdate_v2)(hGraphExec, hGraph, resultInfo));
+}
+
+/* Of one node: what is named now, besides what was named before. The driver may refuse. */
+static struct executable *hold(CUgraphExec handle)
+{
 	pthread_mutex_lock(&lock);
-	executable = find(hGraphExec);
-	if (executable) {
-		executable->address_count = 0;
-		read_graph(executable, hGraph);
-	}
+	return find(handle);
+}
+
+static CUresult let_go(CUresult result)
+{
 	pthread_mutex_unlock(&lock);
 	return result;
+}
+
+LT_EXPORT CUresult CUDAAPI cuGraphExecKernelNodeSetParams(
+    CUgraphExec hGraphExec, CUgraphNode hNode, const CUDA_KERNEL_NODE_PARAMS_v1 *nodeParams)
+{
+	struct executable *executable;
+	CUDA_KERNEL_NODE_PARAMS kernel = {0};
+
+	if (!driver_has(cuGraphExecKernelNodeSetParams))
+		return CUDA_ERROR_NOT_FOUND;
+	executable = hold(hGraphExec);
+	if (executable && nodeParams) {
+		kernel.func = nodeParams->func;
+		kernel.kernelParams = nodeParams->kernelParams;
+		kernel.extra = nodeParams->extra;
+		named_read_kernel(&executable->named, &kernel);
+	}
+	return let_go(real(cuGraphExecKernelNodeSetParams)(hGraphExec, hNode, nodeParams));
 }
 
 LT_EXPORT CUresult CUDAAPI cuGraphExecKernelNodeSetParams_v2(
     CUgraphExec hGraphExec, CUgraphNode hNode, const CUDA_KERNEL_NODE_PARAMS *nodeParams)
 {
 	struct executable *executable;
-	CUresult result;
 
 	if (!driver_has(cuGraphExecKernelNodeSetParams_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	result = real(cuGraphExecKernelNodeSetParams_v2)(hGraphExec, hNode, nodeParams);
-	pthread_mutex_lock(&lock);
-	executable = result == CUDA_SUCCESS ? find(hGraphExec) : NULL;
-	if (executable)
-		read_kernel(executable, nodeParams);
-	pthread_mutex_unlock(&lock);
-	return result;
+	executable = hold(hGraphExec);
+	if (executable && nodeParams)
+		named_read_kernel(&executable->named, nodeParams);
+	return let_go(real(cuGraphExecKernelNodeSetParams_v2)(hGraphExec, hNode, nodeParams));
 }
 
 LT_EXPORT CUresult CUDAAPI cuGraphExecMemcpyNodeSetParams(CUgraphExec hGraphExec,
@@ -281,17 +256,13 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecMemcpyNodeSetParams(CUgraphExec hGraphExec
 							  CUcontext ctx)
 {
 	struct executable *executable;
-	CUresult result;
 
 	if (!driver_has(cuGraphExecMemcpyNodeSetParams))
 		return CUDA_ERROR_NOT_FOUND;
-	pthread_mutex_lock(&lock);
-	executable = find(hGraphExec);
+	executable = hold(hGraphExec);
 	if (executable && copyParams)
-		read_copy(executable, copyParams);
-	pthread_mutex_unlock(&lock);
-	result = real(cuGraphExecMemcpyNodeSetParams)(hGraphExec, hNode, copyParams, ctx);
-	return result;
+		named_read_copy(&executable->named, copyParams);
+	return let_go(real(cuGraphExecMemcpyNodeSetParams)(hGraphExec, hNode, copyParams, ctx));
 }
 
 LT_EXPORT CUresult CUDAAPI
@@ -302,16 +273,56 @@ cuGraphExecMemsetNodeSetParams(CUgraphExec hGraphExec, CUgraphNode hNode,
 
 	if (!driver_has(cuGraphExecMemsetNodeSetParams))
 		return CUDA_ERROR_NOT_FOUND;
-	pthread_mutex_lock(&lock);
-	executable = find(hGraphExec);
+	executable = hold(hGraphExec);
 	if (executable && memsetParams)
-		add_pinned(executable, memsetParams->dst,
-			   span(memsetParams->pitch,
-				memsetParams->width * memsetParams->elementSize,
-				memsetParams->height, 0, 1));
-	pthread_mutex_unlock(&lock);
-	return real(cuGraphExecMemsetNodeSetParams)(hGraphExec, hNode, memsetParams, ctx);
+		named_read_fill(&executable->named, memsetParams);
+	return let_go(
+	    real(cuGraphExecMemsetNodeSetParams)(hGraphExec, hNode, memsetParams, ctx));
 }
+
+LT_EXPORT CUresult CUDAAPI cuGraphExecChildGraphNodeSetParams(CUgraphExec hGraphExec,
+							      CUgraphNode hNode,
+							      CUgraph childGraph)
+{
+	struct executable *executable;
+
+	if (!driver_has(cuGraphExecChildGraphNodeSetParams))
+		return CUDA_ERROR_NOT_FOUND;
+	executable = hold(hGraphExec);
+	if (executable && childGraph)
+		named_read_graph(&executable->named, childGraph);
+	return let_go(real(cuGraphExecChildGraphNodeSetParams)(hGraphExec, hNode, childGraph));
+}
+
+LT_EXPORT CUresult CUDAAPI cuGraphExecBatchMemOpNodeSetParams(
+    CUgraphExec hGraphExec, CUgraphNode hNode, const CUDA_BATCH_MEM_OP_NODE_PARAMS *nodeParams)
+{
+	struct executable *executable;
+
+	if (!driver_has(cuGraphExecBatchMemOpNodeSetParams))
+		return CUDA_ERROR_NOT_FOUND;
+	executable = hold(hGraphExec);
+	if (executable && nodeParams)
+		named_read_operations(&executable->named, nodeParams);
+	return let_go(real(cuGraphExecBatchMemOpNodeSetParams)(hGraphExec, hNode, nodeParams));
+}
+
+LT_EXPORT CUresult CUDAAPI cuGraphExecNodeSetParams(CUgraphExec hGraphExec, CUgraphNode hNode,
+						    CUgraphNodeParams *nodeParams)
+{
+	struct executable *executable;
+
+	if (!driver_has(cuGraphExecNodeSetParams))
+		return CUDA_ERROR_NOT_FOUND;
+	executable = hold(hGraphExec);
+	if (executable && nodeParams)
+		named_read_params(&executable->named, nodeParams);
+	return let_go(real(cuGraphExecNodeSetParams)(hGraphExec, hNode, nodeParams));
+}
+
+/* --- launches
+ * --------------------------------------------------------------------------------------------------
+ */
 
 /* What the executable names, as one launch does. */
 static CUresult before(CUgraphExec handle, struct pager_use *use)
@@ -325,7 +336,8 @@ static CUresult before(CUgraphExec handle, struct pager_use *use)
 	pthread_mutex_lock(&lock);
 	executable = find(handle);
 	if (executable)
-		result = pager_use(executable->addresses, executable->address_count, use);
+		result = pager_use(executable->named.addresses, executable->named.address_count,
+				   use);
 	pthread_mutex_unlock(&lock);
 	return result;
 }

@@ -1,10 +1,72 @@
 /*
- * What else gives the device work: passed on as it is, but not while mappings change. What of
- * it names cold memory reads and writes it where it lies.
+ * What else gives the device work: passed on as it is, but not while mappings change, and with
+ * each range that it names in one home.
  */
 #include "door/driver.h"
 #include "door/export.h"
 #include "hook/work.h"
+
+#include <stdlib.h>
+
+static struct pager_range rest_of(CUdeviceptr start)
+{
+	return (struct pager_range){start, start ? FALLBACK_REST : 0};
+}
+
+/* With no memory for the list of ranges they stay as they lie. */
+static bool begin_and_free(struct pager_range *ranges, size_t count)
+{
+	bool begun = ranges ? work_begin_settled(ranges, count) : work_begin();
+
+	free(ranges);
+	return begun;
+}
+
+static struct pager_range *ranges_for(size_t count)
+{
+	return count && pager_any_made() ? calloc(count, 2 * sizeof(struct pager_range)) : NULL;
+}
+
+static bool batch_begin(const CUdeviceptr *dsts, const CUdeviceptr *srcs, const size_t *sizes,
+			size_t count)
+{
+	struct pager_range *ranges = dsts && srcs && sizes ? ranges_for(count) : NULL;
+
+	for (size_t i = 0; ranges && i < count; i++) {
+		ranges[2 * i] = (struct pager_range){dsts[i], sizes[i]};
+		ranges[2 * i + 1] = (struct pager_range){srcs[i], sizes[i]};
+	}
+	return begin_and_free(ranges, 2 * count);
+}
+
+static struct pager_range operand(const CUmemcpy3DOperand *side)
+{
+	return rest_of(side->type == CU_MEMCPY_OPERAND_TYPE_POINTER ? side->op.ptr.ptr : 0);
+}
+
+static bool boxes_begin(const CUDA_MEMCPY3D_BATCH_OP *boxes, size_t count)
+{
+	struct pager_range *ranges = boxes ? ranges_for(count) : NULL;
+
+	for (size_t i = 0; ranges && i < count; i++) {
+		ranges[2 * i] = operand(&boxes[i].dst);
+		ranges[2 * i + 1] = operand(&boxes[i].src);
+	}
+	return begin_and_free(ranges, 2 * count);
+}
+
+static bool decompress_begin(const CUmemDecompressParams *params, size_t count)
+{
+	struct pager_range *ranges = params ? ranges_for(count) : NULL;
+
+	for (size_t i = 0; ranges && i < count; i++) {
+		ranges[2 * i] =
+		    (struct pager_range){(uintptr_t)params[i].dst, params[i].dstNumBytes};
+		ranges[2 * i + 1] =
+		    (struct pager_range){(uintptr_t)params[i].src, params[i].srcNumBytes};
+	}
+	return begin_and_free(ranges, 2 * count);
+}
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyPeer(CUdeviceptr dstDevice, CUcontext dstContext,
 					CUdeviceptr srcDevice, CUcontext srcContext,
@@ -16,7 +78,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyPeer(CUdeviceptr dstDevice, CUcontext dstCont
 	if (!driver_has(cuMemcpyPeer))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = work_begin_settled(
+	    (struct pager_range[]){{dstDevice, ByteCount}, {srcDevice, ByteCount}}, 2);
 	result = real(cuMemcpyPeer)(dstDevice, dstContext, srcDevice, srcContext, ByteCount);
 	return work_end(begun, CU_STREAM_LEGACY, result);
 }
@@ -31,7 +94,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyPeer_ptds(CUdeviceptr dstDevice, CUcontext ds
 	if (!driver_has(cuMemcpyPeer_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = work_begin_settled(
+	    (struct pager_range[]){{dstDevice, ByteCount}, {srcDevice, ByteCount}}, 2);
 	result =
 	    real(cuMemcpyPeer_ptds)(dstDevice, dstContext, srcDevice, srcContext, ByteCount);
 	return work_end(begun, CU_STREAM_PER_THREAD, result);
@@ -47,7 +111,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyPeerAsync(CUdeviceptr dstDevice, CUcontext ds
 	if (!driver_has(cuMemcpyPeerAsync))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = work_begin_settled(
+	    (struct pager_range[]){{dstDevice, ByteCount}, {srcDevice, ByteCount}}, 2);
 	result = real(cuMemcpyPeerAsync)(dstDevice, dstContext, srcDevice, srcContext,
 					 ByteCount, hStream);
 	return work_end(begun, work_legacy(hStream), result);
@@ -63,7 +128,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyPeerAsync_ptsz(CUdeviceptr dstDevice, CUconte
 	if (!driver_has(cuMemcpyPeerAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = work_begin_settled(
+	    (struct pager_range[]){{dstDevice, ByteCount}, {srcDevice, ByteCount}}, 2);
 	result = real(cuMemcpyPeerAsync_ptsz)(dstDevice, dstContext, srcDevice, srcContext,
 					      ByteCount, hStream);
 	return work_end(begun, work_per_thread(hStream), result);
@@ -77,7 +143,10 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER *pCopy)
 	if (!driver_has(cuMemcpy3DPeer))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun =
+	    work_begin_settled((struct pager_range[]){rest_of(pCopy ? pCopy->dstDevice : 0),
+						      rest_of(pCopy ? pCopy->srcDevice : 0)},
+			       2);
 	result = real(cuMemcpy3DPeer)(pCopy);
 	return work_end(begun, CU_STREAM_LEGACY, result);
 }
@@ -90,7 +159,10 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeer_ptds(const CUDA_MEMCPY3D_PEER *pCopy)
 	if (!driver_has(cuMemcpy3DPeer_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun =
+	    work_begin_settled((struct pager_range[]){rest_of(pCopy ? pCopy->dstDevice : 0),
+						      rest_of(pCopy ? pCopy->srcDevice : 0)},
+			       2);
 	result = real(cuMemcpy3DPeer_ptds)(pCopy);
 	return work_end(begun, CU_STREAM_PER_THREAD, result);
 }
@@ -104,7 +176,10 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *pCopy,
 	if (!driver_has(cuMemcpy3DPeerAsync))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun =
+	    work_begin_settled((struct pager_range[]){rest_of(pCopy ? pCopy->dstDevice : 0),
+						      rest_of(pCopy ? pCopy->srcDevice : 0)},
+			       2);
 	result = real(cuMemcpy3DPeerAsync)(pCopy, hStream);
 	return work_end(begun, work_legacy(hStream), result);
 }
@@ -118,7 +193,10 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeerAsync_ptsz(const CUDA_MEMCPY3D_PEER *pC
 	if (!driver_has(cuMemcpy3DPeerAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun =
+	    work_begin_settled((struct pager_range[]){rest_of(pCopy ? pCopy->dstDevice : 0),
+						      rest_of(pCopy ? pCopy->srcDevice : 0)},
+			       2);
 	result = real(cuMemcpy3DPeerAsync_ptsz)(pCopy, hStream);
 	return work_end(begun, work_per_thread(hStream), result);
 }
@@ -132,7 +210,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyAtoD_v2(CUdeviceptr dstDevice, CUarray srcArr
 	if (!driver_has(cuMemcpyAtoD_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = work_begin_settled(&(struct pager_range){dstDevice, ByteCount}, 1);
 	result = real(cuMemcpyAtoD_v2)(dstDevice, srcArray, srcOffset, ByteCount);
 	return work_end(begun, CU_STREAM_LEGACY, result);
 }
@@ -146,7 +224,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyAtoD_v2_ptds(CUdeviceptr dstDevice, CUarray s
 	if (!driver_has(cuMemcpyAtoD_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = work_begin_settled(&(struct pager_range){dstDevice, ByteCount}, 1);
 	result = real(cuMemcpyAtoD_v2_ptds)(dstDevice, srcArray, srcOffset, ByteCount);
 	return work_end(begun, CU_STREAM_PER_THREAD, result);
 }
@@ -160,7 +238,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoA_v2(CUarray dstArray, size_t dstOffset,
 	if (!driver_has(cuMemcpyDtoA_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = work_begin_settled(&(struct pager_range){srcDevice, ByteCount}, 1);
 	result = real(cuMemcpyDtoA_v2)(dstArray, dstOffset, srcDevice, ByteCount);
 	return work_end(begun, CU_STREAM_LEGACY, result);
 }
@@ -174,7 +252,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoA_v2_ptds(CUarray dstArray, size_t dstOffs
 	if (!driver_has(cuMemcpyDtoA_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = work_begin_settled(&(struct pager_range){srcDevice, ByteCount}, 1);
 	result = real(cuMemcpyDtoA_v2_ptds)(dstArray, dstOffset, srcDevice, ByteCount);
 	return work_end(begun, CU_STREAM_PER_THREAD, result);
 }
@@ -190,7 +268,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_v2(CUdeviceptr *dsts, CUdeviceptr 
 	if (!driver_has(cuMemcpyBatchAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = batch_begin(dsts, srcs, sizes, count);
 	result = real(cuMemcpyBatchAsync_v2)(dsts, srcs, sizes, count, attrs, attrIdxs,
 					     numAttrs, hStream);
 	return work_end(begun, work_legacy(hStream), result);
@@ -208,7 +286,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_v2_ptsz(CUdeviceptr *dsts, CUdevic
 	if (!driver_has(cuMemcpyBatchAsync_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = batch_begin(dsts, srcs, sizes, count);
 	result = real(cuMemcpyBatchAsync_v2_ptsz)(dsts, srcs, sizes, count, attrs, attrIdxs,
 						  numAttrs, hStream);
 	return work_end(begun, work_per_thread(hStream), result);
@@ -226,7 +304,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync(CUdeviceptr *dsts, CUdeviceptr *sr
 	if (!driver_has(cuMemcpyBatchAsync))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = batch_begin(dsts, srcs, sizes, count);
 	result = real(cuMemcpyBatchAsync)(dsts, srcs, sizes, count, attrs, attrIdxs, numAttrs,
 					  failIdx, hStream);
 	return work_end(begun, work_legacy(hStream), result);
@@ -244,7 +322,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_ptsz(CUdeviceptr *dsts, CUdevicept
 	if (!driver_has(cuMemcpyBatchAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = batch_begin(dsts, srcs, sizes, count);
 	result = real(cuMemcpyBatchAsync_ptsz)(dsts, srcs, sizes, count, attrs, attrIdxs,
 					       numAttrs, failIdx, hStream);
 	return work_end(begun, work_per_thread(hStream), result);
@@ -260,7 +338,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync(size_t numParams,
 	if (!driver_has(cuMemcpy3DBatchAsync))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = boxes_begin(opList, numParams);
 	result = real(cuMemcpy3DBatchAsync)(numParams, opList, failIdx, flags, hStream);
 	return work_end(begun, work_legacy(hStream), result);
 }
@@ -276,7 +354,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync_ptsz(size_t numParams,
 	if (!driver_has(cuMemcpy3DBatchAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = boxes_begin(opList, numParams);
 	result = real(cuMemcpy3DBatchAsync_ptsz)(numParams, opList, failIdx, flags, hStream);
 	return work_end(begun, work_per_thread(hStream), result);
 }
@@ -291,7 +369,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync_v2(size_t numParams,
 	if (!driver_has(cuMemcpy3DBatchAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = boxes_begin(opList, numParams);
 	result = real(cuMemcpy3DBatchAsync_v2)(numParams, opList, flags, hStream);
 	return work_end(begun, work_legacy(hStream), result);
 }
@@ -307,7 +385,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync_v2_ptsz(size_t numParams,
 	if (!driver_has(cuMemcpy3DBatchAsync_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = boxes_begin(opList, numParams);
 	result = real(cuMemcpy3DBatchAsync_v2_ptsz)(numParams, opList, flags, hStream);
 	return work_end(begun, work_per_thread(hStream), result);
 }
@@ -494,7 +572,7 @@ LT_EXPORT CUresult CUDAAPI cuMemBatchDecompressAsync(CUmemDecompressParams *para
 	if (!driver_has(cuMemBatchDecompressAsync))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = decompress_begin(paramsArray, count);
 	result = real(cuMemBatchDecompressAsync)(paramsArray, count, flags, errorIndex, stream);
 	return work_end(begun, work_legacy(stream), result);
 }
@@ -509,7 +587,7 @@ LT_EXPORT CUresult CUDAAPI cuMemBatchDecompressAsync_ptsz(CUmemDecompressParams 
 	if (!driver_has(cuMemBatchDecompressAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin();
+	begun = decompress_begin(paramsArray, count);
 	result =
 	    real(cuMemBatchDecompressAsync_ptsz)(paramsArray, count, flags, errorIndex, stream);
 	return work_end(begun, work_per_thread(stream), result);

@@ -6,6 +6,7 @@
 #include "door/driver.h"
 #include "door/export.h"
 #include "log.h"
+#include "pager/holding.h"
 #include "pager/pager.h"
 
 #include <stdatomic.h>
@@ -108,19 +109,75 @@ LT_EXPORT CUresult CUDAAPI cuPointerGetAttributes(unsigned int numAttributes,
 	return CUDA_SUCCESS;
 }
 
-/* Who may have memory from another process's program wants a handle to it, which mapped frames
- * do not have. */
+/* --- what would bind somebody to the physical memory behind an address, which changes
+ * --------------------- */
+
+static bool is_paged(CUdeviceptr address)
+{
+	return pager_may_hold(address) && pager_of(address);
+}
+
+static CUresult refuse(const char *function, atomic_flag *said)
+{
+	if (!atomic_flag_test_and_set(said))
+		log_warn("%s: paged memory cannot be shared with other processes or devices: "
+			 "raise LOWTIDE_MIN above the size of what is shared, or set "
+			 "LOWTIDE_POLICY=none (said once)",
+			 function);
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
 LT_EXPORT CUresult CUDAAPI cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
 {
 	static atomic_flag said = ATOMIC_FLAG_INIT;
 
 	if (!driver_has(cuIpcGetMemHandle))
 		return CUDA_ERROR_NOT_FOUND;
-	if (!pager_may_hold(dptr) || !pager_of(dptr))
+	if (!is_paged(dptr))
 		return real(cuIpcGetMemHandle)(pHandle, dptr);
-	if (!atomic_flag_test_and_set(&said))
-		log_warn("cuIpcGetMemHandle: paged memory cannot be shared between processes: "
-			 "raise LOWTIDE_MIN above "
-			 "the size of what is shared, or set LOWTIDE_POLICY=none (said once)");
-	return CUDA_ERROR_NOT_SUPPORTED;
+	return refuse("cuIpcGetMemHandle", &said);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemGetHandleForAddressRange(void *handle, CUdeviceptr dptr,
+							 size_t size,
+							 CUmemRangeHandleType handleType,
+							 unsigned long long flags)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+
+	if (!driver_has(cuMemGetHandleForAddressRange))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!is_paged(dptr))
+		return real(cuMemGetHandleForAddressRange)(handle, dptr, size, handleType,
+							   flags);
+	return refuse("cuMemGetHandleForAddressRange", &said);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMulticastBindAddr(CUmemGenericAllocationHandle mcHandle,
+					       size_t mcOffset, CUdeviceptr memptr, size_t size,
+					       unsigned long long flags)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+
+	if (!driver_has(cuMulticastBindAddr))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!is_paged(memptr))
+		return real(cuMulticastBindAddr)(mcHandle, mcOffset, memptr, size, flags);
+	return refuse("cuMulticastBindAddr", &said);
+}
+
+/* To the program it is memory of cuMemAlloc, which has no handle. */
+LT_EXPORT CUresult CUDAAPI cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle,
+						       void *addr)
+{
+	CUresult result;
+
+	if (!driver_has(cuMemRetainAllocationHandle))
+		return CUDA_ERROR_NOT_FOUND;
+	if (is_paged((CUdeviceptr)(uintptr_t)addr))
+		return CUDA_ERROR_INVALID_VALUE;
+	result = real(cuMemRetainAllocationHandle)(handle, addr);
+	if (result == CUDA_SUCCESS)
+		holding_handle_retained(*handle);
+	return result;
 }

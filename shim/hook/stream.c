@@ -5,6 +5,9 @@
 #include "door/driver.h"
 #include "door/export.h"
 #include "hook/work.h"
+#include "pager/pooled.h"
+
+#include <sched.h>
 
 LT_EXPORT CUresult CUDAAPI cuStreamCreate(CUstream *phStream, unsigned int Flags)
 {
@@ -44,6 +47,19 @@ LT_EXPORT CUresult CUDAAPI cuGreenCtxStreamCreate(CUstream *phStream, CUgreenCtx
 	return result;
 }
 
+LT_EXPORT CUresult CUDAAPI cuStreamDestroy(CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuStreamDestroy))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = work_begin();
+	streams_destroying(hStream);
+	result = real(cuStreamDestroy)(hStream);
+	return work_end(begun, NULL, result);
+}
+
 LT_EXPORT CUresult CUDAAPI cuStreamDestroy_v2(CUstream hStream)
 {
 	CUresult result;
@@ -52,8 +68,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamDestroy_v2(CUstream hStream)
 	if (!driver_has(cuStreamDestroy_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	begun = work_begin();
-	if (!streams_capturing())
-		streams_destroying(hStream);
+	streams_destroying(hStream);
 	result = real(cuStreamDestroy_v2)(hStream);
 	return work_end(begun, NULL, result);
 }
@@ -184,15 +199,38 @@ LT_EXPORT CUresult CUDAAPI cuStreamEndCapture_ptsz(CUstream hStream, CUgraph *ph
 
 static CUresult waited(CUresult result)
 {
+	pooled_refresh();
 	if (result == CUDA_SUCCESS && !streams_capturing())
 		pager_quiet();
 	return result;
+}
+
+/* Where no thread of ours goes on with what is on its way, the one that waits does. Whether it
+ * still has to wait is asked after each step; any answer but "not yet" is for the driver's own
+ * call, which follows, to give. */
+static void step_until_over(CUresult (*query)(void *), void *handle)
+{
+	while (query && pager_wants_steps() && query(handle) == CUDA_ERROR_NOT_READY) {
+		pager_step();
+		sched_yield();
+	}
+}
+
+static CUresult stream_is_over(void *stream)
+{
+	return real(cuStreamQuery)(stream);
+}
+
+static CUresult event_is_over(void *event)
+{
+	return real(cuEventQuery)(event);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamSynchronize(CUstream hStream)
 {
 	if (!driver_has(cuStreamSynchronize))
 		return CUDA_ERROR_NOT_FOUND;
+	step_until_over(real(cuStreamQuery) ? stream_is_over : NULL, work_legacy(hStream));
 	return waited(real(cuStreamSynchronize)(hStream));
 }
 
@@ -200,6 +238,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamSynchronize_ptsz(CUstream hStream)
 {
 	if (!driver_has(cuStreamSynchronize_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	step_until_over(real(cuStreamQuery) ? stream_is_over : NULL, work_per_thread(hStream));
 	return waited(real(cuStreamSynchronize_ptsz)(hStream));
 }
 
@@ -221,5 +260,6 @@ LT_EXPORT CUresult CUDAAPI cuEventSynchronize(CUevent hEvent)
 {
 	if (!driver_has(cuEventSynchronize))
 		return CUDA_ERROR_NOT_FOUND;
+	step_until_over(real(cuEventQuery) ? event_is_over : NULL, hEvent);
 	return waited(real(cuEventSynchronize)(hEvent));
 }

@@ -1,12 +1,10 @@
-/*
- * Stream-ordered memory, in both stream flavours. The charge is what was asked for; what a pool
- * keeps beyond that is not known here.
- */
+/* Stream-ordered memory, in both stream flavours, and the pools it comes from. */
 #include "door/driver.h"
 #include "door/export.h"
 #include "pager/admission.h"
 #include "pager/holding.h"
 #include "pager/pager.h"
+#include "pager/pooled.h"
 
 /* Memory of cuMemAlloc may be freed in stream order: when the stream has come so far, which is
  * waited for here. */
@@ -23,32 +21,32 @@ static bool freed_by_pager(CUdeviceptr dptr, CUstream stream, CUresult *result)
 LT_EXPORT CUresult CUDAAPI cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
 {
 	CUresult result;
-	int device;
+	struct pooled pooled;
 
 	if (!driver_has(cuMemAllocAsync))
 		return CUDA_ERROR_NOT_FOUND;
-	result = admission_ask_pooled(bytesize, &device);
+	result = pooled_ask(&pooled, NULL, bytesize);
 	if (result != CUDA_SUCCESS)
 		return result;
 	result = real(cuMemAllocAsync)(dptr, bytesize, hStream);
-	return admission_settle_pooled(result, device, bytesize,
-				       result == CUDA_SUCCESS ? *dptr : 0);
+	return pooled_settle(&pooled, result, result == CUDA_SUCCESS ? *dptr : 0,
+			     hStream ? hStream : CU_STREAM_LEGACY);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize,
 						   CUmemoryPool pool, CUstream hStream)
 {
 	CUresult result;
-	int device;
+	struct pooled pooled;
 
 	if (!driver_has(cuMemAllocFromPoolAsync))
 		return CUDA_ERROR_NOT_FOUND;
-	result = admission_ask_pooled(bytesize, &device);
+	result = pooled_ask(&pooled, pool, bytesize);
 	if (result != CUDA_SUCCESS)
 		return result;
 	result = real(cuMemAllocFromPoolAsync)(dptr, bytesize, pool, hStream);
-	return admission_settle_pooled(result, device, bytesize,
-				       result == CUDA_SUCCESS ? *dptr : 0);
+	return pooled_settle(&pooled, result, result == CUDA_SUCCESS ? *dptr : 0,
+			     hStream ? hStream : CU_STREAM_LEGACY);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
@@ -70,32 +68,32 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocAsync_ptsz(CUdeviceptr *dptr, size_t bytesi
 						CUstream hStream)
 {
 	CUresult result;
-	int device;
+	struct pooled pooled;
 
 	if (!driver_has(cuMemAllocAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result = admission_ask_pooled(bytesize, &device);
+	result = pooled_ask(&pooled, NULL, bytesize);
 	if (result != CUDA_SUCCESS)
 		return result;
 	result = real(cuMemAllocAsync_ptsz)(dptr, bytesize, hStream);
-	return admission_settle_pooled(result, device, bytesize,
-				       result == CUDA_SUCCESS ? *dptr : 0);
+	return pooled_settle(&pooled, result, result == CUDA_SUCCESS ? *dptr : 0,
+			     hStream ? hStream : CU_STREAM_PER_THREAD);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *dptr, size_t bytesize,
 							CUmemoryPool pool, CUstream hStream)
 {
 	CUresult result;
-	int device;
+	struct pooled pooled;
 
 	if (!driver_has(cuMemAllocFromPoolAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result = admission_ask_pooled(bytesize, &device);
+	result = pooled_ask(&pooled, pool, bytesize);
 	if (result != CUDA_SUCCESS)
 		return result;
 	result = real(cuMemAllocFromPoolAsync_ptsz)(dptr, bytesize, pool, hStream);
-	return admission_settle_pooled(result, device, bytesize,
-				       result == CUDA_SUCCESS ? *dptr : 0);
+	return pooled_settle(&pooled, result, result == CUDA_SUCCESS ? *dptr : 0,
+			     hStream ? hStream : CU_STREAM_PER_THREAD);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemFreeAsync_ptsz(CUdeviceptr dptr, CUstream hStream)
@@ -111,4 +109,23 @@ LT_EXPORT CUresult CUDAAPI cuMemFreeAsync_ptsz(CUdeviceptr dptr, CUstream hStrea
 	result = real(cuMemFreeAsync_ptsz)(dptr, hStream);
 	holding_settle_free(held, dptr, result == CUDA_SUCCESS);
 	return result;
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemPoolTrimTo(CUmemoryPool pool, size_t minBytesToKeep)
+{
+	CUresult result;
+
+	if (!driver_has(cuMemPoolTrimTo))
+		return CUDA_ERROR_NOT_FOUND;
+	result = real(cuMemPoolTrimTo)(pool, minBytesToKeep);
+	pooled_refresh();
+	return result;
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemPoolDestroy(CUmemoryPool pool)
+{
+	if (!driver_has(cuMemPoolDestroy))
+		return CUDA_ERROR_NOT_FOUND;
+	pooled_destroying(pool);
+	return real(cuMemPoolDestroy)(pool);
 }

@@ -39,19 +39,6 @@ LT_EXPORT CUresult CUDAAPI cuMemRelease(CUmemGenericAllocationHandle handle)
 	return result;
 }
 
-LT_EXPORT CUresult CUDAAPI cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle,
-						       void *addr)
-{
-	CUresult result;
-
-	if (!driver_has(cuMemRetainAllocationHandle))
-		return CUDA_ERROR_NOT_FOUND;
-	result = real(cuMemRetainAllocationHandle)(handle, addr);
-	if (result == CUDA_SUCCESS)
-		holding_handle_retained(*handle);
-	return result;
-}
-
 LT_EXPORT CUresult CUDAAPI cuMemMap(CUdeviceptr ptr, size_t size, size_t offset,
 				    CUmemGenericAllocationHandle handle,
 				    unsigned long long flags)

@@ -52,7 +52,7 @@ bool admission_in_force(void)
 	return !settings_get()->disable;
 }
 
-static void say_refused(int device, size_t bytes)
+void admission_say_refused(int device, size_t bytes)
 {
 	static atomic_flag said[LEDGER_DEVICES];
 
@@ -79,8 +79,8 @@ static void say_required(int device)
 
 /* `charge` takes what is asked or nothing; if it cannot, pageable memory makes room for so
  * much. */
-static bool charge_or_make_room(int device, size_t bytes, bool (*charge)(int, uint64_t),
-				uint64_t room_bytes)
+static bool charge_quietly(int device, size_t bytes, bool (*charge)(int, uint64_t),
+			   uint64_t room_bytes)
 {
 	admission_open_account(device);
 	if (settings_get()->required && (settings_get()->misread || !ledger_is_open(device))) {
@@ -98,7 +98,15 @@ static bool charge_or_make_room(int device, size_t bytes, bool (*charge)(int, ui
 		if (!room)
 			break;
 	}
-	say_refused(device, bytes);
+	return false;
+}
+
+static bool charge_or_make_room(int device, size_t bytes, bool (*charge)(int, uint64_t),
+				uint64_t room_bytes)
+{
+	if (charge_quietly(device, bytes, charge, room_bytes))
+		return true;
+	admission_say_refused(device, bytes);
 	return false;
 }
 
@@ -109,6 +117,12 @@ bool admission_ask_device(int device, size_t bytes)
 				   ledger_charge_bytes(bytes) + 2 * LEDGER_PAGE_BYTES);
 }
 
+bool admission_ask_pages(int device, size_t bytes)
+{
+	return charge_quietly(device, ledger_charge_bytes(bytes), ledger_take,
+			      ledger_charge_bytes(bytes));
+}
+
 static bool charge_small(int device, uint64_t bytes)
 {
 	(void)bytes;
@@ -117,7 +131,7 @@ static bool charge_small(int device, uint64_t bytes)
 
 /* *device is -1 where nothing is to be charged. An error is the program's to have: it keeps the
  * driver from saying where the memory would come from. */
-static CUresult current_device(size_t bytes, int *device)
+CUresult admission_current_device(size_t bytes, int *device)
 {
 	CUdevice current;
 	CUresult result;
@@ -133,7 +147,7 @@ static CUresult current_device(size_t bytes, int *device)
 
 CUresult admission_ask(size_t bytes, int *device)
 {
-	CUresult result = current_device(bytes, device);
+	CUresult result = admission_current_device(bytes, device);
 
 	if (*device < 0)
 		return result;
@@ -166,7 +180,7 @@ CUresult admission_settle(CUresult result, int device, size_t bytes, CUdeviceptr
 
 CUresult admission_ask_pooled(size_t bytes, int *device)
 {
-	CUresult result = current_device(bytes, device);
+	CUresult result = admission_current_device(bytes, device);
 
 	if (*device < 0)
 		return result;

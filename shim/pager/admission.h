@@ -26,6 +26,14 @@ CUresult admission_ask(size_t bytes, int *device);
 /* The same for a device that the call names itself. */
 bool admission_ask_device(int device, size_t bytes);
 
+/* So many whole pages, for what is measured: given back by ledger_give_back. Says nothing. */
+bool admission_ask_pages(int device, size_t bytes);
+/* Once a device: what is refused, and why. */
+void admission_say_refused(int device, size_t bytes);
+/* The current context's device; -1: nothing is to be charged there, or the driver knows none.
+ */
+CUresult admission_current_device(size_t bytes, int *device);
+
 /* After the driver answered: remembers the memory if `result` is success, takes the charge back
  * if not. Returns `result`. Always follows admission_ask that said yes: a small one holds a
  * lock in between. */

@@ -19,6 +19,9 @@ CUresult content_hash_init(struct pager *pager)
 		result = real(cuModuleGetFunction)(&pager->hash_function, pager->module,
 						   "lowtide_content_hash");
 	if (result == CUDA_SUCCESS)
+		result = real(cuModuleGetFunction)(&pager->copy_function, pager->module,
+						   "lowtide_copy");
+	if (result == CUDA_SUCCESS)
 		result =
 		    real(cuMemHostAlloc)((void **)&pager->hash_host, HASH_SCRATCH_BYTES, 0);
 	if (result != CUDA_SUCCESS)

@@ -7,7 +7,7 @@
 
 #define HASH_BATCH 1024 /* frames at once */
 
-/* Loads the kernel and takes scratch memory (one small frame of the cap). */
+/* Loads our kernels and takes scratch memory (one small frame of the cap). */
 CUresult content_hash_init(struct pager *pager);
 void content_hash_finish(struct pager *pager);
 

@@ -11,10 +11,24 @@
 #define ALIAS_BYTES ((uint64_t)4 << 40)
 #define ALIAS_HINT 0x580000000000ull
 
+/* 0 where there is no NUMA, and where the driver does not say. */
+static int nearest_node(int device)
+{
+	int node = 0;
+
+	if (!real(cuDeviceGetAttribute) ||
+	    real(cuDeviceGetAttribute)(&node, CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID, device) !=
+		CUDA_SUCCESS ||
+	    node < 0)
+		return 0;
+	return node;
+}
+
 bool frame_pool_init(struct frame_pool *pool, int device, uint64_t host_limit_bytes)
 {
 	memset(pool, 0, sizeof(*pool));
 	pool->device = device;
+	pool->node = nearest_node(device);
 	pool->host_limit_bytes = host_limit_bytes;
 	return arena_init(&pool->aliases, ALIAS_BYTES,
 			  ALIAS_HINT + (uint64_t)device * ALIAS_BYTES);
@@ -53,7 +67,7 @@ static struct frame *frame_make(struct frame_pool *pool, bool host, unsigned int
 	    .type = CU_MEM_ALLOCATION_TYPE_PINNED,
 	    .location = {.type = host ? CU_MEM_LOCATION_TYPE_HOST_NUMA
 				      : CU_MEM_LOCATION_TYPE_DEVICE,
-			 .id = host ? 0 : pool->device},
+			 .id = host ? pool->node : pool->device},
 	};
 	struct frame *frame;
 

@@ -24,6 +24,7 @@ struct frame_pool {
 	struct arena aliases;
 	struct frame *spare[2][FRAME_CLASSES]; /* by host, class */
 	int device;
+	int node; /* of RAM, where host frames are made: the device's nearest */
 	uint64_t host_limit_bytes;
 	uint64_t device_bytes, host_bytes;	       /* of all frames, in use or spare */
 	uint64_t device_spare_bytes, host_spare_bytes; /* of those that are spare */

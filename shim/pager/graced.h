@@ -24,15 +24,26 @@ void graced_destroy(struct graced *graced); /* its context is gone; NULL is fine
 size_t graced_want(struct pager *pager, const struct policy_action *actions, size_t count);
 /* One step of everything on its way. */
 void graced_step(struct pager *pager);
+/* Is anything on its way? */
+bool graced_busy(const struct pager *pager);
+
 /* A launch is about to use the component: what of it is leaving stays, and nothing of it that
- * is not asked for arrives meanwhile. */
+ * is not asked for (not named in this epoch) arrives meanwhile. */
 void graced_hold(struct pager *pager, const struct component *component);
-/* It asks for these: what of them is arriving is waited for, within bounds, and then stays
- * where it is. */
-void graced_await(struct pager *pager, const uint32_t *blocks, size_t count);
+/* Which of these are arriving, so that waiting for them is worth while; at most `room`. */
+size_t graced_arriving(struct pager *pager, const uint32_t *blocks, size_t count,
+		       uint32_t *arriving, size_t room);
+/* Until when a launch may wait for what it names to arrive; in vain: it waited so long. */
+uint64_t graced_wait_until_ns(const struct pager *pager, uint64_t now_ns);
+void graced_waited_in_vain(struct pager *pager, uint64_t now_ns);
+/* It needs a frame, and nothing that is leaving will make one free. */
+bool graced_hopeless(struct pager *pager, uint32_t block);
+
 /* The block stays where it is. */
 void graced_stop(struct pager *pager, uint32_t block);
 /* Stops everything on its way, and waits for the copies that run. */
 void graced_settle(struct pager *pager);
+/* The same, if anything of this component is on its way. */
+void graced_settle_component(struct pager *pager, const struct component *component);
 
 #endif

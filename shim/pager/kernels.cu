@@ -5,6 +5,9 @@
  * lowtide_content_hash: for each entry of a table of {address, bytes}, adds a 128-bit sum over its 64-bit words to
  * out[2 * entry] and out[2 * entry + 1]. Grid: x parts, y entries; any block size that is a power of two up to 256.
  * The sum does not depend on the order of blocks. It finds change; it does not resist an attacker.
+ *
+ * lowtide_copy: `height` rows of `width` bytes. Grid: x parts of a row, y rows at a time. For copies from RAM to RAM,
+ * which the driver's own would make the calling thread wait for.
  */
 typedef unsigned long long u64;
 
@@ -37,5 +40,22 @@ extern "C" __global__ void lowtide_content_hash(const u64 *table, u64 *out)
 	if (threadIdx.x % 32 == 0) {
 		atomicAdd(&out[2 * blockIdx.y], low);
 		atomicAdd(&out[2 * blockIdx.y + 1], high);
+	}
+}
+
+extern "C" __global__ void lowtide_copy(char *dst, u64 dst_pitch, const char *src, u64 src_pitch, u64 width, u64 height)
+{
+	u64 step = (u64)gridDim.x * blockDim.x, first = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+	bool aligned = !(((u64)dst | dst_pitch | (u64)src | src_pitch) & 15);
+	u64 words = aligned ? width / 16 : 0;
+
+	for (u64 row = blockIdx.y; row < height; row += gridDim.y) {
+		char *to = dst + row * dst_pitch;
+		const char *from = src + row * src_pitch;
+
+		for (u64 i = first; i < words; i += step)
+			((uint4 *)to)[i] = ((const uint4 *)from)[i];
+		for (u64 i = words * 16 + first; i < width; i += step)
+			to[i] = from[i];
 	}
 }

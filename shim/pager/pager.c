@@ -9,6 +9,7 @@
 #include "pager/graced.h"
 #include "pager/home.h"
 #include "pager/ledger.h"
+#include "pager/stepper.h"
 #include "pager/streams.h"
 #include "pager/transit.h"
 #include "pager/trial.h"
@@ -16,6 +17,7 @@
 #include "settings.h"
 
 #include <inttypes.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,6 +27,8 @@
 /* By grace: how many uses wait for what only a window can move, before one is made. */
 #define OWED_FIRST 16
 #define OWED_MOST 4096
+/* Arrivals that a launch waits for at once; more in the next round. */
+#define AWAITED_MOST 64
 
 static struct pager pagers[PAGER_DEVICES];
 static atomic_bool alive[PAGER_DEVICES];    /* atomic; set last when one is made */
@@ -94,6 +98,19 @@ static void *zeroed(size_t bytes)
 	return at == MAP_FAILED ? NULL : at;
 }
 
+/* Before the program's kernels where the driver can: a hash is short, and frames wait for it.
+ */
+static CUresult hash_stream(CUstream *stream)
+{
+	int least, greatest;
+
+	if (real(cuCtxGetStreamPriorityRange) && real(cuStreamCreateWithPriority) &&
+	    real(cuCtxGetStreamPriorityRange)(&least, &greatest) == CUDA_SUCCESS)
+		return real(cuStreamCreateWithPriority)(stream, CU_STREAM_NON_BLOCKING,
+							greatest);
+	return real(cuStreamCreate)(stream, CU_STREAM_NON_BLOCKING);
+}
+
 static CUresult make(struct pager *pager, int device, CUcontext context)
 {
 	CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
@@ -121,7 +138,9 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	if (result == CUDA_SUCCESS)
 		result = real(cuStreamCreate)(&pager->stream_out, CU_STREAM_NON_BLOCKING);
 	if (result == CUDA_SUCCESS)
-		result = real(cuStreamCreate)(&pager->stream_hash, CU_STREAM_NON_BLOCKING);
+		result = hash_stream(&pager->stream_hash_in);
+	if (result == CUDA_SUCCESS)
+		result = hash_stream(&pager->stream_hash_out);
 	if (result == CUDA_SUCCESS)
 		result = content_hash_init(pager);
 	if (result == CUDA_SUCCESS)
@@ -399,8 +418,9 @@ enum pager_answer pager_free(CUdeviceptr address, CUresult *result)
 	if (*result != CUDA_SUCCESS)
 		return PAGER_DONE;
 	pthread_mutex_lock(&pager->lock);
-	graced_settle(pager);
 	component = component_at(pager, address);
+	if (component && component->start == address)
+		graced_settle_component(pager, component);
 	if (!component || component->start != address)
 		*result = CUDA_ERROR_INVALID_VALUE;
 	else if (empty_component(pager, component))
@@ -463,6 +483,11 @@ static void carry_out(struct pager *pager, size_t actions)
 	window_close(pager);
 	tell_of_moves(pager, leaving, leaving_count);
 	tell_of_moves(pager, coming, coming_count);
+}
+
+void pager_carry_out(struct pager *pager, size_t count)
+{
+	carry_out(pager, count);
 }
 
 static void refresh_cap(struct pager *pager)
@@ -564,7 +589,74 @@ static uint64_t open_fence(struct pager *pager, struct pager_use *use)
 	return fence ? fence : FENCE_NEVER;
 }
 
-/* A kernel may go anywhere in the components it is given, whatever part it asks for. */
+/* Everything that the addresses ask for, into pager->named. */
+static size_t name_all(struct pager *pager, const uint64_t *addresses, size_t count)
+{
+	size_t named = 0;
+
+	pager->epoch++;
+	for (size_t i = 0; i < count; i++)
+		named = name_address(pager, addresses[i], named);
+	return named;
+}
+
+/* Until they are there, or are not on their way any more. The lock is let go between looks:
+ * what they wait for may be something that another thread has yet to launch. False: it took
+ * too long, or they cannot come. */
+static bool await(struct pager *pager, const uint32_t *blocks, size_t count)
+{
+	uint64_t until_ns = graced_wait_until_ns(pager, clock_now_ns());
+
+	for (size_t i = 0; i < count && pager->graced;) {
+		if (!pager->table.blocks[blocks[i]].way) {
+			i++;
+			continue;
+		}
+		graced_step(pager);
+		if (!pager->table.blocks[blocks[i]].way)
+			continue;
+		if (graced_hopeless(pager, blocks[i]))
+			return false;
+		if (clock_now_ns() > until_ns) {
+			graced_waited_in_vain(pager, clock_now_ns());
+			return false;
+		}
+		pthread_mutex_unlock(&pager->lock);
+		sched_yield();
+		pthread_mutex_lock(&pager->lock);
+	}
+	return true;
+}
+
+/* A kernel may go anywhere in the components it is given, whatever part it asks for: none of
+ * their blocks may be on its way when it is launched. Returns how many blocks are named. */
+static size_t hold_still(struct pager *pager, const uint64_t *addresses, size_t count,
+			 size_t named)
+{
+	uint32_t arriving[AWAITED_MOST];
+	bool patient = !streams_capturing();
+
+	while (graced_busy(pager)) {
+		size_t waiting;
+
+		for (size_t i = 0; i < count; i++) {
+			const struct component *component = component_at(pager, addresses[i]);
+
+			if (component)
+				graced_hold(pager, component);
+		}
+		waiting = graced_arriving(pager, pager->named, named, arriving, AWAITED_MOST);
+		if (!waiting)
+			break;
+		patient = patient && await(pager, arriving, waiting);
+		/* Names and marks may be another thread's by now. */
+		named = name_all(pager, addresses, count);
+		for (size_t i = 0; !patient && i < named; i++)
+			graced_stop(pager, pager->named[i]);
+	}
+	return named;
+}
+
 static void use_by_grace(struct pager *pager, const uint64_t *addresses, size_t count,
 			 size_t named, size_t actions, struct pager_use *use)
 {
@@ -582,13 +674,7 @@ static void use_by_grace(struct pager *pager, const uint64_t *addresses, size_t 
 		}
 		graced_step(pager);
 	}
-	for (size_t i = 0; i < count; i++) {
-		struct component *component = component_at(pager, addresses[i]);
-
-		if (component)
-			graced_hold(pager, component);
-	}
-	graced_await(pager, pager->named, named);
+	named = hold_still(pager, addresses, count, named);
 	fence = open_fence(pager, use);
 	for (size_t i = 0; i < count; i++) {
 		struct component *component = component_at(pager, addresses[i]);
@@ -602,18 +688,26 @@ static void use_by_grace(struct pager *pager, const uint64_t *addresses, size_t 
 		pager->table.blocks[pager->named[i]].named_since_in = true;
 }
 
+static bool any_cold(struct pager *pager, const uint64_t *addresses, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct component *component = component_at(pager, addresses[i]);
+
+		if (component &&
+		    atomic_load_explicit(&component->cold_count, memory_order_relaxed))
+			return true;
+	}
+	return false;
+}
+
 static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t count, bool cold,
 		       struct pager_use *use)
 {
 	uint64_t now_ns = clock_now_ns();
-	size_t named = 0, actions;
+	size_t named, actions;
 
 	pthread_mutex_lock(&pager->lock);
-	pager->epoch++;
-	for (size_t i = 0; i < count; i++)
-		named = name_address(pager, addresses[i], named);
-	if (cold)
-		pager->stats.launches_in_place++;
+	named = name_all(pager, addresses, count);
 	refresh_cap(pager);
 	actions = policy_use(pager->policy, pager->named, named, now_ns, pager->actions,
 			     PAGER_ACTIONS);
@@ -621,6 +715,9 @@ static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t co
 		use_by_grace(pager, addresses, count, named, actions, use);
 	else
 		carry_out(pager, actions);
+	/* It may have been brought in just now. */
+	if (cold && any_cold(pager, addresses, count))
+		pager->stats.launches_in_place++;
 	tell_sometimes(pager, now_ns);
 	pthread_mutex_unlock(&pager->lock);
 }
@@ -709,18 +806,6 @@ void pager_unknown_work(void)
 	}
 }
 
-static bool any_cold(struct pager *pager, const uint64_t *addresses, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		const struct component *component = component_at(pager, addresses[i]);
-
-		if (component &&
-		    atomic_load_explicit(&component->cold_count, memory_order_relaxed))
-			return true;
-	}
-	return false;
-}
-
 CUresult pager_use(const uint64_t *addresses, size_t count, struct pager_use *use)
 {
 	struct pager *pager = count ? pager_of(addresses[0]) : NULL;
@@ -770,6 +855,62 @@ void pager_uploaded(CUdeviceptr start, uint64_t bytes, uint64_t source)
 			policy_block_uploaded(pager->policy, pager->named[i], clock_now_ns());
 	}
 	pthread_mutex_unlock(&pager->lock);
+}
+
+/* The lock is held. The context need not be the current one of the calling thread. */
+static void step_in_context(struct pager *pager)
+{
+	CUcontext current = NULL;
+	bool pushed = false;
+
+	if (streams_capturing() || !streams_one_context(pager->device) ||
+	    real(cuCtxGetCurrent)(&current) != CUDA_SUCCESS)
+		return;
+	if (current != pager->context) {
+		pushed = real(cuCtxPushCurrent_v2)(pager->context) == CUDA_SUCCESS;
+		if (!pushed)
+			return;
+	}
+	graced_step(pager);
+	if (pushed)
+		real(cuCtxPopCurrent_v2)(NULL);
+}
+
+bool pager_step(void)
+{
+	bool busy = false;
+
+	for (int i = 0; i < PAGER_DEVICES; i++) {
+		struct pager *pager = &pagers[i];
+
+		if (!is_alive(i))
+			continue;
+		/* Whoever holds the lock steps, or will have made more to do. */
+		if (pthread_mutex_trylock(&pager->lock)) {
+			busy = true;
+			continue;
+		}
+		if (is_alive(i) && graced_busy(pager)) {
+			step_in_context(pager);
+			busy = busy || graced_busy(pager);
+		}
+		pthread_mutex_unlock(&pager->lock);
+	}
+	return busy;
+}
+
+bool pager_wants_steps(void)
+{
+	bool busy = false;
+
+	if (streams_capturing() || !stepper_is_absent())
+		return false;
+	for (int i = 0; i < PAGER_DEVICES && !busy; i++)
+		if (is_alive(i) && !pthread_mutex_trylock(&pagers[i].lock)) {
+			busy = graced_busy(&pagers[i]);
+			pthread_mutex_unlock(&pagers[i].lock);
+		}
+	return busy;
 }
 
 void pager_quiet(void)
@@ -934,6 +1075,16 @@ static void end(struct pager *pager)
 	pthread_mutex_unlock(&pager->lock);
 }
 
+void pager_context_ending(void)
+{
+	stepper_pause();
+}
+
+void pager_context_may_have_ended(void)
+{
+	stepper_resume();
+}
+
 void pager_context_ended(CUcontext context)
 {
 	pthread_mutex_lock(&making);
@@ -950,10 +1101,12 @@ void pager_fork_prepare(void)
 		if (pagers[i].named)
 			pthread_mutex_lock(&pagers[i].lock);
 	streams_fork_prepare();
+	stepper_fork_prepare();
 }
 
 void pager_fork_parent(void)
 {
+	stepper_fork_parent();
 	streams_fork_parent();
 	for (int i = PAGER_DEVICES - 1; i >= 0; i--)
 		if (pagers[i].named)
@@ -967,6 +1120,7 @@ void pager_fork_child(void)
 	for (int i = 0; i < PAGER_DEVICES; i++)
 		atomic_store(&alive[i], false);
 	gate_forget_threads();
+	stepper_fork_child();
 	streams_fork_child();
 	for (int i = PAGER_DEVICES - 1; i >= 0; i--)
 		if (pagers[i].named)

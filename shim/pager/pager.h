@@ -26,6 +26,7 @@ struct pager_stats {
 	uint64_t launches_in_place; /* launches that named a cold block */
 	uint64_t failed_moves;
 	uint64_t bytes_out_again; /* part of bytes_out: of blocks that had been in RAM before */
+	uint64_t fallbacks;	  /* calls handed to the driver whole, see fallback.h */
 };
 
 struct pager {
@@ -46,10 +47,9 @@ struct pager {
 	struct fences fences;  /* own lock */
 	uint32_t owed,
 	    owed_limit; /* uses since the last window that wanted what only a window moves */
-	uint64_t newest_fence; /* as graced.c last asked */
-	CUstream stream_in, stream_out, stream_hash;
+	CUstream stream_in, stream_out, stream_hash_in, stream_hash_out;
 	CUmodule module;
-	CUfunction hash_function;
+	CUfunction hash_function, copy_function;
 	struct frame *hash_scratch; /* on the device: the table, then the sums */
 	uint64_t *hash_host;	    /* pinned, the same layout */
 	uint32_t *named;	    /* room for BLOCKS_MAX ids */
@@ -66,6 +66,10 @@ struct pager {
 };
 
 #define PAGER_ACTIONS 8192
+
+/* For the pager's own files: carries out the first `count` of pager->actions, if this is a
+ * moment for it. The lock is held. */
+void pager_carry_out(struct pager *pager, size_t count);
 
 /* --- for the hooks
  * ---------------------------------------------------------------------------------- */
@@ -126,6 +130,11 @@ void pager_scan_table(const void *bytes, size_t count);
 void pager_unknown_work(void);
 /* An upload wrote [start, start + bytes); the source's address, 0 if unknown. */
 void pager_uploaded(CUdeviceptr start, uint64_t bytes, uint64_t source);
+/* One step of everything on its way, on every device; any thread. False: nothing is left on its
+ * way that a further step could bring on. */
+bool pager_step(void);
+/* Should a thread that waits for the GPU step meanwhile? */
+bool pager_wants_steps(void);
 /* The program waited for its work: a good moment for moves. */
 void pager_quiet(void);
 /* From `start`, how many bytes (at most `bytes`) have the same home. *cold: whether that is
@@ -134,6 +143,10 @@ uint64_t pager_same_home(CUdeviceptr start, uint64_t bytes, bool *cold);
 /* Pins or unpins the blocks of a range: they keep their home. */
 void pager_pin(CUdeviceptr start, uint64_t bytes, bool pin);
 
+/* Around a call that may end a context, so that no step of ours is inside it meanwhile. */
+void pager_context_ending(void);
+void pager_context_may_have_ended(void);
+/* It did. */
 void pager_context_ended(CUcontext context);
 /* Bytes in components that are managed, and how many of them are cold; for reports. */
 void pager_residency(int device, uint64_t *managed_bytes, uint64_t *cold_bytes);

@@ -56,11 +56,24 @@ void streams_created(CUstream stream)
 	add((struct source){.context = current_context(), .stream = stream});
 }
 
+/* Is this very stream being captured? Then its work is not under way, an event would only be
+ * captured too, and a question would spoil the capture. */
+static bool is_captured(CUstream stream)
+{
+	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+
+	return streams_capturing() && real(cuStreamIsCapturing) &&
+	       (real(cuStreamIsCapturing)(stream, &status) != CUDA_SUCCESS ||
+		status != CU_STREAM_CAPTURE_STATUS_NONE);
+}
+
 void streams_destroying(CUstream stream)
 {
 	CUcontext context = NULL;
 	CUevent event = NULL;
 
+	if (is_captured(stream))
+		return; /* the driver will refuse */
 	pthread_mutex_lock(&lock);
 	for (struct source **link = &sources; *link; link = &(*link)->next) {
 		struct source *source = *link;
@@ -87,6 +100,8 @@ void streams_thread_worked(void)
 	CUcontext context = current_context();
 	CUevent event;
 
+	if (is_captured(CU_STREAM_PER_THREAD))
+		return;
 	if (!of_this_thread || of_this_thread->context != context) {
 		struct source *kept = calloc(1, sizeof(*kept));
 
@@ -136,6 +151,18 @@ void streams_context_made(int device, int difference)
 bool streams_one_context(int device)
 {
 	return device >= 0 && device < DEVICES && atomic_load(&contexts[device]) <= 1;
+}
+
+static atomic_int freezes;
+
+void streams_freeze(int difference)
+{
+	atomic_fetch_add(&freezes, difference);
+}
+
+bool streams_frozen(void)
+{
+	return atomic_load(&freezes) != 0;
 }
 
 /* Of this thread's captures that are not relaxed: newest last. A capture that another thread

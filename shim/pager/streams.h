@@ -28,6 +28,11 @@ void streams_context_ended(CUcontext context);
 void streams_context_made(int device, int difference);
 bool streams_one_context(int device);
 
+/* While something lives that may use memory nobody can tell of (a graph that cannot be read),
+ * counted: nothing moves. */
+void streams_freeze(int difference);
+bool streams_frozen(void);
+
 void streams_capture_began(CUstreamCaptureMode mode);
 void streams_capture_ended(void); /* on the thread that began it, unless it is relaxed */
 bool streams_capturing(void);

@@ -39,9 +39,21 @@ static CUresult hash_in_place(struct pager *pager, CUdeviceptr frame, uint64_t s
 
 static uint64_t pattern[PATTERN_WORDS]; /* guarded by the lock under which pagers are made */
 
-CUresult trial_host_frame(struct pager *pager)
+/* Node 0 is there on every machine; the nearest may be refused, as nodes without processors
+ * are. */
+static struct frame *take_frame(struct pager *pager)
 {
 	struct frame *frame = frame_take(&pager->frames, true, 0);
+
+	if (frame || !pager->frames.node)
+		return frame;
+	pager->frames.node = 0;
+	return frame_take(&pager->frames, true, 0);
+}
+
+CUresult trial_host_frame(struct pager *pager)
+{
+	struct frame *frame = take_frame(pager);
 	uint64_t sums[2] = {0, 0}, want[2];
 	CUresult result;
 

@@ -35,7 +35,7 @@ bool window_open(struct pager *pager)
 	uint64_t now_ns;
 	enum drained drained;
 
-	if (streams_capturing() || !streams_one_context(pager->device) ||
+	if (streams_capturing() || streams_frozen() || !streams_one_context(pager->device) ||
 	    atomic_load(&pager->lost)) {
 		pager->stats.windows_refused++;
 		return false;
@@ -52,7 +52,7 @@ bool window_open(struct pager *pager)
 		goto leave_context;
 	}
 	/* One may have begun before the gate was shut. */
-	if (streams_capturing()) {
+	if (streams_capturing() || streams_frozen()) {
 		gate_open();
 		pager->stats.windows_refused++;
 		goto leave_context;

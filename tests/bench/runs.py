@@ -27,6 +27,7 @@ def environment(preload, extra):
     if preload:
         env["LD_PRELOAD"] = os.path.abspath(f"{BUILD}/liblowtide.so")
         env["LOWTIDE_LOG"] = "error"
+        env["LOWTIDE_THREAD"] = "0"  # one run, one result: the virtual clock knows no second thread
     env.update({k: str(v) for k, v in extra.items()})
     return env
 

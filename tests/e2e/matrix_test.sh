@@ -15,11 +15,13 @@ field() { sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1"; }
 one() { # one WORKLOAD POLICY CAP% SCHEDULER SEED SAFETY: a line if something is wrong
 	local name=$1 policy=$2 percent=$3 scheduler=$4 seed=$5/$6
 	local key=$dir/$1.$2.$3.$4.$5.$6 peak cap status
+	local thread=0
+	[ "$scheduler" = threads ] && thread=1
 	peak=$(field "$dir/$name.bare.json" vram_peak)
 	# Room for the scratch frame, and for the small allocations' pages.
 	cap=$(((peak * percent / 100 / 2097152 + 4) * 2097152))
 	LOWTIDE_VRAM=$cap LOWTIDE_POLICY=$policy LOWTIDE_BLOCK=2M LOWTIDE_LOG=error LOWTIDE_VERIFY=1 LOWTIDE_SIM_SCHED=$scheduler \
-		LOWTIDE_SAFETY=$6 LOWTIDE_SIM_SEED=$5 LOWTIDE_SIM_REPORT=$key.json LD_PRELOAD=$O/liblowtide.so \
+		LOWTIDE_SAFETY=$6 LOWTIDE_THREAD=$thread LOWTIDE_SIM_SEED=$5 LOWTIDE_SIM_REPORT=$key.json LD_PRELOAD=$O/liblowtide.so \
 		timeout 120 "$O/workloads/$name" --mb "$MB" >"$key.out" 2>"$key.err"
 	status=$?
 	if [ "$policy" = none ] && [ $status -ne 0 ]; then

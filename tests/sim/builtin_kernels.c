@@ -3,8 +3,11 @@
  * lowtide_content_hash: for each entry of a table of {address, bytes}, adds a 128-bit sum over
  * its 64-bit words to out[2 * entry] and out[2 * entry + 1]. Blocks (x: part, y: entry) may run
  * in any order.
+ * lowtide_copy: `height` rows of `width` bytes. Blocks: x: part of a row, y: rows.
  */
 #include "sim.h"
+
+#include <string.h>
 
 static uint64_t mix(uint64_t x)
 {
@@ -39,6 +42,21 @@ KERNEL2(lowtide_content_hash, const uint64_t *, table, uint64_t *, out)
 	out[2 * entry + 1] += high;
 }
 
-const struct sim_kernel *const sim_builtin_kernels[] = {KERNEL_ROW(lowtide_content_hash)};
+KERNEL6(lowtide_copy, char *, dst, unsigned long, dst_pitch, const char *, src, unsigned long,
+	src_pitch, unsigned long, width, unsigned long, height)
+{
+	unsigned long part = sim_self->block_idx[0], parts = sim_self->grid_dim[0];
+	unsigned long from = width * part / parts, bytes = width * (part + 1) / parts - from;
+
+	for (unsigned long row = sim_self->block_idx[1]; row < height && bytes;
+	     row += sim_self->grid_dim[1]) {
+		TOUCH_READ(src + row * src_pitch + from, bytes);
+		TOUCH_WRITE(dst + row * dst_pitch + from, bytes);
+		memcpy(dst + row * dst_pitch + from, src + row * src_pitch + from, bytes);
+	}
+}
+
+const struct sim_kernel *const sim_builtin_kernels[] = {KERNEL_ROW(lowtide_content_hash),
+							KERNEL_ROW(lowtide_copy)};
 const size_t sim_builtin_kernel_count =
     sizeof(sim_builtin_kernels) / sizeof(sim_builtin_kernels[0]);

@@ -168,6 +168,8 @@ static void configure(void)
 	sim_config.vram_rate = number("LOWTIDE_SIM_VRAM_GBPS", 1000);
 	sim_config.zero_copy_share = number("LOWTIDE_SIM_ZEROCOPY", 0.6);
 	sim_config.host_numa = number("LOWTIDE_SIM_HOST_NUMA", 1) != 0;
+	sim_config.numa_claimed = (int)number("LOWTIDE_SIM_NUMA_CLAIMED", 0);
+	sim_config.numa_node = (int)number("LOWTIDE_SIM_NUMA_NODE", 0);
 	sim_config.seed = (uint64_t)number("LOWTIDE_SIM_SEED", 1);
 	sim_config.scheduler = SIM_VIRTUAL;
 	if (scheduler && !strcmp(scheduler, "seeded"))
@@ -281,6 +283,7 @@ __attribute__((destructor)) static void report(void)
 	    [SIM_BYTES_ZERO_COPY] = "bytes_zero_copy",
 	    [SIM_ILLEGAL_ACCESSES] = "illegal_accesses",
 	    [SIM_REMAP_RACES] = "remap_races",
+	    [SIM_UNKNOWN_STREAMS] = "unknown_streams",
 	};
 	const char *separator = "";
 	FILE *out;

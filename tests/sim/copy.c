@@ -133,6 +133,41 @@ static CUresult settle(struct sim_side *side)
 	return CUDA_SUCCESS;
 }
 
+static bool in_pinned_ram(const struct sim_side *side)
+{
+	const struct sim_region *region = sim_region_at(side->start);
+
+	return region && region->host && region->kind != SIM_MANAGED;
+}
+
+/* The driver API's "synchronization behavior" page. Asynchronous or not, a copy to pageable
+ * memory, or from RAM to RAM, returns when it is there. Of the synchronous ones a copy within
+ * the device and a fill of it return at once. */
+static bool waits(const struct sim_box *box, enum sim_blocking blocking)
+{
+	if (box->fill_bytes)
+		return blocking == SIM_SYNC && in_ram(&box->dst);
+	if (box->dst.pageable ||
+	    ((box->src.pageable || in_pinned_ram(&box->src)) && in_pinned_ram(&box->dst)))
+		return true;
+	return blocking == SIM_SYNC && (in_ram(&box->src) || in_ram(&box->dst));
+}
+
+/* Partly in VRAM and partly in RAM? No documentation says what the driver does with such a
+ * range, so nobody may count on it. */
+static bool mixed(CUstream stream, const struct sim_side *side, const struct sim_box *box,
+		  bool write)
+{
+	uint64_t vram_bytes = 0, ram_bytes = 0;
+
+	if (side->pageable)
+		return false;
+	for (size_t row = 0; row < box->height * box->depth; row++)
+		sim_accessible(stream->context->device, row_at(side->start, side, box, row),
+			       box->width, write, &vram_bytes, &ram_bytes);
+	return vram_bytes && ram_bytes;
+}
+
 CUresult sim_copy(struct sim_box box, CUstream handle, enum sim_blocking blocking)
 {
 	CUstream stream = sim_stream(handle);
@@ -146,6 +181,9 @@ CUresult sim_copy(struct sim_box box, CUstream handle, enum sim_blocking blockin
 		return CUDA_SUCCESS;
 	if (settle(&box.dst) != CUDA_SUCCESS ||
 	    (!box.fill_bytes && settle(&box.src) != CUDA_SUCCESS))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (mixed(stream, &box.dst, &box, true) ||
+	    (!box.fill_bytes && mixed(stream, &box.src, &box, false)))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!box.fill_bytes && box.src.pageable && blocking == SIM_ASYNC)
 		staged = bytes;
@@ -168,11 +206,7 @@ CUresult sim_copy(struct sim_box box, CUstream handle, enum sim_blocking blockin
 	}
 	copy->box = box;
 	sim_enqueue(stream, op);
-	/* Asynchronous or not, a copy to pageable memory returns when it is there; a fill or a
-	 * copy within the device returns at once (the driver API's "synchronization behavior"
-	 * page). */
-	if (box.dst.pageable ||
-	    (blocking == SIM_SYNC && !box.fill_bytes && (in_ram(&box.src) || in_ram(&box.dst))))
+	if (waits(&box, blocking))
 		return sim_wait_stream(stream);
 	return CUDA_SUCCESS;
 }

@@ -138,7 +138,7 @@ static int attribute_value(CUdevice_attribute attribute, CUdevice device)
 	case CU_DEVICE_ATTRIBUTE_HOST_NUMA_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED:
 		return sim_config.host_numa;
 	case CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID:
-		return 0;
+		return sim_config.numa_claimed;
 	default:
 		return 0;
 	}

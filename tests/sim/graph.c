@@ -4,6 +4,7 @@
 #include "sim.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -213,6 +214,49 @@ static CUgraphNode node_twin(CUgraphExec exec, CUgraphNode node)
 	return NULL;
 }
 
+/* --- where memory is ---------------------------------------------------------------------- */
+
+static void side_places(const CUDA_MEMCPY3D *c, bool dst, struct sim_places *places)
+{
+	CUdeviceptr at = dst ? c->dstDevice : c->srcDevice;
+	size_t pitch = dst ? c->dstPitch : c->srcPitch,
+	       x = dst ? c->dstXInBytes : c->srcXInBytes;
+
+	if ((dst ? c->dstMemoryType : c->srcMemoryType) != CU_MEMORYTYPE_HOST)
+		sim_places_of(at + x, (c->Height - 1) * pitch + c->WidthInBytes, places);
+}
+
+/* Of a node that is a copy or a fill: what lies behind its addresses now. */
+static struct sim_places node_places(CUgraphNode node)
+{
+	struct sim_places places = {0};
+	const CUDA_MEMSET_NODE_PARAMS *m = &node->u.memset;
+
+	if (node->type == CU_GRAPH_NODE_TYPE_MEMCPY) {
+		side_places(&node->u.memcpy, true, &places);
+		side_places(&node->u.memcpy, false, &places);
+	} else if (node->type == CU_GRAPH_NODE_TYPE_MEMSET) {
+		sim_places_of(m->dst, (m->height - 1) * m->pitch + m->width * m->elementSize,
+			      &places);
+	}
+	return places;
+}
+
+static void node_resolve(CUgraphNode node)
+{
+	node->places = node_places(node);
+}
+
+/* A graph's copies and fills resolve their addresses when it becomes executable. */
+static void resolve(CUgraph graph)
+{
+	for (size_t i = 0; i < graph->count; i++) {
+		node_resolve(graph->nodes[i]);
+		if (graph->nodes[i]->type == CU_GRAPH_NODE_TYPE_GRAPH)
+			resolve(graph->nodes[i]->u.child);
+	}
+}
+
 /* --- running ---------------------------------------------------------------------------- */
 
 static CUresult graph_run(CUgraph graph, CUstream stream, int only_check);
@@ -222,7 +266,15 @@ static CUresult node_run(CUgraphNode node, CUstream s)
 	const CUDA_KERNEL_NODE_PARAMS_v2 *k = &node->u.kernel;
 	const CUDA_MEMSET_NODE_PARAMS *m = &node->u.memset;
 	size_t pitch = m->height > 1 ? m->pitch : m->width * m->elementSize;
+	struct sim_places places = node_places(node);
 
+	if (places.sum != node->places.sum) {
+		sim_count(SIM_REMAP_RACES, 1);
+		fprintf(stderr,
+			"simulated GPU: a graph's copy or fill reaches what its addresses "
+			"were mapped to when it was instantiated, which they no longer are\n");
+		return CUDA_ERROR_ILLEGAL_ADDRESS;
+	}
 	switch ((int)node->type) {
 	case CU_GRAPH_NODE_TYPE_KERNEL:
 		return cuLaunchKernel(k->func, k->gridDimX, k->gridDimY, k->gridDimZ,
@@ -404,9 +456,13 @@ SIM_EXPORT CUresult cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType *type)
 		SIM_CALL_ANYWHERE();                                                           \
 		CUgraphNode twin = node_twin(exec, node);                                      \
                                                                                                \
-		if (!twin || twin->type != (kind))                                             \
-			return CUDA_ERROR_INVALID_VALUE;                                       \
-		return node_set(twin, params);                                                 \
+		CUresult result = CUDA_ERROR_INVALID_VALUE;                                    \
+                                                                                               \
+		if (twin && twin->type == (kind))                                              \
+			result = node_set(twin, params);                                       \
+		if (result == CUDA_SUCCESS)                                                    \
+			node_resolve(twin);                                                    \
+		return result;                                                                 \
 	}
 GET_SET(cuGraphKernelNodeGetParams_v2, cuGraphKernelNodeSetParams_v2,
 	cuGraphExecKernelNodeSetParams_v2(CUgraphExec exec, CUgraphNode node,
@@ -443,10 +499,28 @@ SIM_EXPORT CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph graph,
 	if (!*out)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	(*out)->graph = graph_copy(graph);
-	if ((*out)->graph)
-		return CUDA_SUCCESS;
-	free(*out);
-	return CUDA_ERROR_OUT_OF_MEMORY;
+	if (!(*out)->graph) {
+		free(*out);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	resolve((*out)->graph);
+	return CUDA_SUCCESS;
+}
+
+SIM_EXPORT CUresult cuGraphInstantiate_v2(CUgraphExec *out, CUgraph graph, CUgraphNode *error,
+					  char *log, size_t bytes)
+{
+	if (error)
+		*error = NULL;
+	if (log && bytes)
+		*log = '\0';
+	return cuGraphInstantiateWithFlags(out, graph, 0);
+}
+
+SIM_EXPORT CUresult cuGraphInstantiate(CUgraphExec *out, CUgraph graph, CUgraphNode *error,
+				       char *log, size_t bytes)
+{
+	return cuGraphInstantiate_v2(out, graph, error, log, bytes);
 }
 
 SIM_EXPORT CUresult cuGraphExecDestroy(CUgraphExec exec)
@@ -505,5 +579,6 @@ SIM_EXPORT CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph,
 		copy->nodes[i]->serial = exec->graph->nodes[i]->serial;
 	graph_free(exec->graph);
 	exec->graph = copy;
+	resolve(copy);
 	return CUDA_SUCCESS;
 }

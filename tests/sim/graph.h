@@ -3,6 +3,8 @@
 #ifndef SIM_GRAPH_H
 #define SIM_GRAPH_H
 
+#include "sim.h"
+
 #include <cuda.h>
 #include <stddef.h>
 
@@ -12,8 +14,9 @@ struct CUgraphNode_st {
 	CUgraphNodeType type;
 	CUgraphNode *deps;
 	size_t dep_count;
-	CUgraphNode twin; /* its copy while a graph is being copied */
-	int done;	  /* scratch of the walk in dependency order */
+	CUgraphNode twin;	  /* its copy while a graph is being copied */
+	int done;		  /* scratch of the walk in dependency order */
+	struct sim_places places; /* of an executable's: when it became so */
 	union {
 		CUDA_KERNEL_NODE_PARAMS_v2 kernel;
 		CUDA_MEMCPY3D memcpy;

@@ -1,7 +1,8 @@
 /*
  * Stream-ordered allocation: memory exists from the call on, and a free takes effect once its
- * stream has reached it and somebody synchronized, as with a pool whose release threshold is
- * zero.
+ * stream has reached it and somebody synchronized. What is free then goes back to the device,
+ * but for as much as the pool's release threshold lets it keep; a later allocation of the same
+ * size takes from that.
  */
 #include "pool.h"
 
@@ -15,85 +16,135 @@
 struct CUmemPoolHandle_st {
 	CUdevice device;
 	cuuint64_t threshold;
+	cuuint64_t used, reserved, used_high, reserved_high; /* bytes, of whole pages */
 };
 
 struct piece {
 	struct piece *next;
+	CUmemoryPool pool;
 	CUdeviceptr ptr;
+	size_t bytes;  /* of whole pages */
 	CUevent freed; /* NULL while the program owns the memory */
+	bool spare;    /* free, and kept by the pool */
 };
 
 #define DEVICES 4
-static struct CUmemPoolHandle_st defaults[DEVICES] = {{0, 0}, {1, 0}, {2, 0}, {3, 0}};
+static struct CUmemPoolHandle_st defaults[DEVICES] = {
+    {.device = 0}, {.device = 1}, {.device = 2}, {.device = 3}};
 static CUmemoryPool current[DEVICES] = {&defaults[0], &defaults[1], &defaults[2], &defaults[3]};
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct piece *pieces;
 
-void sim_pool_reap(void)
+static void give_back(struct piece **link)
 {
-	pthread_mutex_lock(&lock);
+	struct piece *p = *link;
+
+	*link = p->next;
+	p->pool->reserved -= p->bytes;
+	sim_linear_free(p->ptr);
+	free(p);
+}
+
+/* Of one pool (NULL: of all) what is free beyond what it keeps goes. The lock is held. */
+static void release(CUmemoryPool pool, const cuuint64_t *keep)
+{
 	for (struct piece **link = &pieces; *link;) {
 		struct piece *p = *link;
 
-		if (!p->freed || cuEventQuery(p->freed) != CUDA_SUCCESS) {
+		if (p->spare && (!pool || p->pool == pool) &&
+		    p->pool->reserved > (keep ? *keep : p->pool->threshold))
+			give_back(link);
+		else
 			link = &p->next;
-			continue;
-		}
-		*link = p->next;
-		cuEventDestroy_v2(p->freed);
-		sim_linear_free(p->ptr);
-		free(p);
 	}
+}
+
+static void find_free(void)
+{
+	for (struct piece *p = pieces; p; p = p->next) {
+		if (!p->freed || cuEventQuery(p->freed) != CUDA_SUCCESS)
+			continue;
+		cuEventDestroy_v2(p->freed);
+		p->freed = NULL;
+		p->spare = true;
+		p->pool->used -= p->bytes;
+	}
+}
+
+void sim_pool_reap(void)
+{
+	pthread_mutex_lock(&lock);
+	find_free();
+	release(NULL, NULL);
 	pthread_mutex_unlock(&lock);
 }
 
 bool sim_pool_free(CUdeviceptr address)
 {
-	struct piece *found = NULL;
+	struct piece *p;
 
 	pthread_mutex_lock(&lock);
-	for (struct piece **link = &pieces; *link; link = &(*link)->next)
-		if ((*link)->ptr == address && !(*link)->freed) {
-			found = *link;
-			*link = found->next;
+	for (p = pieces; p; p = p->next)
+		if (p->ptr == address && !p->freed && !p->spare) {
+			p->spare = true;
+			p->pool->used -= p->bytes;
 			break;
 		}
+	release(NULL, NULL);
 	pthread_mutex_unlock(&lock);
-	if (found)
-		sim_linear_free(address);
-	free(found);
-	return found != NULL;
+	return p != NULL;
 }
 
-static CUresult take(CUdeviceptr *out, size_t bytes)
+static struct piece *spare_piece(CUmemoryPool pool, size_t bytes)
 {
-	struct piece *p;
-	CUresult result;
+	struct piece *p = pieces;
 
-	if (!out)
+	while (p && !(p->spare && p->pool == pool && p->bytes == bytes))
+		p = p->next;
+	return p;
+}
+
+static CUresult take(CUdeviceptr *out, size_t bytes, CUmemoryPool pool)
+{
+	size_t pages = (bytes + SIM_PAGE - 1) / SIM_PAGE * SIM_PAGE;
+	CUresult result = CUDA_SUCCESS;
+	struct piece *p;
+
+	if (!out || !bytes)
 		return CUDA_ERROR_INVALID_VALUE;
-	sim_pool_reap();
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	result = sim_linear_alloc(sim_context(), bytes, &p->ptr);
-	if (result != CUDA_SUCCESS) {
-		free(p);
-		return result;
-	}
-	*out = p->ptr;
 	pthread_mutex_lock(&lock);
-	p->next = pieces;
-	pieces = p;
+	find_free();
+	p = spare_piece(pool, pages);
+	if (!p) {
+		p = calloc(1, sizeof(*p));
+		result = p ? sim_linear_alloc(sim_context(), pages, &p->ptr)
+			   : CUDA_ERROR_OUT_OF_MEMORY;
+		if (result != CUDA_SUCCESS) {
+			free(p);
+			pthread_mutex_unlock(&lock);
+			return result;
+		}
+		p->pool = pool;
+		p->bytes = pages;
+		p->next = pieces;
+		pieces = p;
+		pool->reserved += pages;
+	}
+	p->spare = false;
+	pool->used += pages;
+	pool->used_high = pool->used > pool->used_high ? pool->used : pool->used_high;
+	pool->reserved_high =
+	    pool->reserved > pool->reserved_high ? pool->reserved : pool->reserved_high;
+	*out = p->ptr;
 	pthread_mutex_unlock(&lock);
-	return CUDA_SUCCESS;
+	return result;
 }
 
 SIM_EXPORT CUresult cuMemAllocAsync(CUdeviceptr *out, size_t bytes, CUstream stream)
 {
 	SIM_CALL();
 	(void)stream;
-	return take(out, bytes);
+	return take(out, bytes, current[sim_context()->device]);
 }
 
 SIM_EXPORT CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t bytes, CUmemoryPool pool,
@@ -101,7 +152,7 @@ SIM_EXPORT CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t bytes, CUme
 {
 	SIM_CALL();
 	(void)stream;
-	return pool ? take(out, bytes) : CUDA_ERROR_INVALID_VALUE;
+	return pool ? take(out, bytes, pool) : CUDA_ERROR_INVALID_VALUE;
 }
 
 SIM_EXPORT CUresult cuMemFreeAsync(CUdeviceptr ptr, CUstream stream)
@@ -112,7 +163,7 @@ SIM_EXPORT CUresult cuMemFreeAsync(CUdeviceptr ptr, CUstream stream)
 
 	pthread_mutex_lock(&lock);
 	for (struct piece *p = pieces; p; p = p->next) {
-		if (p->ptr != ptr || p->freed)
+		if (p->ptr != ptr || p->freed || p->spare)
 			continue;
 		result = cuEventCreate(&event, CU_EVENT_DISABLE_TIMING);
 		if (result != CUDA_SUCCESS)
@@ -148,6 +199,16 @@ SIM_EXPORT CUresult cuMemPoolDestroy(CUmemoryPool pool)
 	for (int i = 0; i < DEVICES; i++)
 		if (current[i] == pool)
 			current[i] = &defaults[i];
+	/* What is still in use lives on, and goes as the default pool's does. */
+	pthread_mutex_lock(&lock);
+	for (struct piece *p = pieces; p; p = p->next)
+		if (p->pool == pool) {
+			p->pool = &defaults[pool->device];
+			p->pool->reserved += p->bytes;
+			p->pool->used += p->spare ? 0 : p->bytes;
+		}
+	release(&defaults[pool->device], NULL);
+	pthread_mutex_unlock(&lock);
 	free(pool);
 	return CUDA_SUCCESS;
 }
@@ -181,10 +242,67 @@ SIM_EXPORT CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool pool)
 
 SIM_EXPORT CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t keep)
 {
+	cuuint64_t bytes = keep;
+
 	SIM_CALL_ANYWHERE();
-	(void)keep;
 	if (!pool)
 		return CUDA_ERROR_INVALID_VALUE;
-	sim_pool_reap();
+	pthread_mutex_lock(&lock);
+	find_free();
+	release(pool, &bytes);
+	pthread_mutex_unlock(&lock);
 	return CUDA_SUCCESS;
+}
+
+SIM_EXPORT CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attribute,
+					  void *value)
+{
+	SIM_CALL_ANYWHERE();
+	if (!pool || !value)
+		return CUDA_ERROR_INVALID_VALUE;
+	switch ((int)attribute) {
+	case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD:
+		pool->threshold = *(cuuint64_t *)value;
+		return CUDA_SUCCESS;
+	case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
+		pool->reserved_high = pool->reserved;
+		return CUDA_SUCCESS;
+	case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
+		pool->used_high = pool->used;
+		return CUDA_SUCCESS;
+	case CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES:
+	case CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC:
+	case CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES:
+		return CUDA_SUCCESS;
+	default:
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+}
+
+SIM_EXPORT CUresult cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute attribute,
+					  void *value)
+{
+	SIM_CALL_ANYWHERE();
+	if (!pool || !value)
+		return CUDA_ERROR_INVALID_VALUE;
+	switch ((int)attribute) {
+	case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD:
+		*(cuuint64_t *)value = pool->threshold;
+		return CUDA_SUCCESS;
+	case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT:
+		*(cuuint64_t *)value = pool->reserved;
+		return CUDA_SUCCESS;
+	case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
+		*(cuuint64_t *)value = pool->reserved_high;
+		return CUDA_SUCCESS;
+	case CU_MEMPOOL_ATTR_USED_MEM_CURRENT:
+		*(cuuint64_t *)value = pool->used;
+		return CUDA_SUCCESS;
+	case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
+		*(cuuint64_t *)value = pool->used_high;
+		return CUDA_SUCCESS;
+	default:
+		*(int *)value = 1;
+		return CUDA_SUCCESS;
+	}
 }

@@ -12,6 +12,8 @@
 
 double sim_host_ns;
 static double engine_free_ns[SIM_ENGINES]; /* guarded by the lock */
+static int
+    compute_priority; /* of what was last given the compute engine; guarded by the lock */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int workers;	      /* guarded by the lock */
 static uint64_t random_state; /* guarded by the lock */
@@ -81,6 +83,14 @@ static uint64_t random_below(uint64_t n)
 	return random_state % n;
 }
 
+/* A kernel of a stream with a higher priority does not wait for one that runs: its blocks are
+ * taken first as those of the other end, which is long before the whole kernel does. What it
+ * takes is taken from those behind. */
+static bool goes_first(const struct sim_op *op)
+{
+	return op->engine == SIM_COMPUTE && op->stream->priority < compute_priority;
+}
+
 /* The earliest moment at which the head of a queue could start; false if something it needs is
  * not done. */
 static bool ready(struct sim_op *op, double *start_ns)
@@ -95,7 +105,8 @@ static bool ready(struct sim_op *op, double *start_ns)
 		if (op->waits[i]->end_ns > start)
 			start = op->waits[i]->end_ns;
 	}
-	if (op->engine != SIM_NO_ENGINE && engine_free_ns[op->engine] > start)
+	if (op->engine != SIM_NO_ENGINE && !goes_first(op) &&
+	    engine_free_ns[op->engine] > start)
 		start = engine_free_ns[op->engine];
 	*start_ns = start;
 	return true;
@@ -125,8 +136,13 @@ static void finish(struct sim_op *op)
 	op->mark->done = true;
 	share_bus(op, SIM_COPY_IN, op->bus_in_ns);
 	share_bus(op, SIM_COPY_OUT, op->bus_out_ns);
-	if (op->engine != SIM_NO_ENGINE)
+	if (goes_first(op) && engine_free_ns[SIM_COMPUTE] > start) {
+		engine_free_ns[SIM_COMPUTE] += op->duration_ns;
+	} else if (op->engine != SIM_NO_ENGINE) {
 		engine_free_ns[op->engine] = op->mark->end_ns;
+		if (op->engine == SIM_COMPUTE)
+			compute_priority = op->stream->priority;
+	}
 	stream->head = op->next;
 	if (!stream->head)
 		stream->tail = NULL;
@@ -173,7 +189,8 @@ static void run_piece(struct sim_op *op)
 		finish(op);
 }
 
-/* The next operation by virtual time (or any, by the seed) that could start by `until_ns`. */
+/* The next operation by virtual time (or any, by the seed) that could start by `until_ns`; of
+ * two at the same time, the one whose stream has the higher priority. */
 static struct sim_op *choose(double until_ns)
 {
 	bool seeded = sim_config.scheduler == SIM_SEEDED;
@@ -188,12 +205,25 @@ static struct sim_op *choose(double until_ns)
 		if (!op || op->running || !ready(op, &start_ns) || start_ns > until_ns)
 			continue;
 		seen++;
-		if (seeded ? !random_below(seen) : !best || start_ns < best_ns) {
+		if (seeded ? !random_below(seen)
+			   : !best || start_ns < best_ns ||
+				 (start_ns == best_ns &&
+				  stream->priority < best->stream->priority)) {
 			best = op;
 			best_ns = start_ns;
 		}
 	}
 	return best;
+}
+
+/* Is a stream held up by a value in memory? The processor may store it at any moment, and
+ * nobody is told. */
+static bool waits_for_memory(void)
+{
+	for (const struct CUstream_st *stream = sim_streams; stream; stream = stream->next)
+		if (stream->head && stream->head->may_start && !stream->head->started)
+			return true;
+	return false;
 }
 
 static void *work(void *unused)
@@ -205,6 +235,8 @@ static void *work(void *unused)
 
 		if (op)
 			run_piece(op);
+		else if (waits_for_memory())
+			sim_pause();
 		else
 			sim_wait_condition(&changed);
 	}

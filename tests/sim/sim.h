@@ -34,6 +34,8 @@ struct sim_config {
 	int devices, driver_version;
 	double h2d_rate, d2h_rate, vram_rate, zero_copy_share;
 	bool host_numa;
+	int numa_claimed; /* what the device says is its node; -1: there is no NUMA */
+	int numa_node;	  /* the only node that frames can be made on */
 	enum sim_scheduler scheduler;
 	uint64_t seed;
 };
@@ -153,6 +155,7 @@ enum sim_counter {
 	SIM_BYTES_ZERO_COPY,
 	SIM_ILLEGAL_ACCESSES,
 	SIM_REMAP_RACES,
+	SIM_UNKNOWN_STREAMS, /* asked about: a real driver may crash */
 	SIM_COUNTERS
 };
 void sim_count(enum sim_counter counter, uint64_t amount);
@@ -230,6 +233,13 @@ void sim_region_unmap(uintptr_t start);		       /* reserved again */
 /* May the device access all of it? Adds up what of it is in VRAM and in RAM. */
 bool sim_accessible(int device, uintptr_t start, size_t bytes, bool write, uint64_t *vram_bytes,
 		    uint64_t *ram_bytes);
+
+/* Tells whether addresses are still mapped to what they were mapped to. */
+struct sim_places {
+	uint64_t sum;
+};
+/* Adds what [start, start + bytes) is mapped to. */
+void sim_places_of(uintptr_t start, size_t bytes, struct sim_places *places);
 
 struct sim_physical {
 	bool host;

@@ -161,3 +161,15 @@ bool sim_accessible(int device, uintptr_t start, size_t bytes, bool write, uint6
 	}
 	return true;
 }
+
+void sim_places_of(uintptr_t start, size_t bytes, struct sim_places *places)
+{
+	uintptr_t end = start + bytes;
+
+	for (const struct sim_region *region = sim_region_at(start);
+	     region && region->start < end; region = sim_region_after(region))
+		if (region->kind != SIM_RESERVED)
+			places->sum = (places->sum ^ region->start ^ region->offset << 1 ^
+				       (uint64_t)region->host << 63) *
+				      0x9E3779B97F4A7C15ull;
+}

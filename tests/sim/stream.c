@@ -68,6 +68,8 @@ CUstream sim_stream(CUstream handle)
 		return context->legacy;
 	while (stream && (stream != handle || stream->destroyed))
 		stream = stream->next;
+	if (!stream)
+		sim_count(SIM_UNKNOWN_STREAMS, 1);
 	return stream;
 }
 
@@ -113,6 +115,11 @@ SIM_EXPORT CUresult cuStreamDestroy_v2(CUstream handle)
 	if (!stream->head)
 		sim_drop_stream(stream);
 	SIM_ANSWER(CUDA_SUCCESS);
+}
+
+SIM_EXPORT CUresult cuStreamDestroy(CUstream handle)
+{
+	return cuStreamDestroy_v2(handle);
 }
 
 SIM_EXPORT CUresult cuStreamSynchronize(CUstream handle)

@@ -58,7 +58,8 @@ static CUresult check_prop(const CUmemAllocationProp *prop, bool *host)
 		*host = true;
 		if (!sim_config.host_numa)
 			return CUDA_ERROR_NOT_SUPPORTED;
-		return prop->location.id == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+		return prop->location.id == sim_config.numa_node ? CUDA_SUCCESS
+								 : CUDA_ERROR_INVALID_VALUE;
 	case CU_MEM_LOCATION_TYPE_HOST:
 		*host = true;
 		return sim_config.host_numa && sim_config.driver_version >= 13000

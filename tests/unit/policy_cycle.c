@@ -8,6 +8,7 @@ struct feed {
 	struct cycle cycle;
 	uint64_t op;
 	uint64_t guesses, right; /* of the block that comes next, made while it predicts */
+	uint64_t shortest;	 /* cycle that was ever learnt, in steps; 0: none */
 };
 
 static void begin(struct feed *feed)
@@ -34,6 +35,8 @@ static void see_many(struct feed *feed, const uint32_t *blocks, size_t count)
 	}
 	feed->op++;
 	cycle_observe(&feed->cycle, blocks, count, feed->op, feed->op * 1000);
+	if (feed->cycle.length && (!feed->shortest || feed->cycle.length < feed->shortest))
+		feed->shortest = feed->cycle.length;
 }
 
 static void see(struct feed *feed, uint32_t block)
@@ -297,5 +300,32 @@ Test(cycle, is_not_mistaken_for_the_turns_that_scratch_takes)
 				see_many(&feed, named, i ? 1 : 2);
 			}
 	cr_assert(eq(u32, cycle_names(&feed.cycle), 400));
+	end(&feed);
+}
+
+/* Layers in quarters, before each of which all of a cache is read, as a decoder does. */
+static void token(struct feed *feed, uint32_t chunks)
+{
+	for (uint32_t quarter = 0; quarter < 4; quarter++) {
+		scan(feed, 1000, chunks);
+		scan(feed, quarter * 16, 16);
+	}
+}
+
+Test(cycle, is_not_taken_for_a_part_of_itself_when_a_cache_grows)
+{
+	struct feed feed;
+
+	begin(&feed);
+	for (int i = 0; i < 4; i++)
+		token(&feed, 10);
+	for (uint32_t chunks = 11; chunks < 16; chunks++)
+		for (int i = 0; i < 2; i++) {
+			token(&feed, chunks);
+			cr_assert(eq(u64, feed.shortest, 4 * (16 + 10)), "%u chunks: %lu",
+				  chunks, (unsigned long)feed.shortest);
+		}
+	cr_assert(ge(u64, feed.right * 100, feed.guesses * 95), "%lu of %lu",
+		  (unsigned long)feed.right, (unsigned long)feed.guesses);
 	end(&feed);
 }

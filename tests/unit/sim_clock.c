@@ -157,3 +157,26 @@ Test(sim_clock, two_runs_of_a_seed_tell_the_same_time)
 {
 	cr_assert_eq(timed_run("seeded"), timed_run("seeded"));
 }
+
+Test(sim_clock, a_kernel_of_higher_priority_does_not_wait_for_one_that_runs)
+{
+	CUfunction spin;
+	CUstream low, high;
+	int least, greatest;
+	double long_ns = 10e6, short_ns = 1e6;
+
+	sim_start();
+	spin = sim_function("spin");
+	OK(cuCtxGetStreamPriorityRange(&least, &greatest));
+	OK(cuStreamCreateWithPriority(&low, CU_STREAM_NON_BLOCKING, least));
+	OK(cuStreamCreateWithPriority(&high, CU_STREAM_NON_BLOCKING, greatest));
+	CUevent start = mark(low);
+	OK(sim_launch(spin, 4, low, (void *[]){&long_ns}));
+	OK(sim_launch(spin, 4, low, (void *[]){&long_ns}));
+	OK(sim_launch(spin, 4, high, (void *[]){&short_ns}));
+	CUevent first = mark(high), last = mark(low);
+	OK(cuCtxSynchronize());
+	cr_assert_lt(between(start, first), 8.0f, "it waited");
+	/* What it took, the others did not have. */
+	cr_assert_gt(between(start, last), between(start, first) + 79.0f);
+}

@@ -208,3 +208,37 @@ Test(sim_copy, a_pitch_narrower_than_the_row_is_invalid)
 	copy.dstDevice = sim_alloc(1024);
 	EXPECT(CUDA_ERROR_INVALID_VALUE, cuMemcpy2D(&copy));
 }
+
+Test(sim_copy, from_ram_to_ram_even_an_asynchronous_copy_waits)
+{
+	CUstream stream;
+	void *here, *there;
+
+	sim_start();
+	OK(cuMemHostAlloc(&here, MIB, 0));
+	OK(cuMemHostAlloc(&there, MIB, 0));
+	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	OK(sim_spin(1e8, stream));
+	OK(cuMemcpyAsync((CUdeviceptr)(uintptr_t)there, (CUdeviceptr)(uintptr_t)here, MIB,
+			 stream));
+	OK(cuStreamQuery(stream));
+	OK(sim_spin(1e8, stream));
+	OK(cuMemcpyHtoDAsync(sim_alloc(MIB), here, MIB, stream));
+	EXPECT(CUDA_ERROR_NOT_READY, cuStreamQuery(stream));
+}
+
+Test(sim_copy, a_fill_of_pinned_memory_waits_unless_it_is_asynchronous)
+{
+	void *pinned;
+
+	sim_start();
+	OK(cuMemHostAlloc(&pinned, MIB, 0));
+	OK(sim_spin(1e8, NULL));
+	OK(cuMemsetD8((CUdeviceptr)(uintptr_t)pinned, 1, MIB));
+	OK(cuStreamQuery(NULL));
+	OK(sim_spin(1e8, NULL));
+	OK(cuMemsetD8Async((CUdeviceptr)(uintptr_t)pinned, 1, MIB, NULL));
+	EXPECT(CUDA_ERROR_NOT_READY, cuStreamQuery(NULL));
+	OK(cuMemsetD8(sim_alloc(MIB), 1, MIB));
+	EXPECT(CUDA_ERROR_NOT_READY, cuStreamQuery(NULL));
+}

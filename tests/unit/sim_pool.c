@@ -48,3 +48,41 @@ Test(sim_pool, the_default_pool_is_current_and_cannot_be_destroyed)
 	cr_assert_eq(a, b);
 	EXPECT(CUDA_ERROR_INVALID_VALUE, cuMemPoolDestroy(a));
 }
+
+static cuuint64_t reserved(CUmemoryPool pool)
+{
+	cuuint64_t bytes;
+
+	OK(cuMemPoolGetAttribute(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT, &bytes));
+	return bytes;
+}
+
+Test(sim_pool, what_is_freed_stays_with_the_pool_up_to_its_threshold)
+{
+	cuuint64_t threshold = 4 * MIB;
+	CUdeviceptr pieces[4];
+	CUmemoryPool pool;
+	size_t before;
+
+	sim_start();
+	OK(cuDeviceGetDefaultMemPool(&pool, 0));
+	OK(cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &threshold));
+	before = sim_free_bytes();
+	for (int i = 0; i < 4; i++)
+		OK(cuMemAllocAsync(&pieces[i], 2 * MIB, NULL));
+	cr_assert_eq(reserved(pool), 8 * MIB);
+	for (int i = 0; i < 4; i++)
+		OK(cuMemFreeAsync(pieces[i], NULL));
+	cr_assert_eq(reserved(pool), 8 * MIB);
+	OK(cuCtxSynchronize());
+	cr_assert_eq(reserved(pool), 4 * MIB);
+	cr_assert_eq(before - sim_free_bytes(), 4 * MIB);
+	OK(cuMemAllocAsync(&pieces[0], 2 * MIB, NULL));
+	cr_assert_eq(reserved(pool), 4 * MIB, "a kept piece is used again");
+	OK(cuMemPoolTrimTo(pool, 0));
+	cr_assert_eq(reserved(pool), 2 * MIB);
+	OK(cuMemFreeAsync(pieces[0], NULL));
+	OK(cuCtxSynchronize());
+	OK(cuMemPoolTrimTo(pool, 0));
+	cr_assert_eq(sim_free_bytes(), before);
+}

@@ -1,6 +1,9 @@
 /* Order, blocking, events and callbacks. */
 #include "sim_test.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 Test(sim_streams, work_in_one_stream_runs_in_order)
 {
 	CUstream stream;
@@ -171,6 +174,7 @@ Test(sim_streams, the_worker_threads_keep_the_same_order)
 	OK(cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
 	OK(cuEventCreate(&event, 0));
 	OK(cuMemsetD8(ptr, 0, MIB));
+	OK(cuStreamSynchronize(NULL)); /* non-blocking streams do not wait for the fill */
 	for (unsigned int i = 0; i < 50; i++) {
 		OK(sim_increment(ptr, 1, 1000, i % 2 ? a : b));
 		OK(cuEventRecord(event, i % 2 ? a : b));
@@ -181,4 +185,40 @@ Test(sim_streams, the_worker_threads_keep_the_same_order)
 	OK(cuMemcpyDtoH(host, ptr, sizeof(host)));
 	for (unsigned int i = 0; i < 1000; i++)
 		cr_assert_eq(host[i], 50);
+}
+
+struct late_value {
+	volatile unsigned int *at;
+	atomic_bool stored;
+};
+
+/* Long after the workers and the waiting thread have gone to sleep. */
+static void *store_late(void *argument)
+{
+	struct late_value *late = argument;
+
+	usleep(200000);
+	atomic_store(&late->stored, true);
+	__atomic_store_n(late->at, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/* A processor's plain store wakes nobody: the simulated GPU has to look for it. */
+Test(sim_streams, a_wait_for_a_value_sees_a_store_that_nothing_announces, .timeout = 10)
+{
+	struct late_value late = {0};
+	pthread_t thread;
+	CUstream stream;
+
+	setenv("LOWTIDE_SIM_SCHED", "threads", 1);
+	sim_start();
+	OK(cuMemHostAlloc((void **)&late.at, 4096, 0));
+	*late.at = 0;
+	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	OK(cuStreamWaitValue32(stream, (CUdeviceptr)(uintptr_t)late.at, 1,
+			       CU_STREAM_WAIT_VALUE_EQ));
+	pthread_create(&thread, NULL, store_late, &late);
+	OK(cuStreamSynchronize(stream));
+	cr_assert(atomic_load(&late.stored));
+	pthread_join(thread, NULL);
 }

@@ -12,14 +12,15 @@
 
 /* --- errors ------------------------------------------------------------------------------- */
 
-/* Two threads that leave at once would run the exit handlers beside each other. */
-_Noreturn static void leave(void)
+/* Several threads may meet an error at once, and exit may run in one only: the first ends the
+ * program, and nobody returns. */
+static _Noreturn void leave(int status)
 {
 	static atomic_flag leaving = ATOMIC_FLAG_INIT;
 
 	while (atomic_flag_test_and_set(&leaving))
 		pause();
-	exit(3);
+	exit(status);
 }
 
 void program_check(CUresult result, const char *call)
@@ -31,13 +32,13 @@ void program_check(CUresult result, const char *call)
 	if (cuGetErrorName(result, &name) != CUDA_SUCCESS || !name)
 		name = "an error without a name";
 	fprintf(stderr, "%.*s: %s\n", (int)strcspn(call, "("), call, name);
-	leave();
+	leave(3);
 }
 
 void program_fail(const char *what)
 {
 	fprintf(stderr, "%s%s%s\n", what, errno ? ": " : "", errno ? strerror(errno) : "");
-	leave();
+	leave(3);
 }
 
 void *program_alloc(size_t bytes)

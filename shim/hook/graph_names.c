@@ -1,0 +1,275 @@
+#include "hook/graph_names.h"
+
+#include "door/driver.h"
+#include "hook/params.h"
+#include "hook/work.h"
+
+#include <stdlib.h>
+
+/* Where the address is in the index, or would be. The index has room. */
+static uint32_t *slot_of(const struct named *named, uint64_t address)
+{
+	size_t at = (address * 0x9E3779B97F4A7C15ull) >> 32 & (named->index_room - 1);
+
+	while (named->index[at] && named->addresses[named->index[at] - 1] != address)
+		at = (at + 1) & (named->index_room - 1);
+	return &named->index[at];
+}
+
+/* Makes room for one more: at most half of the index is in use. */
+static bool index_grow(struct named *named)
+{
+	size_t room = named->index_room ? 2 * named->index_room : 64;
+	uint64_t *addresses;
+	uint32_t *index;
+
+	if (2 * (named->address_count + 1) <= named->index_room)
+		return true;
+	index = calloc(room, sizeof(*index));
+	addresses = realloc(named->addresses, room / 2 * sizeof(*addresses));
+	if (addresses)
+		named->addresses = addresses;
+	if (!index || !addresses) {
+		free(index);
+		return false;
+	}
+	free(named->index);
+	named->index = index;
+	named->index_room = room;
+	for (size_t i = 0; i < named->address_count; i++)
+		*slot_of(named, addresses[i]) = (uint32_t)i + 1;
+	return true;
+}
+
+/* A node that is updated again and again names the same again and again. */
+static void add_addresses(struct named *named, const uint64_t *addresses, size_t count)
+{
+	pager_bar(addresses, count);
+	for (size_t i = 0; i < count && index_grow(named); i++) {
+		uint32_t *slot = slot_of(named, addresses[i]);
+
+		if (*slot)
+			continue;
+		named->addresses[named->address_count] = addresses[i];
+		*slot = (uint32_t)++named->address_count;
+	}
+}
+
+static void add_pinned(struct named *named, uint64_t start, uint64_t bytes)
+{
+	struct pinned *list;
+
+	if (!pager_may_hold(start) || !pager_of(start))
+		return;
+	for (size_t i = 0; i < named->pinned_count; i++)
+		if (named->pinned[i].start == start && named->pinned[i].bytes == bytes)
+			return;
+	fallback_pin(&(struct pager_range){start, bytes});
+	list = realloc(named->pinned, (named->pinned_count + 1) * sizeof(*list));
+	if (!list)
+		return; /* pinned for good */
+	list[named->pinned_count++] = (struct pinned){start, bytes};
+	named->pinned = list;
+}
+
+static uint64_t span(size_t pitch, size_t width, size_t height, size_t rows, size_t depth)
+{
+	size_t row = pitch ? pitch : width, plane = row * (rows ? rows : height);
+
+	return (depth ? depth - 1 : 0) * plane + (height ? height - 1 : 0) * row + width;
+}
+
+void named_read_copy(struct named *named, const CUDA_MEMCPY3D *copy)
+{
+	add_pinned(named, copy->srcDevice,
+		   span(copy->srcPitch, copy->srcXInBytes + copy->WidthInBytes,
+			copy->srcY + copy->Height, copy->srcHeight, copy->srcZ + copy->Depth));
+	add_pinned(named, copy->dstDevice,
+		   span(copy->dstPitch, copy->dstXInBytes + copy->WidthInBytes,
+			copy->dstY + copy->Height, copy->dstHeight, copy->dstZ + copy->Depth));
+}
+
+void named_read_kernel(struct named *named, const CUDA_KERNEL_NODE_PARAMS *kernel)
+{
+	uint64_t *addresses = calloc(PARAMS_NAMED_MOST, sizeof(*addresses));
+	CUfunction function = kernel->func ? kernel->func : (CUfunction)kernel->kern;
+	bool unknown = true;
+
+	if (addresses)
+		add_addresses(named, addresses,
+			      params_named(function, kernel->kernelParams, kernel->extra,
+					   addresses, PARAMS_NAMED_MOST, &unknown));
+	if (unknown)
+		pager_unknown_work();
+	free(addresses);
+}
+
+void named_read_fill(struct named *named, const CUDA_MEMSET_NODE_PARAMS *fill)
+{
+	add_pinned(named, fill->dst,
+		   span(fill->pitch, fill->width * fill->elementSize, fill->height, 0, 1));
+}
+
+/* Waits for values in memory, and writes them. */
+void named_read_operations(struct named *named, const CUDA_BATCH_MEM_OP_NODE_PARAMS *batch)
+{
+	for (unsigned int i = 0; batch->paramArray && i < batch->count; i++) {
+		const CUstreamBatchMemOpParams *operation = &batch->paramArray[i];
+
+		if (operation->operation == CU_STREAM_MEM_OP_WAIT_VALUE_32 ||
+		    operation->operation == CU_STREAM_MEM_OP_WAIT_VALUE_64)
+			add_pinned(named, operation->waitValue.address, 8);
+		else if (operation->operation == CU_STREAM_MEM_OP_WRITE_VALUE_32 ||
+			 operation->operation == CU_STREAM_MEM_OP_WRITE_VALUE_64)
+			add_pinned(named, operation->writeValue.address, 8);
+	}
+}
+
+static void cannot_read(struct named *named)
+{
+	if (named->unread)
+		return;
+	named->unread = true;
+	pager_unknown_work();
+	streams_freeze(1);
+}
+
+static bool read_kernel_node(struct named *named, CUgraphNode node)
+{
+	CUDA_KERNEL_NODE_PARAMS kernel = {0};
+	CUDA_KERNEL_NODE_PARAMS_v1 older;
+
+	if (real(cuGraphKernelNodeGetParams_v2)) {
+		if (real(cuGraphKernelNodeGetParams_v2)(node, &kernel) != CUDA_SUCCESS)
+			return false;
+	} else if (real(cuGraphKernelNodeGetParams) &&
+		   real(cuGraphKernelNodeGetParams)(node, &older) == CUDA_SUCCESS) {
+		kernel.func = older.func;
+		kernel.kernelParams = older.kernelParams;
+		kernel.extra = older.extra;
+	} else {
+		return false;
+	}
+	named_read_kernel(named, &kernel);
+	return true;
+}
+
+/* False: it may touch memory, and nobody says which. */
+static bool read_node(struct named *named, CUgraphNode node)
+{
+	CUDA_BATCH_MEM_OP_NODE_PARAMS batch;
+	CUDA_MEMSET_NODE_PARAMS fill;
+	CUDA_MEMCPY3D copy;
+	CUgraphNodeType type;
+	CUgraph child;
+
+	if (real(cuGraphNodeGetType)(node, &type) != CUDA_SUCCESS)
+		return false;
+	switch ((int)type) {
+	case CU_GRAPH_NODE_TYPE_KERNEL:
+		return read_kernel_node(named, node);
+	case CU_GRAPH_NODE_TYPE_MEMCPY:
+		if (!real(cuGraphMemcpyNodeGetParams) ||
+		    real(cuGraphMemcpyNodeGetParams)(node, &copy) != CUDA_SUCCESS)
+			return false;
+		named_read_copy(named, &copy);
+		return true;
+	case CU_GRAPH_NODE_TYPE_MEMSET:
+		if (!real(cuGraphMemsetNodeGetParams) ||
+		    real(cuGraphMemsetNodeGetParams)(node, &fill) != CUDA_SUCCESS)
+			return false;
+		named_read_fill(named, &fill);
+		return true;
+	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+		if (!real(cuGraphBatchMemOpNodeGetParams) ||
+		    real(cuGraphBatchMemOpNodeGetParams)(node, &batch) != CUDA_SUCCESS)
+			return false;
+		named_read_operations(named, &batch);
+		return true;
+	case CU_GRAPH_NODE_TYPE_GRAPH:
+		if (!real(cuGraphChildGraphNodeGetGraph) ||
+		    real(cuGraphChildGraphNodeGetGraph)(node, &child) != CUDA_SUCCESS)
+			return false;
+		named_read_graph(named, child);
+		return true;
+	case CU_GRAPH_NODE_TYPE_HOST:
+	case CU_GRAPH_NODE_TYPE_EMPTY:
+	case CU_GRAPH_NODE_TYPE_WAIT_EVENT:
+	case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
+	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_SIGNAL:
+	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT:
+	case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
+	case CU_GRAPH_NODE_TYPE_MEM_FREE:
+		return true;
+	default: /* conditional nodes, and what later toolkits may bring */
+		return false;
+	}
+}
+
+void named_read_graph(struct named *named, CUgraph graph)
+{
+	size_t count = 0;
+	CUgraphNode *nodes;
+
+	if (!real(cuGraphGetNodes) || !real(cuGraphNodeGetType) ||
+	    real(cuGraphGetNodes)(graph, NULL, &count) != CUDA_SUCCESS) {
+		cannot_read(named);
+		return;
+	}
+	nodes = calloc(count + 1, sizeof(*nodes));
+	if (!nodes || (count && real(cuGraphGetNodes)(graph, nodes, &count) != CUDA_SUCCESS)) {
+		cannot_read(named);
+		count = 0;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (!read_node(named, nodes[i]))
+			cannot_read(named);
+	free(nodes);
+}
+
+void named_read_params(struct named *named, const CUgraphNodeParams *params)
+{
+	CUDA_BATCH_MEM_OP_NODE_PARAMS batch = {0};
+	CUDA_KERNEL_NODE_PARAMS kernel = {0};
+
+	switch ((int)params->type) {
+	case CU_GRAPH_NODE_TYPE_KERNEL:
+		kernel.func = params->kernel.func;
+		kernel.kern = params->kernel.kern;
+		kernel.kernelParams = params->kernel.kernelParams;
+		kernel.extra = params->kernel.extra;
+		named_read_kernel(named, &kernel);
+		break;
+	case CU_GRAPH_NODE_TYPE_MEMCPY:
+		named_read_copy(named, &params->memcpy.copyParams);
+		break;
+	case CU_GRAPH_NODE_TYPE_MEMSET:
+		add_pinned(named, params->memset.dst,
+			   span(params->memset.pitch,
+				params->memset.width * params->memset.elementSize,
+				params->memset.height, 0, 1));
+		break;
+	case CU_GRAPH_NODE_TYPE_GRAPH:
+		named_read_graph(named, params->graph.graph);
+		break;
+	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+		batch.count = params->memOp.count;
+		batch.paramArray = params->memOp.paramArray;
+		named_read_operations(named, &batch);
+		break;
+	default:
+		break;
+	}
+}
+
+void named_clear(struct named *named)
+{
+	for (size_t i = 0; i < named->pinned_count; i++)
+		pager_pin(named->pinned[i].start, named->pinned[i].bytes, false);
+	free(named->pinned);
+	free(named->addresses);
+	free(named->index);
+	if (named->unread)
+		streams_freeze(-1);
+	*named = (struct named){0};
+}

@@ -1,0 +1,64 @@
+/* Ways in: from RAM to VRAM, beside unrelated work. */
+#include "door/driver.h"
+#include "pager/home.h"
+#include "pager/way.h"
+#include "settings.h"
+
+#include <string.h>
+
+bool arrive_begin(struct pager *pager, struct slot *slot, bool make)
+{
+	struct block *block = way_block(pager, slot);
+	struct frame *frame;
+	CUresult result;
+
+	if (!way_is_over(pager, block))
+		return false; /* a kernel may be writing it in place */
+	frame = make ? frame_take(&pager->frames, false, block->size_class)
+		     : frame_take_spare(&pager->frames, false, block->size_class);
+	if (!frame)
+		return false;
+	slot->frame = frame;
+	slot->way = ARRIVE_COPY;
+	result = real(cuMemcpyAsync)(frame->alias, block->host->alias, block_bytes(block),
+				     pager->stream_in);
+	/* The hashes have streams of their own: they may have to wait for the program's
+	 * kernels, which the next copy must not; and one of what leaves must not wait for what
+	 * is still to come. */
+	if (result == CUDA_SUCCESS)
+		result = real(cuEventRecord)(slot->event, pager->stream_in);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamWaitEvent)(pager->stream_hash_in, slot->event, 0);
+	if (result == CUDA_SUCCESS)
+		result = way_hash_begin(pager, slot, frame, pager->stream_hash_in);
+	if (result != CUDA_SUCCESS) {
+		way_give_up(pager, slot);
+		return false;
+	}
+	pager->stats.bytes_in += block_bytes(block);
+	return true;
+}
+
+void arrive_switch(struct pager *pager, struct slot *slot)
+{
+	struct block *block = way_block(pager, slot);
+	uint32_t id = slot->block;
+
+	block->device = slot->frame;
+	memcpy(block->hash, way_hash(pager, slot), sizeof(block->hash));
+	if (home_switch(pager, &id, 1, HOME_DEVICE)) {
+		block->hashed = true;
+		block->named_since_in = false;
+		pager->stats.page_ins++;
+		if (settings_get()->dirty == DIRTY_NEVER_CLEAN) {
+			frame_give(&pager->frames, block->host);
+			block->host = NULL;
+			block->hashed = false;
+		}
+	} else {
+		frame_give(&pager->frames, block->device);
+		block->device = NULL;
+		pager->stats.failed_moves++;
+	}
+	way_end(pager, slot);
+}

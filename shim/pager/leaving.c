@@ -1,0 +1,87 @@
+/* Ways out: from VRAM to RAM, beside unrelated work. */
+#include "door/driver.h"
+#include "pager/home.h"
+#include "pager/transit.h"
+#include "pager/way.h"
+#include "settings.h"
+
+#include <string.h>
+
+static void copy_out(struct pager *pager, struct slot *slot)
+{
+	struct block *block = way_block(pager, slot);
+	CUresult result = real(cuMemcpyAsync)(block->host->alias, block->device->alias,
+					      block_bytes(block), pager->stream_out);
+
+	block->hashed = false;
+	slot->way = LEAVE_COPY;
+	if (result == CUDA_SUCCESS)
+		result = real(cuEventRecord)(slot->event, pager->stream_out);
+	if (result != CUDA_SUCCESS) {
+		way_give_up(pager, slot);
+		return;
+	}
+	pager->stats.bytes_out += block_bytes(block);
+	if (block->was_out)
+		pager->stats.bytes_out_again += block_bytes(block);
+}
+
+void leave_begin(struct pager *pager, struct slot *slot)
+{
+	struct block *block = way_block(pager, slot);
+
+	if (!way_is_over(pager, block))
+		return;
+	if (!block->host) {
+		block->hashed = false;
+		block->leaving = true;
+		block->host = transit_host_frame(pager, block->size_class);
+		block->leaving = false;
+	}
+	if (!block->host) {
+		way_end(pager, slot);
+	} else if (!block->hashed || settings_get()->dirty == DIRTY_ALWAYS) {
+		copy_out(pager, slot);
+	} else if (way_hash_begin(pager, slot, block->device, pager->stream_hash_out) !=
+		   CUDA_SUCCESS) {
+		slot->way = LEAVE_HASH;
+		way_give_up(pager, slot);
+	} else {
+		slot->way = LEAVE_HASH;
+	}
+}
+
+void leave_go_on(struct pager *pager, struct slot *slot)
+{
+	struct block *block = way_block(pager, slot);
+
+	if (slot->way == LEAVE_COPY) {
+		slot->way = LEAVE_READY;
+	} else if (!memcmp(way_hash(pager, slot), block->hash, sizeof(block->hash))) {
+		pager->stats.clean_evictions++;
+		slot->way = LEAVE_READY;
+	} else if (!block->named_since_in) {
+		/* Changed by work that did not name it: from now on only in windows. */
+		block->barred = true;
+		way_end(pager, slot);
+	} else {
+		copy_out(pager, slot);
+	}
+}
+
+void leave_switch(struct pager *pager, struct slot *slot)
+{
+	struct block *block = way_block(pager, slot);
+	uint32_t id = slot->block;
+
+	if (home_switch(pager, &id, 1, HOME_HOST)) {
+		frame_give(&pager->frames, block->device);
+		block->device = NULL;
+		block->hashed = false; /* a kernel may now write it in place */
+		block->was_out = true;
+		pager->stats.evictions++;
+	} else {
+		pager->stats.failed_moves++;
+	}
+	way_end(pager, slot);
+}

@@ -1,0 +1,158 @@
+#include "pager/pooled.h"
+
+#include "door/driver.h"
+#include "pager/admission.h"
+#include "pager/ledger.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define POOLS 64
+
+static struct account {
+	CUmemoryPool pool; /* NULL: free */
+	int device;
+	uint64_t charged_bytes;
+} accounts[POOLS];					 /* guarded by lock */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* ranked before the pagers' */
+static atomic_bool any;
+
+static bool asked(CUmemoryPool pool, CUmemPool_attribute attribute, uint64_t *bytes)
+{
+	cuuint64_t answer = 0;
+
+	if (!real(cuMemPoolGetAttribute) ||
+	    real(cuMemPoolGetAttribute)(pool, attribute, &answer) != CUDA_SUCCESS)
+		return false;
+	*bytes = answer;
+	return true;
+}
+
+/* `held_bytes` were charged for the time of a call besides; what the pool has now is charged.
+ * False: that does not fit, and the account tells too little. */
+static bool balance(struct account *account, uint64_t held_bytes)
+{
+	uint64_t have = account->charged_bytes + held_bytes, now;
+
+	if (!asked(account->pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT, &now))
+		now = have;
+	account->charged_bytes = now;
+	if (now <= have)
+		ledger_give_back(account->device, have - now);
+	else if (!admission_ask_pages(account->device, now - have))
+		account->charged_bytes = have;
+	return account->charged_bytes == now;
+}
+
+static struct account *account_of(CUmemoryPool pool, int device)
+{
+	struct account *unused = NULL;
+	uint64_t bytes;
+
+	for (int i = 0; i < POOLS; i++) {
+		if (accounts[i].pool == pool)
+			return &accounts[i];
+		if (!accounts[i].pool && !unused)
+			unused = &accounts[i];
+	}
+	if (!unused || !asked(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT, &bytes))
+		return NULL;
+	*unused = (struct account){pool, device, 0};
+	atomic_store(&any, true);
+	return unused;
+}
+
+CUresult pooled_ask(struct pooled *pooled, CUmemoryPool pool, size_t bytes)
+{
+	uint64_t pages = ledger_charge_bytes(bytes);
+	struct account *account;
+	CUresult result;
+
+	*pooled = (struct pooled){.device = -1, .bytes = bytes};
+	result = admission_current_device(bytes, &pooled->device);
+	if (pooled->device < 0)
+		return result;
+	admission_open_account(pooled->device);
+	if (!pool && (!real(cuDeviceGetMemPool) ||
+		      real(cuDeviceGetMemPool)(&pool, pooled->device) != CUDA_SUCCESS))
+		pool = NULL;
+	pthread_mutex_lock(&lock);
+	account = pool ? account_of(pool, pooled->device) : NULL;
+	if (!account) {
+		pthread_mutex_unlock(&lock);
+		return admission_ask_pooled(bytes, &pooled->device);
+	}
+	pooled->pool = pool;
+	balance(account, 0);
+	if (admission_ask_pages(account->device, pages))
+		return CUDA_SUCCESS;
+	if (real(cuMemPoolTrimTo) && real(cuMemPoolTrimTo)(pool, 0) == CUDA_SUCCESS) {
+		balance(account, 0);
+		if (admission_ask_pages(account->device, pages))
+			return CUDA_SUCCESS;
+	}
+	admission_say_refused(account->device, bytes);
+	pthread_mutex_unlock(&lock);
+	return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+CUresult pooled_settle(const struct pooled *pooled, CUresult result, CUdeviceptr address,
+		       CUstream stream)
+{
+	struct account *account;
+
+	if (pooled->device < 0)
+		return result;
+	if (!pooled->pool)
+		return admission_settle_pooled(result, pooled->device, pooled->bytes, address);
+	account = account_of(pooled->pool, pooled->device);
+	if (!balance(account, ledger_charge_bytes(pooled->bytes)) && result == CUDA_SUCCESS) {
+		/* It took more than it was asked for, and more than there is. */
+		real(cuMemFreeAsync)(address, stream);
+		real(cuStreamSynchronize)(stream);
+		real(cuMemPoolTrimTo)(pooled->pool, 0);
+		balance(account, 0);
+		result = CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	pthread_mutex_unlock(&lock);
+	return result;
+}
+
+void pooled_refresh(void)
+{
+	/* Whoever allocates meanwhile sees to it by himself. */
+	if (!atomic_load_explicit(&any, memory_order_relaxed) || pthread_mutex_trylock(&lock))
+		return;
+	for (int i = 0; i < POOLS; i++)
+		if (accounts[i].pool)
+			balance(&accounts[i], 0);
+	pthread_mutex_unlock(&lock);
+}
+
+/* What is still in use of it stays charged: nobody will say when it goes. */
+void pooled_destroying(CUmemoryPool pool)
+{
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < POOLS && pool; i++) {
+		struct account *account = &accounts[i];
+		uint64_t used;
+
+		if (account->pool != pool)
+			continue;
+		if (asked(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT, &used) &&
+		    used < account->charged_bytes)
+			ledger_give_back(account->device, account->charged_bytes - used);
+		*account = (struct account){0};
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+void pooled_fork_prepare(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void pooled_fork_done(void)
+{
+	pthread_mutex_unlock(&lock);
+}

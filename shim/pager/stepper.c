@@ -1,0 +1,153 @@
+#include "pager/stepper.h"
+
+#include "door/driver.h"
+#include "pager/pager.h"
+#include "settings.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* Between two looks at what is on its way: a copy of 32 MiB takes about 1 ms. */
+#define PAUSE_NS 50000
+/* How long the end of the process waits for a step that is under way. */
+#define EXIT_PATIENCE_NS 1000000000
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+/* All guarded by lock. */
+static bool started, absent, wanted, stepping, ended;
+static unsigned int paused;
+
+static void *step_along(void *unused)
+{
+	const struct timespec pause = {0, PAUSE_NS};
+	bool busy;
+
+	(void)unused;
+	/* Calls of ours while somebody captures must not be counted against the capture. */
+	if (real(cuThreadExchangeStreamCaptureMode)) {
+		CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+
+		real(cuThreadExchangeStreamCaptureMode)(&mode);
+	}
+	pthread_mutex_lock(&lock);
+	while (!ended) {
+		if (!wanted || paused) {
+			pthread_cond_wait(&changed, &lock);
+			continue;
+		}
+		wanted = false;
+		stepping = true;
+		pthread_mutex_unlock(&lock);
+		busy = pager_step();
+		pthread_mutex_lock(&lock);
+		stepping = false;
+		wanted = wanted || busy;
+		pthread_cond_broadcast(&changed);
+		if (!busy)
+			continue;
+		pthread_mutex_unlock(&lock);
+		nanosleep(&pause, NULL);
+		pthread_mutex_lock(&lock);
+	}
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+/* Before the driver's own end: handlers run last registered first, and the driver has long
+ * registered its. */
+static void end_at_exit(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += EXIT_PATIENCE_NS / 1000000000;
+	pthread_mutex_lock(&lock);
+	ended = true;
+	pthread_cond_broadcast(&changed);
+	while (stepping && !pthread_cond_timedwait(&changed, &lock, &until))
+		;
+	pthread_mutex_unlock(&lock);
+}
+
+/* The program's signals are for its own threads. */
+static void start(void)
+{
+	static bool registered;
+	sigset_t all, before;
+	pthread_t thread;
+
+	started = true;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	absent = pthread_create(&thread, NULL, step_along, NULL) != 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (absent)
+		return;
+	pthread_setname_np(thread, "lowtide");
+	pthread_detach(thread);
+	if (!registered)
+		registered = !atexit(end_at_exit);
+}
+
+void stepper_wake(void)
+{
+	if (!settings_get()->thread)
+		return;
+	pthread_mutex_lock(&lock);
+	if (!started && !ended)
+		start();
+	wanted = true;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+bool stepper_is_absent(void)
+{
+	bool answer;
+
+	if (!settings_get()->thread)
+		return true;
+	pthread_mutex_lock(&lock);
+	answer = absent;
+	pthread_mutex_unlock(&lock);
+	return answer;
+}
+
+void stepper_pause(void)
+{
+	pthread_mutex_lock(&lock);
+	paused++;
+	while (stepping)
+		pthread_cond_wait(&changed, &lock);
+	pthread_mutex_unlock(&lock);
+}
+
+void stepper_resume(void)
+{
+	pthread_mutex_lock(&lock);
+	paused--;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+void stepper_fork_prepare(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void stepper_fork_parent(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+/* The thread stayed behind. */
+void stepper_fork_child(void)
+{
+	started = wanted = stepping = false;
+	paused = 0;
+	pthread_cond_init(&changed, NULL);
+	pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,27 @@
+/*
+ * The stepper: goes on with what is on its way (graced.h) while the program does something
+ * else: computes on the processor, or waits for the GPU.
+ *
+ * A thread of ours does it, started with the first move; under LOWTIDE_THREAD=0, where one seed
+ * must be one run, whoever waits does (pager_step from the waiting hook). Owns the thread and
+ * its wake-up; own lock, taken inside the pager's.
+ */
+#ifndef LOWTIDE_STEPPER_H
+#define LOWTIDE_STEPPER_H
+
+#include <stdbool.h>
+
+/* Something is on its way. The pager's lock is held. */
+void stepper_wake(void);
+/* No thread of ours steps: whoever waits should. */
+bool stepper_is_absent(void);
+/* Returns once the thread is in no call of the driver, and keeps it out until stepper_resume:
+ * a context may be about to end. Nests. */
+void stepper_pause(void);
+void stepper_resume(void);
+
+void stepper_fork_prepare(void);
+void stepper_fork_parent(void);
+void stepper_fork_child(void);
+
+#endif

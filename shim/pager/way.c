@@ -1,0 +1,174 @@
+#include "pager/way.h"
+
+#include "door/driver.h"
+#include "pager/content_hash.h"
+#include "pager/stepper.h"
+
+/* Named so often by launches before it may move beside other work. */
+#define NAMED_ENOUGH 3
+/* So many later operations must be over too, besides the last that named it. */
+#define GRACE 2
+
+bool way_by_evidence(const struct pager *pager, const struct block *block)
+{
+	return !block->barred && !block->pins &&
+	       pager->table.components[block->component].named >= NAMED_ENOUGH;
+}
+
+/* Where less than the grace has been launched since, all of that. */
+static bool passed(const struct pager *pager, uint64_t fence)
+{
+	const struct graced *graced = pager->graced;
+	uint64_t until = fence + GRACE;
+
+	if (fence == FENCE_NEVER)
+		return false;
+	return graced->done_upto >= (until < graced->newest ? until : graced->newest);
+}
+
+bool way_is_over(const struct pager *pager, const struct block *block)
+{
+	return passed(pager, block->fence) &&
+	       passed(pager, pager->table.components[block->component].fence);
+}
+
+static void tell_policy(struct pager *pager, uint32_t id)
+{
+	const struct block *block = &pager->table.blocks[id];
+
+	policy_block_moved(pager->policy, id, atomic_load(&block->home) == HOME_DEVICE);
+}
+
+/* Ended slots leave the queue only here, so that a walk along it is not disturbed by what it
+ * ends. */
+static void sweep(struct graced *graced)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < graced->queued; i++)
+		if (graced->slots[graced->queue[i]].way != WAY_NONE)
+			graced->queue[kept++] = graced->queue[i];
+	graced->queued = kept;
+}
+
+static bool is_queued(const struct graced *graced, size_t index)
+{
+	for (size_t i = 0; i < graced->queued; i++)
+		if (graced->queue[i] == index)
+			return true;
+	return false;
+}
+
+struct slot *way_open(struct pager *pager, uint32_t id, enum way way)
+{
+	struct graced *graced = pager->graced;
+	size_t i = 0;
+
+	sweep(graced);
+	while (i < WAYS && is_queued(graced, i))
+		i++;
+	if (i == WAYS)
+		return NULL;
+	graced->slots[i].way = way;
+	graced->slots[i].block = id;
+	graced->slots[i].frame = NULL;
+	graced->queue[graced->queued++] = (uint16_t)i;
+	graced->busy++;
+	pager->table.blocks[id].way = (uint32_t)i + 1;
+	policy_block_moved(pager->policy, id, way == ARRIVE_WAIT);
+	stepper_wake();
+	return &graced->slots[i];
+}
+
+/* The block is no longer on its way; the slot may still be. */
+static void let_go(struct pager *pager, struct slot *slot)
+{
+	struct block *block = way_block(pager, slot);
+
+	if (block->way != (uint32_t)(slot - pager->graced->slots) + 1)
+		return;
+	block->way = 0;
+	tell_policy(pager, slot->block);
+}
+
+void way_end(struct pager *pager, struct slot *slot)
+{
+	let_go(pager, slot);
+	slot->way = WAY_NONE;
+	slot->frame = NULL;
+	pager->graced->busy--;
+}
+
+void way_stop(struct pager *pager, struct slot *slot)
+{
+	switch (slot->way) {
+	case LEAVE_WAIT:
+	case LEAVE_READY:
+	case ARRIVE_WAIT:
+		way_end(pager, slot);
+		break;
+	case LEAVE_COPY:
+		/* Its host frame holds some of each. */
+		way_block(pager, slot)->hashed = false; /* fall through */
+	case LEAVE_HASH:
+		let_go(pager, slot);
+		slot->way = LEAVE_VOID;
+		break;
+	case ARRIVE_COPY:
+		let_go(pager, slot);
+		slot->way = ARRIVE_VOID;
+		break;
+	default:
+		break;
+	}
+}
+
+void way_give_up(struct pager *pager, struct slot *slot)
+{
+	real(cuStreamSynchronize)(pager->stream_in);
+	real(cuStreamSynchronize)(pager->stream_out);
+	real(cuStreamSynchronize)(pager->stream_hash_in);
+	real(cuStreamSynchronize)(pager->stream_hash_out);
+	frame_give(&pager->frames, slot->frame);
+	way_block(pager, slot)->hashed = false;
+	pager->stats.failed_moves++;
+	way_end(pager, slot);
+}
+
+/* --- hashes of single frames, each in a row of the scratch table of its own
+ * ---------------------------------- */
+
+#define ROW_BYTES 32 /* address, bytes, two sums */
+
+_Static_assert(GRACED_ROWS_OFFSET + WAYS * ROW_BYTES <= HASH_SCRATCH_BYTES, "a row a slot");
+
+static size_t row_offset(const struct pager *pager, const struct slot *slot)
+{
+	return GRACED_ROWS_OFFSET + (size_t)(slot - pager->graced->slots) * ROW_BYTES;
+}
+
+CUresult way_hash_begin(struct pager *pager, struct slot *slot, const struct frame *frame,
+			CUstream stream)
+{
+	CUdeviceptr row = pager->hash_scratch->alias + row_offset(pager, slot), sums = row + 16;
+	uint64_t *host = pager->hash_host + row_offset(pager, slot) / 8;
+	void *params[] = {&row, &sums};
+	CUresult result;
+
+	host[0] = frame->alias;
+	host[1] = frame_bytes(frame->size_class);
+	host[2] = host[3] = 0;
+	result = real(cuMemcpyHtoDAsync_v2)(row, host, ROW_BYTES, stream);
+	if (result == CUDA_SUCCESS)
+		result = content_hash_launch(pager, params, host[1], 1, stream);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpyDtoHAsync_v2)(host + 2, sums, 16, stream);
+	if (result == CUDA_SUCCESS)
+		result = real(cuEventRecord)(slot->event, stream);
+	return result;
+}
+
+const uint64_t *way_hash(const struct pager *pager, const struct slot *slot)
+{
+	return pager->hash_host + row_offset(pager, slot) / 8 + 2;
+}
