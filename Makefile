@@ -258,7 +258,7 @@ $(O)/stress/ledger_stress: tests/stress/ledger_stress.c $(PAGER_ALONE)
 	$(Q)$(STRESS_CC) $^ -pthread
 # What stands between a launch and the driver's answers; the rest of the library is in the test.
 PARAMS_OBJ := $(call objects,shim/hook/params.c shim/hook/layout.c shim/hook/kernels.c shim/hook/tensor_map.c \
-	shim/log.c shim/settings.c $(wildcard shim/image/*.c))
+	shim/log.c $(wildcard shim/image/*.c))
 $(O)/stress/params_stress: tests/stress/params_stress.c $(PARAMS_OBJ)
 	$(Q)$(STRESS_CC) $(CUDA) -Ipolicy $^ -pthread
 $(O)/stress/params_stress_planted: tests/stress/params_stress.c $(PARAMS_OBJ)

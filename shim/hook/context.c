@@ -173,6 +173,7 @@ LT_EXPORT CUresult CUDAAPI cuGreenCtxDestroy(CUgreenCtx hCtx)
 		return CUDA_ERROR_NOT_FOUND;
 	/* The lock is held meanwhile: its handle may come again at once. */
 	pthread_mutex_lock(&green_lock);
+	may_go();
 	result = real(cuGreenCtxDestroy)(hCtx);
 	for (int i = 0; i < GREEN && result == CUDA_SUCCESS; i++)
 		if (hCtx && green[i].context == hCtx) {
