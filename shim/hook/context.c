@@ -181,6 +181,7 @@ LT_EXPORT CUresult CUDAAPI cuGreenCtxDestroy(CUgreenCtx hCtx)
 			streams_context_made(green[i].device, -1);
 			break;
 		}
+	pager_context_may_have_ended();
 	pthread_mutex_unlock(&green_lock);
 	return result;
 }

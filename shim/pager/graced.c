@@ -69,9 +69,8 @@ static size_t copies_under_way(const struct pager *pager)
 	return count;
 }
 
-/* What is spare fits some and not others: making a frame of one size releases those of another,
- * so that is for what finds none, and only while nobody else wants the spare ones. Returns how
- * many copies began. */
+/* Spare frames first, for all: making one of another size releases those that are spare.
+ * Returns how many copies began. */
 static size_t begin_arrivals(struct pager *pager)
 {
 	struct graced *graced = pager->graced;
@@ -86,10 +85,8 @@ static size_t begin_arrivals(struct pager *pager)
 	for (size_t i = 0; !begun && i < graced->queued; i++) {
 		struct slot *slot = &graced->slots[graced->queue[i]];
 
-		if (slot->way != ARRIVE_WAIT)
-			continue;
-		begun += arrive_begin(pager, slot, true);
-		break;
+		if (slot->way == ARRIVE_WAIT)
+			begun += arrive_begin(pager, slot, true);
 	}
 	return begun;
 }
@@ -168,15 +165,25 @@ static bool switch_one_out(struct pager *pager)
 	return false;
 }
 
+/* A capture may begin meanwhile on another thread, which the questions of ours would spoil
+ * unless this thread says that they are its own affair. */
+static void exchange_capture_mode(CUstreamCaptureMode *mode)
+{
+	if (real(cuThreadExchangeStreamCaptureMode))
+		real(cuThreadExchangeStreamCaptureMode)(mode);
+}
+
 /* A switch takes the processor about as long as a third of its copy takes the bus. So the first
  * goal is that a copy is queued behind the one that crosses, the second that what has arrived
  * can be used, the third to free frames ahead of need. */
 void graced_step(struct pager *pager)
 {
+	CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
 	struct graced *graced = pager->graced;
 
 	if (!graced_busy(pager))
 		return;
+	exchange_capture_mode(&mode);
 	graced->done_upto = fences_done_upto(&pager->fences);
 	graced->newest = fences_newest(&pager->fences);
 	advance_leaving(pager);
@@ -187,6 +194,7 @@ void graced_step(struct pager *pager)
 	finish_arrivals(pager);
 	if (switch_one_out(pager))
 		begin_arrivals(pager);
+	exchange_capture_mode(&mode);
 }
 
 /* --- what the policy wants

@@ -612,6 +612,8 @@ static bool await(struct pager *pager, const uint32_t *blocks, size_t count)
 			i++;
 			continue;
 		}
+		if (streams_capturing())
+			return false;
 		graced_step(pager);
 		if (!pager->table.blocks[blocks[i]].way)
 			continue;

@@ -26,12 +26,6 @@ static void *step_along(void *unused)
 	bool busy;
 
 	(void)unused;
-	/* Calls of ours while somebody captures must not be counted against the capture. */
-	if (real(cuThreadExchangeStreamCaptureMode)) {
-		CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
-
-		real(cuThreadExchangeStreamCaptureMode)(&mode);
-	}
 	pthread_mutex_lock(&lock);
 	while (!ended) {
 		if (!wanted || paused) {

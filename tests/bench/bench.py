@@ -1,5 +1,5 @@
 """make bench: what the library costs (measured here) and how near paging comes to the wire (simulated). Prints a
-table and writes build/bench/summary.json. usage: bench.py [--quick]"""
+table and writes build/bench/summary.json. usage: bench.py [--quick] [measured|simulated]"""
 import concurrent.futures
 import json
 import os
@@ -10,6 +10,7 @@ import time
 from runs import BUILD, MIB, POLICIES, bus_gbps, environment, median, run, steady
 
 QUICK = "--quick" in sys.argv
+KINDS = [k for k in ("measured", "simulated") if k in sys.argv] or ["measured", "simulated"]
 # Real sizes: tensors of about 32 MiB, the size of a block. A layer of the denoiser computes for as long as one of a
 # 12-billion-parameter transformer takes a consumer card, one of the decoder about as long as reading it once takes.
 MEGABYTES = 512 if QUICK else 2048
@@ -105,6 +106,8 @@ def table():
         if r["kind"] == "measured":
             goal = GOALS.get(r["name"])
             print(f"  {r['name']:<28}{r['value']:>10.2f} {r['unit']:<4}" + (f" goal {goal}" if goal else ""))
+    if "simulated" not in KINDS:
+        return
     for workload in ("diffusion", "decode"):
         print(f"\nsimulated, {workload} ({MEGABYTES} MiB): step time ÷ max(compute, bytes that must cross ÷ bus)")
         print("  " + " " * 12 + "".join(f"{c:>8}% strict graced" for c in (75, 50, 25)))
@@ -122,10 +125,12 @@ def table():
 
 
 def main():
-    measured()
+    if "measured" in KINDS:
+        measured()
     # The virtual clock does not mind company, this machine's does: only these runs go side by side.
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        simulated(pool)
+    if "simulated" in KINDS:
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            simulated(pool)
     os.makedirs(f"{BUILD}/bench", exist_ok=True)
     with open(f"{BUILD}/bench/summary.json", "w") as file:
         json.dump(results, file, indent=1)
