@@ -168,6 +168,16 @@ PARSE_WORDS(required, bool, "0", "1")
 PARSE_WORDS(verify, bool, "0", "1")
 PARSE_WORDS(thread, bool, "0", "1")
 
+static bool parse_patience(struct settings *settings, const char *value)
+{
+	double seconds;
+
+	if (!parse_number(&value, &seconds) || *value || seconds < 0.001 || seconds > 3600)
+		return false;
+	settings->patience_ns = (uint64_t)(seconds * 1e9);
+	return true;
+}
+
 static bool parse_whole_cap(const char *value, struct settings_cap *cap)
 {
 	struct settings_cap next;

@@ -3,15 +3,16 @@
 #include "door/driver.h"
 #include "pager/home.h"
 #include "pager/way.h"
+#include "settings.h"
 
 #include <stdlib.h>
 
 /* Copies that should be under way or queued before the processor does anything else: while one
  * crosses, the next waits behind it. */
 #define COPIES_QUEUED 2
-/* How long a launch waits for what it names; work that frees the frames it needs may be one
- * long kernel. In vain once, it waits only briefly for a while: that work may never end. */
-#define PATIENCE_NS 2000000000ull
+/* A launch waits for what it names, for LOWTIDE_PATIENCE: the work that frees the frames it
+ * needs may be one long kernel. In vain once, it waits only briefly for a while: that work may
+ * never end. */
 #define BRIEF_NS 5000000ull
 #define BRIEF_FOR_NS 30000000000ull
 
@@ -255,7 +256,8 @@ size_t graced_arriving(struct pager *pager, const uint32_t *blocks, size_t count
 
 uint64_t graced_wait_until_ns(const struct pager *pager, uint64_t now_ns)
 {
-	return now_ns + (now_ns < pager->graced->patient_from_ns ? BRIEF_NS : PATIENCE_NS);
+	return now_ns + (now_ns < pager->graced->patient_from_ns ? BRIEF_NS
+								 : settings_get()->patience_ns);
 }
 
 void graced_waited_in_vain(struct pager *pager, uint64_t now_ns)

@@ -5,14 +5,12 @@
 #include "log.h"
 #include "pager/gate.h"
 #include "pager/streams.h"
+#include "settings.h"
 
 #include <stdatomic.h>
 
 /* A launcher is inside for microseconds; one that stays is in a call that blocks. */
 #define GATE_PATIENCE_NS 20000000ull
-/* Longer than any batch of kernels a program queues without waiting for it; what takes longer
- * may never end. */
-#define DRAIN_PATIENCE_NS 2000000000ull
 /* After a window that came late, none for so long: a kernel that never ends must not cost a
  * patience each launch. */
 #define REST_NS 30000000000ull
@@ -57,7 +55,7 @@ bool window_open(struct pager *pager)
 		pager->stats.windows_refused++;
 		goto leave_context;
 	}
-	drained = streams_drain(pager->context, DRAIN_PATIENCE_NS);
+	drained = streams_drain(pager->context, settings_get()->patience_ns);
 	if (drained == STREAMS_IDLE) {
 		pager->stats.windows++;
 		return true;
@@ -68,7 +66,8 @@ bool window_open(struct pager *pager)
 		pager->unpaged_since_ns = clock_now_ns() + REST_NS;
 		log_info("device %d: work did not end within %llu ms; cold memory is used in "
 			 "place for a while",
-			 pager->device, DRAIN_PATIENCE_NS / 1000000);
+			 pager->device,
+			 (unsigned long long)(settings_get()->patience_ns / 1000000));
 	}
 leave_context:
 	if (pager->pushed)

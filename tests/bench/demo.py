@@ -1,5 +1,6 @@
 """make demo: an unmodified driver-API program under the preload, at several caps, under every policy, on the simulated
-GPU. Fails if an output differs or VRAM passes the cap. Knobs: WORKLOAD MB STEPS CAPS POLICIES."""
+GPU. Fails if an output differs or VRAM passes the cap. Knobs: WORKLOAD MB STEPS CAPS POLICIES (policy or
+policy/safety)."""
 import os
 import sys
 
@@ -7,29 +8,31 @@ from residency import svg
 from runs import BUILD, MIB, run
 
 WORKLOAD = os.environ.get("WORKLOAD", "diffusion")
-MEGABYTES = int(os.environ.get("MB", "512"))
+MEGABYTES = int(os.environ.get("MB", "1024"))
 STEPS = int(os.environ.get("STEPS", "12"))
 CAPS = [int(c) for c in os.environ.get("CAPS", "75 50 35").split()]
-ORDER = os.environ.get("POLICIES", "balanced sequential group auto lru none").split()
-ARGUMENTS = ["--mb", MEGABYTES, "--stride", 64, "--steps", STEPS]
+ORDER = os.environ.get("POLICIES", "balanced balanced/graced sequential group auto lru none").split()
+# Tensors of about 32 MiB, and as long a computation a layer as a large transformer has on a consumer card.
+ARGUMENTS = ["--mb", MEGABYTES, "--tensors", max(32, MEGABYTES // 32), "--stride", 1024, "--compute-us", 800, "--steps", STEPS]
 
 
 def mib(value):
     return f"{value / MIB:,.0f}"
 
 
-def line(policy, cap, bare):
+def line(row, cap, bare):
     """One row of the table; False if the library broke a promise."""
+    policy, _, safety = row.partition("/")
     try:
-        done = run(WORKLOAD, ARGUMENTS, cap, policy=policy)
+        done = run(WORKLOAD, ARGUMENTS, cap, policy=policy, safety=safety or "strict")
     except RuntimeError as error:
         # Without paging, a cap is a smaller card: being refused is the right answer.
         refused = policy == "none" and "OUT_OF_MEMORY" in str(error)
-        print(f"  {policy:<11} {'out of memory, as on a smaller card' if refused else error}")
+        print(f"  {row:<16} {'out of memory, as on a smaller card' if refused else error}")
         return refused
     same = done.digest == bare.digest
     within = done.report["vram_peak"] <= cap
-    print(f"  {policy:<11} {'same' if same else 'DIFFERENT':<10}{mib(done.report['vram_peak']):>6} MiB "
+    print(f"  {row:<16} {'same' if same else 'DIFFERENT':<10}{mib(done.report['vram_peak']):>6} MiB "
           f"{'' if within else 'ABOVE THE CAP '}{done.step_ms:>9.2f} ms {done.step_ms / bare.step_ms:>6.2f} ×"
           f"{mib(done.stats.get('bytes_in', 0)):>9}{mib(done.stats.get('bytes_out', 0)):>8}"
           f"{mib(done.report['bytes_zero_copy']):>10}")
@@ -51,14 +54,14 @@ def main():
     footprint = bare.report["vram_peak"]
     print(f"\n{WORKLOAD}, an ordinary CUDA driver-API program, on a simulated GPU (every time below is simulated).\n"
           f"Without Lowtide it takes {mib(footprint)} MiB of VRAM and {bare.step_ms:.2f} ms a step.\n")
-    print(f"  {'policy':<11} {'output':<10}{'VRAM peak':>10} {'step':>12} {'of bare':>8}{'MiB in':>9}{'out':>8}"
+    print(f"  {'policy':<16} {'output':<10}{'VRAM peak':>10} {'step':>12} {'of bare':>8}{'MiB in':>9}{'out':>8}"
           f"{'in place':>10}")
     kept = True
     for percent in CAPS:
         cap = footprint * percent // 100 // (2 * MIB) * (2 * MIB)
         print(f"LOWTIDE_VRAM={cap // MIB}M ({percent} % of what it takes)")
-        for policy in ORDER:
-            kept = line(policy, cap, bare) and kept
+        for row in ORDER:
+            kept = line(row, cap, bare) and kept
     cap = footprint * CAPS[-1] // 100
     print(f"\nA picture of what was in VRAM when: {picture(cap)}")
     print("Your own program, on a real card:\n"

@@ -306,3 +306,18 @@ Test(settings, write_no_log_line_into_another_file)
 	cr_assert(zero(int, fstat(file, &status)));
 	cr_assert(zero(i64, status.st_size));
 }
+
+Test(settings, take_patience_in_seconds)
+{
+	struct settings settings;
+
+	settings_defaults(&settings);
+	cr_assert(eq(u64, settings.patience_ns, 2000000000));
+	cr_assert(settings_parse(&settings, "PATIENCE", "0.25"));
+	cr_assert(eq(u64, settings.patience_ns, 250000000));
+	for (const char *const *bad =
+		 (const char *const[]){"", "0", "-1", "2s", "1e3", "3601", "nan", "inf", NULL};
+	     *bad; bad++)
+		cr_assert_not(settings_parse(&settings, "PATIENCE", *bad), "%s", *bad);
+	cr_assert(eq(u64, settings.patience_ns, 250000000));
+}
