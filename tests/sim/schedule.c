@@ -112,17 +112,22 @@ static bool ready(struct sim_op *op, double *start_ns)
 	return true;
 }
 
-/* A kernel's zero-copy accesses and the copies share one bus: neither may finish as if it were
- * alone. */
+/* A kernel's zero-copy accesses and the copies share one bus, turn about: what is queued there
+ * delays the kernel by as much as it asks for itself, and is delayed by all of that. */
 static void share_bus(struct sim_op *op, enum sim_engine bus, double ns)
 {
+	double waiting;
+
 	if (ns <= 0)
 		return;
 	if (engine_free_ns[bus] < op->mark->start_ns)
 		engine_free_ns[bus] = op->mark->start_ns;
+	waiting = engine_free_ns[bus] - op->mark->start_ns;
 	engine_free_ns[bus] += ns;
-	if (engine_free_ns[bus] > op->mark->end_ns)
-		op->mark->end_ns = engine_free_ns[bus];
+	if (waiting > ns)
+		waiting = ns;
+	if (op->mark->start_ns + waiting + ns > op->mark->end_ns)
+		op->mark->end_ns = op->mark->start_ns + waiting + ns;
 }
 
 static void finish(struct sim_op *op)
