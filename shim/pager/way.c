@@ -147,18 +147,20 @@ static size_t row_offset(const struct pager *pager, const struct slot *slot)
 	return GRACED_ROWS_OFFSET + (size_t)(slot - pager->graced->slots) * ROW_BYTES;
 }
 
+/* The kernel reads its row where it lies in pinned RAM: a copy of it would queue behind the
+ * blocks that are crossing, for a millisecond or more. The sums need atomics, and so VRAM. */
 CUresult way_hash_begin(struct pager *pager, struct slot *slot, const struct frame *frame,
 			CUstream stream)
 {
-	CUdeviceptr row = pager->hash_scratch->alias + row_offset(pager, slot), sums = row + 16;
 	uint64_t *host = pager->hash_host + row_offset(pager, slot) / 8;
+	CUdeviceptr row = (CUdeviceptr)(uintptr_t)host,
+		    sums = pager->hash_scratch->alias + row_offset(pager, slot) + 16;
 	void *params[] = {&row, &sums};
 	CUresult result;
 
 	host[0] = frame->alias;
 	host[1] = frame_bytes(frame->size_class);
-	host[2] = host[3] = 0;
-	result = real(cuMemcpyHtoDAsync_v2)(row, host, ROW_BYTES, stream);
+	result = real(cuMemsetD8Async)(sums, 0, 16, stream);
 	if (result == CUDA_SUCCESS)
 		result = content_hash_launch(pager, params, host[1], 1, stream);
 	if (result == CUDA_SUCCESS)
