@@ -143,8 +143,10 @@ says whole 'A("danger_hole", "kernel") == "CUDA_ERROR_ILLEGAL_ADDRESS" and A("da
 says whole 'A("danger_strict", "switches") >= 24 and C("danger_strict") == [True, True] and A("danger_graced", "switches") >= 12 and C("danger_graced") == [True, True]'
 says whole 'A("danger_graced", "moves_ended_under_load") > 0'
 says whole 'near(F("copies", "h2d"), 25) and near(F("copies", "d2h"), 25) and near(F("copies", "alias/in"), 25) and near(F("copies", "both_h2d"), 25)'
-says whole 'len(C("copies")) == 3'
-says whole 'A("blocking", "host/async_h2d_pinned") == "returns at once" and A("blocking", "device/async_d2h_pageable") == "waits" and A("blocking", "host/sync_d2d") == "waits" and A("blocking", "device/sync_d2d") == "returns at once"'
+# A driver may refuse a range of two homes: that is an answer. What it does not refuse, it must do.
+says whole 'len(C("copies")) == [A("copies", f"across/{what}") for what in ("copy_in", "copy_out", "fill")].count("ok")'
+says whole 'all(T["blocking"]["facts"]["host/" + k[7:]] == v for k, v in T["blocking"]["facts"].items() if k.startswith("pinned/"))' 'host frames block as pinned memory does'
+says whole 'A("blocking", "device/async_h2d_pinned") == "returns at once" and A("blocking", "device/async_d2h_pageable") == "waits" and A("blocking", "host/sync_d2d") == "waits" and A("blocking", "device/sync_d2d") == "returns at once"'
 says whole 'near(F("memory", "pin/1_thread"), 1 / (90e3 / 2**20)) and A("memory", "reserve/8192GiB") == "ok" and A("memory", "host/256MiB/mapped_twice/device_bytes") == 0'
 says whole 'near(F("launch", "params_1"), 2) and near(F("launch", "event_query_done"), 0.3)'
 says whole 'A("launch", "param_info/function") == A("launch", "param_info/kernel") == "ok" and len(C("launch")) == 4 + 2 * (A("launch", "param_info/kernel_as_function") == "ok")'
@@ -197,7 +199,7 @@ check "the demonstration takes the card's prices" eval '[ "$(grep "a step" "$dir
 says not_ready 'A("stalls", "set_access/not_ready") >= 6 and S("stalls") == "ok" and C("danger_strict") == [True, True] and C("danger_graced") == [True, True]'
 says not_ready 'A("danger_strict", "set_access_not_ready") == 0' 'after a drain no set-access is refused'
 says copy_only 'A("host_numa", "kernel_write") == "CUDA_ERROR_ILLEGAL_ADDRESS" and A("host_numa", "not_asked") and not T["host_numa"]["figures"]'
-says copy_only 'F("copies", "alias/in") and W("copies") == "cuStreamSynchronize: CUDA_ERROR_ILLEGAL_ADDRESS"' 'the copies are measured, and the kernel that checks them cannot'
+says copy_only 'F("copies", "alias/in") and S("copies") == "ok"'
 
 # --- the danger, where anything may fall between two calls
 for seed in 1 2; do
