@@ -39,6 +39,7 @@ import json, sys
 R = json.load(open(sys.argv[1]))
 T = {t["name"]: t for t in R["trials"]}
 def F(t, n): return next((f["median"] for f in T[t]["figures"] if f["name"] == n), None)
+def max_of(t, n): return next(f["max"] for f in T[t]["figures"] if f["name"] == n)
 def A(t, n): return T[t]["facts"].get(n)
 def S(t): return T[t]["status"]
 def W(t): return T[t]["why"]
@@ -87,7 +88,8 @@ json.dump({"lowtide_probe": 1, "trials": [
     {"name": "launch", "figures": [figure("params_1", 4.5)]},
     {"name": "memory", "figures": [figure("pin/1_thread", 2)]},
     {"name": "hints", "facts": {"hint_honoured": False}},
-    {"name": "stalls", "facts": {"unmap/waits_for_kernels": True, "create/waits_for_kernels": True}}]}, open(sys.argv[1], "w"))
+    {"name": "stalls", "facts": {"unmap/waits_for_kernels": True, "create/waits_for_kernels": True},
+     "figures": [{"name": "alone/launch", "median": 4.5, "p99": 4.5}, {"name": "beside/launch", "median": 4.5, "p99": 64.5}]}]}, open(sys.argv[1], "w"))
 PYTHON
 echo '{"lowtide_probe": 1, "trials": [{"name": "stalls", "facts": {"set_access/not_ready": 1}}]}' >"$dir/not_ready.profile"
 echo '{"lowtide_probe": 1, "trials": [{"name": "host_numa", "facts": {"create": "ok", "kernel_read": "CUDA_ERROR_ILLEGAL_ADDRESS"}}]}' >"$dir/copy_only.profile"
@@ -143,8 +145,10 @@ says whole 'A("danger_hole", "kernel") == "CUDA_ERROR_ILLEGAL_ADDRESS" and A("da
 says whole 'A("danger_strict", "switches") >= 24 and C("danger_strict") == [True, True] and A("danger_graced", "switches") >= 12 and C("danger_graced") == [True, True]'
 says whole 'A("danger_graced", "moves_ended_under_load") > 0'
 says whole 'near(F("copies", "h2d"), 25) and near(F("copies", "d2h"), 25) and near(F("copies", "alias/in"), 25) and near(F("copies", "both_h2d"), 25)'
-says whole 'len(C("copies")) == 3'
-says whole 'A("blocking", "host/async_h2d_pinned") == "returns at once" and A("blocking", "device/async_d2h_pageable") == "waits" and A("blocking", "host/sync_d2d") == "waits" and A("blocking", "device/sync_d2d") == "returns at once"'
+# A driver may refuse a range of two homes: that is an answer. What it does not refuse, it must do.
+says whole 'len(C("copies")) == [A("copies", f"across/{what}") for what in ("copy_in", "copy_out", "fill")].count("ok")'
+says whole 'all(T["blocking"]["facts"]["host/" + k[7:]] == v for k, v in T["blocking"]["facts"].items() if k.startswith("pinned/"))' 'host frames block as pinned memory does'
+says whole 'A("blocking", "device/async_h2d_pinned") == "returns at once" and A("blocking", "device/async_d2h_pageable") == "waits" and A("blocking", "host/sync_d2d") == "waits" and A("blocking", "device/sync_d2d") == "returns at once"'
 says whole 'near(F("memory", "pin/1_thread"), 1 / (90e3 / 2**20)) and A("memory", "reserve/8192GiB") == "ok" and A("memory", "host/256MiB/mapped_twice/device_bytes") == 0'
 says whole 'near(F("launch", "params_1"), 2) and near(F("launch", "event_query_done"), 0.3)'
 says whole 'A("launch", "param_info/function") == A("launch", "param_info/kernel") == "ok" and len(C("launch")) == 4 + 2 * (A("launch", "param_info/kernel_as_function") == "ok")'
@@ -177,6 +181,8 @@ says again 'near(F("copies", "h2d"), 12) and near(F("copies", "d2h"), 11) and ne
 says again 'near(F("launch", "params_1"), 4.5) and near(F("memory", "pin/1_thread"), 2) and A("hints", "hint_honoured") is False'
 says again 'A("stalls", "unmap/waits_for_kernels") and A("stalls", "create/waits_for_kernels") and not A("stalls", "map/waits_for_kernels") and not A("stalls", "set_access/waits_for_kernels") and not A("stalls", "release/waits_for_kernels")'
 says again 'A("stalls", "unmap/waits_for_copies") is True'
+says again 'near(F("stalls", "alone/launch"), 4.5) and near(max_of("stalls", "alone/launch"), 4.5) and near(max_of("stalls", "beside/launch"), 64.5)' \
+	"a launch that another thread's mapping call holds up is seen"
 ask home LOWTIDE_SIM_PROFILE="$dir/whole.json" -- --only switch_price --only copies --only host_numa --only launch --only memory
 python3 - "$dir/whole.json" "$dir/home.json" >"$dir/differences" <<'PYTHON'
 import json, sys
@@ -197,7 +203,7 @@ check "the demonstration takes the card's prices" eval '[ "$(grep "a step" "$dir
 says not_ready 'A("stalls", "set_access/not_ready") >= 6 and S("stalls") == "ok" and C("danger_strict") == [True, True] and C("danger_graced") == [True, True]'
 says not_ready 'A("danger_strict", "set_access_not_ready") == 0' 'after a drain no set-access is refused'
 says copy_only 'A("host_numa", "kernel_write") == "CUDA_ERROR_ILLEGAL_ADDRESS" and A("host_numa", "not_asked") and not T["host_numa"]["figures"]'
-says copy_only 'F("copies", "alias/in") and W("copies") == "cuStreamSynchronize: CUDA_ERROR_ILLEGAL_ADDRESS"' 'the copies are measured, and the kernel that checks them cannot'
+says copy_only 'F("copies", "alias/in") and S("copies") == "ok"'
 
 # --- the danger, where anything may fall between two calls
 for seed in 1 2; do

@@ -165,7 +165,7 @@ static CUresult launch(CUfunction function, const unsigned int grid[3],
 		free(l);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	sim_host_spend(sim_prices.launch_ns - sim_prices.call_ns);
+	sim_host_spend(sim_prices.launch_ns - sim_prices.call_ns + sim_launch_stall_ns());
 	sim_enqueue(stream, l->op);
 	return CUDA_SUCCESS;
 }

@@ -52,6 +52,22 @@ double sim_price_ns(enum sim_priced call, bool host, uint64_t bytes, size_t mapp
 	return ns + curve->per_byte_ns * (double)bytes;
 }
 
+static const char *caller; /* names the thread of the last mapping call; NULL: paid for */
+static _Thread_local char this_thread;
+
+void sim_mapping_called(void)
+{
+	caller = &this_thread;
+}
+
+double sim_launch_stall_ns(void)
+{
+	if (!caller || caller == &this_thread)
+		return 0;
+	caller = NULL;
+	return sim_prices.launch_stall_ns;
+}
+
 /* --- a profile ---------------------------------------------------------------------------- */
 
 static const json_t *trial_named(const json_t *root, const char *name)
@@ -69,8 +85,8 @@ static const json_t *trial_named(const json_t *root, const char *name)
 	return NULL;
 }
 
-/* The figure's median, in its own unit; 0: it was not measured. */
-static double figure(const json_t *trial, const char *name)
+/* A figure's median, or what else of it, in its own unit; 0: it was not measured. */
+static double figure_of(const json_t *trial, const char *name, const char *what)
 {
 	const json_t *one;
 	size_t i;
@@ -80,9 +96,14 @@ static double figure(const json_t *trial, const char *name)
 		const char *its = json_string_value(json_object_get(one, "name"));
 
 		if (its && !strcmp(its, name))
-			return json_number_value(json_object_get(one, "median"));
+			return json_number_value(json_object_get(one, what));
 	}
 	return 0;
+}
+
+static double figure(const json_t *trial, const char *name)
+{
+	return figure_of(trial, name, "median");
 }
 
 static const json_t *fact(const json_t *trial, const char *name)
@@ -120,10 +141,14 @@ static void read_manners(const json_t *stalls, const json_t *hints, const json_t
 	static const char *const waits[SIM_PRICED] = {
 	    "create/waits_for_kernels", "map/waits_for_kernels", "set_access/waits_for_kernels",
 	    "unmap/waits_for_kernels", "release/waits_for_kernels"};
+	double stall_us = figure_of(stalls, "beside/launch", "p99") -
+			  figure_of(stalls, "alone/launch", "p99");
 	const char *kernel_reads = json_string_value(fact(host, "kernel_read"));
 
 	for (int call = 0; call < SIM_PRICED; call++)
 		sim_prices.waits_for_kernels[call] = json_is_true(fact(stalls, waits[call]));
+	if (stall_us > 0)
+		sim_prices.launch_stall_ns = stall_us * 1000;
 	sim_prices.not_ready_under_load =
 	    json_integer_value(fact(stalls, "set_access/not_ready")) > 0;
 	sim_prices.hints_ignored = json_is_false(fact(hints, "hint_honoured"));

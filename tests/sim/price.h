@@ -28,6 +28,7 @@ struct sim_prices {
 	struct sim_curve mapping[SIM_PRICED][2]; /* of the whole call; [1]: host frames */
 	double call_ns, launch_ns;		 /* of any call; of a whole launch */
 	double pin_byte_ns;			 /* cuMemHostAlloc */
+	double launch_stall_ns;			 /* more, after another thread's mapping call */
 	bool waits_for_kernels[SIM_PRICED];	 /* the call returns when running work has */
 	bool not_ready_under_load;		 /* cuMemSetAccess answers 600 meanwhile */
 	bool hints_ignored;			 /* by cuMemAddressReserve */
@@ -42,5 +43,10 @@ void sim_prices_read(const char *path);
 /* Of host time, beside that of any call. SIM_SET_ACCESS: of one call over so many mappings, of
  * `bytes` in all; the others: of one frame. */
 double sim_price_ns(enum sim_priced call, bool host, uint64_t bytes, size_t mappings);
+
+/* A mapping call of this thread; what a launch of this thread must wait for since then, once.
+ * With the lock. */
+void sim_mapping_called(void);
+double sim_launch_stall_ns(void);
 
 #endif

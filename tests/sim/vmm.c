@@ -50,6 +50,7 @@ static void wait_as_planted(enum sim_priced call)
 static void pay(enum sim_priced call, bool host, uint64_t bytes, size_t mappings)
 {
 	sim_host_spend(sim_price_ns(call, host, bytes, mappings));
+	sim_mapping_called();
 }
 
 /* --- frames

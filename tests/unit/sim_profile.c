@@ -2,6 +2,7 @@
 #include "sim_test.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -181,4 +182,42 @@ Test(sim_profile, a_file_that_is_no_result_changes_nothing)
 	setenv("LOWTIDE_SIM_PROFILE", "/dev/null", 1);
 	sim_start();
 	cr_assert_lt(fabs(create_us(false, 2 * MIB, &frame) - 60.3), 1e-3);
+}
+
+static void *map_one(void *context)
+{
+	OK(cuCtxSetCurrent(context));
+	mapped();
+	return NULL;
+}
+
+Test(sim_profile, a_launch_is_held_up_once_by_another_threads_mapping_call)
+{
+	static const char stalling[] = "{\"trials\": [{\"name\": \"stalls\", \"figures\": ["
+				       "{\"name\": \"alone/launch\", \"p99\": 2}, {\"name\": "
+				       "\"beside/launch\", \"p99\": 42}]}]}";
+	int file = mkstemp(path);
+	pthread_t thread;
+	CUcontext context;
+	double start, alone, first, second;
+
+	cr_assert_eq(write(file, stalling, sizeof(stalling) - 1), sizeof(stalling) - 1);
+	close(file);
+	setenv("LOWTIDE_SIM_PROFILE", path, 1);
+	context = sim_start();
+	unlink(path);
+	mapped();	       /* this thread's own holds nobody up */
+	OK(sim_spin(1, NULL)); /* its module is loaded now */
+	start = lowtide_sim_thread_ns();
+	OK(sim_spin(1, NULL));
+	alone = lowtide_sim_thread_ns() - start;
+	cr_assert_eq(pthread_create(&thread, NULL, map_one, context), 0);
+	pthread_join(thread, NULL);
+	start = lowtide_sim_thread_ns();
+	OK(sim_spin(1, NULL));
+	first = lowtide_sim_thread_ns() - start;
+	OK(sim_spin(1, NULL));
+	second = lowtide_sim_thread_ns() - start - first;
+	cr_assert_lt(fabs(first - alone - 40000), 1, "%g", first);
+	cr_assert_lt(fabs(second - alone), 1, "%g", second);
 }
