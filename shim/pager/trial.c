@@ -51,9 +51,21 @@ static struct frame *take_frame(struct pager *pager)
 	return frame_take(&pager->frames, true, 0);
 }
 
+/* A kernel that may not touch a host frame ends the program's context. So a plain "no" is
+ * believed; drivers that do not know the question (some 12.6 to 12.8 do not) are tried. */
+static bool is_ruled_out(int device)
+{
+	const CUdevice_attribute asked =
+	    CU_DEVICE_ATTRIBUTE_HOST_NUMA_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED;
+	int answer = 1;
+
+	return real(cuDeviceGetAttribute) &&
+	       real(cuDeviceGetAttribute)(&answer, asked, device) == CUDA_SUCCESS && !answer;
+}
+
 CUresult trial_host_frame(struct pager *pager)
 {
-	struct frame *frame = take_frame(pager);
+	struct frame *frame = is_ruled_out(pager->device) ? NULL : take_frame(pager);
 	uint64_t sums[2] = {0, 0}, want[2];
 	CUresult result;
 

@@ -38,6 +38,7 @@ paging() { # what was moved, and what was used in place
 }
 step_ms() { sed -nE 's/.*median_ms ([0-9.]+).*/\1/p' "$dir/out"; }
 near() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a > 0 && b > 0 && a <= 1.001 * b && b <= 1.001 * a) }'; }
+echo '{"trials":[{"name":"stalls","facts":{"set_access/not_ready":1}}]}' >"$dir/not_ready.json"
 for name in ${NAMES:-diffusion decode experts onebuffer streams inplace capture}; do
 	bare=$(timeout 60 "$O/workloads/$name" --mb 32 | grep ^digest)
 	run $name LOWTIDE_POLICY=lru LOWTIDE_STATS="$dir/stats"
@@ -72,6 +73,10 @@ for name in ${NAMES:-diffusion decode experts onebuffer streams inplace capture}
 		check "$name, nearest RAM said to be node ${nodes%,*}, frames only on ${nodes#*,}: the same digest" [ "$out" = "$bare" ]
 		check "$name, nearest RAM said to be node ${nodes%,*}, frames only on ${nodes#*,}: pages" \
 			eval '! grep -q "nothing is paged" <<<"$err"'
+	done
+	for safety in strict graced; do
+		run $name LOWTIDE_POLICY=lru LOWTIDE_SAFETY=$safety LOWTIDE_PATIENCE=60 LOWTIDE_SIM_PROFILE="$dir/not_ready.json"
+		check "$name, access not given while work runs, $safety: the same digest" [ "$out" = "$bare" ]
 	done
 	run $name LOWTIDE_POLICY=lru LOWTIDE_HOST=16M
 	check "$name, little RAM: the same, or out of memory" \
