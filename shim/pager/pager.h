@@ -57,6 +57,8 @@ struct pager {
 	uint32_t epoch;
 	struct policy_action *actions; /* room for PAGER_ACTIONS */
 	uint32_t *moving;	       /* room for PAGER_ACTIONS leaving, then as many coming */
+	uint32_t parked; /* freed but not gone (release.h): index + 1 of the first; 0: none */
+	_Atomic uint32_t parked_count; /* atomic */
 	uint32_t group;		       /* of what is being uploaded */
 	atomic_bool worked;	       /* a launch came since the last upload; atomic */
 	struct pager_stats stats;
@@ -105,6 +107,9 @@ struct pager_component {
 	int device;
 };
 bool pager_component_at(CUdeviceptr address, struct pager_component *out);
+/* What to ask the driver about instead of the address: of what was freed and is still mapped,
+ * the gap behind it, where there is nothing. */
+CUdeviceptr pager_shown(CUdeviceptr address);
 
 /* An operation is about to name what these addresses point into; count is 0 for one that names
  * nothing. May move blocks. Not success: the pager is lost, and the operation must not run. */

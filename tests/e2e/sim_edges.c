@@ -418,32 +418,88 @@ static void destroy_beside_a_capture(void)
 	}
 }
 
+/* It is no memory of the program's any more. */
+static void is_freed(CUdeviceptr at)
+{
+	CUpointer_attribute start = CU_POINTER_ATTRIBUTE_RANGE_START_ADDR;
+	CUdeviceptr base = 1;
+	void *out = &base;
+	unsigned int type;
+	size_t bytes;
+
+	if (cuMemFree(at) != CUDA_ERROR_INVALID_VALUE)
+		wrong("memory was freed twice");
+	if (cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, at) !=
+	    CUDA_ERROR_INVALID_VALUE)
+		wrong("freed memory has a type");
+	if (cuMemGetAddressRange(&base, &bytes, at) != CUDA_ERROR_NOT_FOUND)
+		wrong("freed memory has a range");
+	MUST(cuPointerGetAttributes(1, &start, &out, at));
+	if (base)
+		wrong("freed memory starts somewhere");
+}
+
 /* A relaxed capture forbids nobody to free. */
 static void free_beside_a_capture(void)
 {
 	CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED;
 	CUdeviceptr pieces[PIECES], again;
-	CUstream stream;
+	CUstream stream, beside;
 	CUgraph captured;
+	CUgraphExec exec;
 
 	start();
 	MUST(cuThreadExchangeStreamCaptureMode(&relaxed));
 	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	MUST(cuStreamCreate(&beside, CU_STREAM_NON_BLOCKING));
 	fill_pieces(pieces);
-	for (unsigned int round = 0; round < 3; round++) {
+	for (unsigned int round = 0; round < 20; round++) {
 		MUST(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
 		increment(pieces[0], 1, stream);
+		/* Work that is under way may still use it. */
+		increment(pieces[PIECES - 1], 1, beside);
 		MUST(cuMemFree(pieces[PIECES - 1]));
+		is_freed(pieces[PIECES - 1]);
 		MUST(cuMemAlloc(&again, BYTES));
 		MUST(cuMemFree(again));
+		is_freed(again);
 		increment(pieces[0], 1, stream);
 		MUST(cuStreamEndCapture(stream, &captured));
+		MUST(cuGraphInstantiate(&exec, captured, 0));
 		MUST(cuGraphDestroy(captured));
+		MUST(cuGraphLaunch(exec, stream));
+		MUST(cuStreamSynchronize(stream));
+		MUST(cuGraphExecDestroy(exec));
 		MUST(cuMemAlloc(&pieces[PIECES - 1], BYTES));
-		fill(pieces[PIECES - 1], 100 * (PIECES - 1), NULL);
+		fill(pieces[PIECES - 1], 100 * (PIECES - 1), stream);
+		MUST(cuStreamSynchronize(stream));
 	}
 	for (unsigned int i = 0; i < PIECES; i++)
-		check(pieces[i], 100 * i);
+		check(pieces[i], 100 * i + (i ? 0 : 40));
+}
+
+/* What is freed when the context ends, and nothing waits for any more, goes with it. */
+static void end_with_freed(void)
+{
+	CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED;
+	CUdeviceptr pieces[PIECES];
+	CUstream stream;
+	CUgraph captured;
+
+	for (unsigned int round = 0; round < 4; round++) {
+		start();
+		if (!round)
+			MUST(cuThreadExchangeStreamCaptureMode(&relaxed));
+		MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+		fill_pieces(pieces);
+		MUST(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+		for (unsigned int i = 0; i < PIECES; i += 2)
+			MUST(cuMemFree(pieces[i]));
+		MUST(cuStreamEndCapture(stream, &captured));
+		MUST(cuGraphDestroy(captured));
+		check(pieces[1], 100);
+		MUST(cuDevicePrimaryCtxReset(0));
+	}
 }
 
 static const struct {
@@ -460,6 +516,7 @@ static const struct {
     {"pool_keeps", pool_keeps},
     {"capture_beside_a_thread", capture_beside_a_thread},
     {"free_beside_a_capture", free_beside_a_capture},
+    {"end_with_freed", end_with_freed},
     {"destroy_beside_a_capture", destroy_beside_a_capture},
 };
 

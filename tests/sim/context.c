@@ -261,7 +261,8 @@ SIM_EXPORT CUresult cuCtxGetApiVersion(CUcontext context, unsigned int *version)
 SIM_EXPORT CUresult cuCtxSynchronize(void)
 {
 	SIM_CALL();
-	if (sim_capture_unsafe() != CUDA_SUCCESS)
+	if (sim_capture_unsafe() != CUDA_SUCCESS ||
+	    sim_capture_forbid_context(sim_context()) != CUDA_SUCCESS)
 		SIM_ANSWER(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 	sim_wait_context(sim_context());
 	sim_pool_reap();
