@@ -419,6 +419,57 @@ enum pager_answer pager_free(CUdeviceptr address, CUresult *result)
 	return PAGER_DONE;
 }
 
+/* NULL: it cannot be made there; *result says why if the stream is at fault. */
+static CUevent event_behind(CUstream stream, CUresult *result)
+{
+	CUevent event = NULL;
+
+	*result = real(cuEventCreate)(&event, CU_EVENT_DISABLE_TIMING);
+	if (*result != CUDA_SUCCESS)
+		return NULL;
+	*result = real(cuEventRecord)(event, stream);
+	if (*result == CUDA_SUCCESS)
+		return event;
+	real(cuEventDestroy_v2)(event);
+	return NULL;
+}
+
+/* The event belongs to the calling thread's context, and may have to be asked when that has
+ * gone: only our own context's end is known here. */
+static bool in_own_context(const struct pager *pager)
+{
+	CUcontext context = NULL;
+
+	return real(cuCtxGetCurrent)(&context) == CUDA_SUCCESS && context == pager->context;
+}
+
+void pager_free_after(CUdeviceptr address, CUstream stream, CUresult *result)
+{
+	struct pager *pager = pager_of(address);
+	struct component *component;
+	CUevent event;
+
+	if (!in_own_context(pager)) {
+		*result = real(cuStreamSynchronize)(stream);
+		if (*result == CUDA_SUCCESS)
+			pager_free(address, result);
+		return;
+	}
+	event = event_behind(stream, result);
+	if (!event)
+		return;
+	pthread_mutex_lock(&pager->lock);
+	component = component_to_free(pager, address);
+	if (component)
+		release_later(pager, component, event);
+	else
+		*result = CUDA_ERROR_INVALID_VALUE;
+	release_ripe(pager, false);
+	pthread_mutex_unlock(&pager->lock);
+	if (!component)
+		real(cuEventDestroy_v2)(event);
+}
+
 /* --- moving
  * ---------------------------------------------------------------------------------------------------
  */

@@ -97,6 +97,9 @@ enum pager_answer {
 enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out);
 /* DECLINED: the address is no component's. *result is what the program is told. */
 enum pager_answer pager_free(CUdeviceptr address, CUresult *result);
+/* The same in the order of `stream` (NULL made plain, not captured), without waiting. The
+ * address is in an arena. */
+void pager_free_after(CUdeviceptr address, CUstream stream, CUresult *result);
 /* Makes `bytes` of VRAM free under the cap for what cannot page. False: not so many can be. */
 bool pager_make_room(int device, uint64_t bytes);
 

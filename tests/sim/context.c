@@ -51,6 +51,7 @@ static void end(CUcontext context)
 	struct CUstream_st *stream = sim_streams, *next;
 
 	sim_wait_context(context);
+	sim_pool_reap();
 	sim_forget_context_memory(context);
 	sim_forget_context_modules(context);
 	context->alive = false;
