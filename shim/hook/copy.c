@@ -26,12 +26,10 @@ static bool all_resident(CUdeviceptr start, size_t bytes)
 /* A table of pointers is small; what is larger are tensors. */
 #define TABLE_BYTES ((size_t)1 << 20)
 
-static void look_for_pointers(const struct copy *copy)
+bool copy_may_hold_pointers(CUdeviceptr src, uint64_t bytes)
 {
-	if (settings_get()->safety != SAFETY_GRACED || copy->bytes > TABLE_BYTES ||
-	    copy_place_of(copy->src) == COPY_DEVICE)
-		return;
-	pager_scan_table((const void *)(uintptr_t)copy->src, copy->bytes);
+	return bytes && bytes <= TABLE_BYTES && pager_any_made() &&
+	       settings_get()->safety == SAFETY_GRACED && copy_place_of(src) != COPY_DEVICE;
 }
 
 bool copy_begin(struct copy *copy)
@@ -41,8 +39,8 @@ bool copy_begin(struct copy *copy)
 	bool ours = copy->bytes && (is_ours(copy->dst) || is_ours(copy->src));
 
 	copy->use = (struct pager_use){NULL, 0};
-	if (copy->bytes && pager_any_made() && copy->reads_host)
-		look_for_pointers(copy);
+	if (copy->reads_host && copy_may_hold_pointers(copy->src, copy->bytes))
+		pager_scan_table((const void *)(uintptr_t)copy->src, copy->bytes);
 	if (ours)
 		pager_use_ranges(ranges, 2, &copy->use);
 	copy->begun = ours && work_begin();
