@@ -38,7 +38,7 @@ bool copy_begin(struct copy *copy)
 					     {copy->src, copy->bytes}};
 	bool ours = copy->bytes && (is_ours(copy->dst) || is_ours(copy->src));
 
-	copy->use = (struct pager_use){NULL, 0};
+	copy->use.count = 0;
 	if (copy->reads_host && copy_may_hold_pointers(copy->src, copy->bytes))
 		pager_scan_table((const void *)(uintptr_t)copy->src, copy->bytes);
 	if (ours)
@@ -140,8 +140,9 @@ CUresult copy_end(struct copy *copy, CUresult result)
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount)
 {
-	struct copy copy = {dst,  src,	 ByteCount, CU_STREAM_LEGACY, COPY_WAITS_FOR_HOST,
-			    true, false, false,	    {NULL, 0}};
+	struct copy copy = {
+	    dst,   src,	  ByteCount, CU_STREAM_LEGACY, COPY_WAITS_FOR_HOST, true,
+	    false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpy))
@@ -157,7 +158,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy_ptds(CUdeviceptr dst, CUdeviceptr src, size_
 {
 	struct copy copy = {
 	    dst,   src,	  ByteCount, CU_STREAM_PER_THREAD, COPY_WAITS_FOR_HOST, true,
-	    false, false, {NULL, 0}};
+	    false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpy_ptds))
@@ -176,7 +177,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoD_v2(CUdeviceptr dstDevice, const void *sr
 			    ByteCount,	CU_STREAM_LEGACY,
 			    COPY_WAITS, true,
 			    false,	false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyHtoD_v2))
@@ -195,7 +196,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoD_v2_ptds(CUdeviceptr dstDevice, const voi
 			    ByteCount,	CU_STREAM_PER_THREAD,
 			    COPY_WAITS, true,
 			    false,	false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyHtoD_v2_ptds))
@@ -218,7 +219,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoH_v2(void *dstHost, CUdeviceptr srcDevice,
 			    false,
 			    false,
 			    false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoH_v2))
@@ -241,7 +242,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoH_v2_ptds(void *dstHost, CUdeviceptr srcDe
 			    false,
 			    false,
 			    false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoH_v2_ptds))
@@ -256,8 +257,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoH_v2_ptds(void *dstHost, CUdeviceptr srcDe
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoD_v2(CUdeviceptr dstDevice, CUdeviceptr srcDevice,
 					   size_t ByteCount)
 {
-	struct copy copy = {dstDevice, srcDevice, ByteCount, CU_STREAM_LEGACY, COPY_RETURNS,
-			    false,     false,	  false,     {NULL, 0}};
+	struct copy copy = {dstDevice,	  srcDevice, ByteCount, CU_STREAM_LEGACY,
+			    COPY_RETURNS, false,     false,	false,
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoD_v2))
@@ -274,7 +276,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoD_v2_ptds(CUdeviceptr dstDevice, CUdevicep
 {
 	struct copy copy = {dstDevice,	  srcDevice, ByteCount, CU_STREAM_PER_THREAD,
 			    COPY_RETURNS, false,     false,	false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoD_v2_ptds))
@@ -290,7 +292,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_
 					 CUstream hStream)
 {
 	struct copy copy = {dst,   src,	  ByteCount, work_legacy(hStream), COPY_RETURNS, true,
-			    false, false, {NULL, 0}};
+			    false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyAsync))
@@ -307,7 +309,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyAsync_ptsz(CUdeviceptr dst, CUdeviceptr src,
 {
 	struct copy copy = {dst,	  src,	ByteCount, work_per_thread(hStream),
 			    COPY_RETURNS, true, false,	   false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyAsync_ptsz))
@@ -326,7 +328,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoDAsync_v2(CUdeviceptr dstDevice, const voi
 			    ByteCount,	  work_legacy(hStream),
 			    COPY_RETURNS, true,
 			    false,	  false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyHtoDAsync_v2))
@@ -345,7 +347,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoDAsync_v2_ptsz(CUdeviceptr dstDevice, cons
 			    ByteCount,	  work_per_thread(hStream),
 			    COPY_RETURNS, true,
 			    false,	  false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyHtoDAsync_v2_ptsz))
@@ -369,7 +371,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoHAsync_v2(void *dstHost, CUdeviceptr srcDe
 			    false,
 			    false,
 			    false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoHAsync_v2))
@@ -392,7 +394,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoHAsync_v2_ptsz(void *dstHost, CUdeviceptr 
 			    false,
 			    false,
 			    false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoHAsync_v2_ptsz))
@@ -410,7 +412,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoDAsync_v2(CUdeviceptr dstDevice, CUdevicep
 {
 	struct copy copy = {dstDevice,	  srcDevice, ByteCount, work_legacy(hStream),
 			    COPY_RETURNS, false,     false,	false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoDAsync_v2))
@@ -428,7 +430,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoDAsync_v2_ptsz(CUdeviceptr dstDevice,
 {
 	struct copy copy = {dstDevice,	  srcDevice, ByteCount, work_per_thread(hStream),
 			    COPY_RETURNS, false,     false,	false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoDAsync_v2_ptsz))

@@ -631,8 +631,11 @@ static uint64_t open_fence(struct pager *pager, struct pager_use *use)
 {
 	uint64_t fence = streams_capturing() ? 0 : fence_open(&pager->fences);
 
-	*use = (struct pager_use){fence ? pager : NULL, fence};
-	return fence ? fence : FENCE_NEVER;
+	if (!fence)
+		return FENCE_NEVER;
+	use->of[use->count].pager = pager;
+	use->of[use->count++].fence = fence;
+	return fence;
 }
 
 /* Everything that the addresses ask for, into pager->named. */
@@ -770,21 +773,16 @@ static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t co
 
 void pager_used(const struct pager_use *use, CUstream stream, bool over)
 {
-	if (use->pager)
-		fence_close(&use->pager->fences, use->fence, stream, over);
+	for (unsigned int i = 0; i < use->count; i++)
+		fence_close(&use->of[i].pager->fences, use->of[i].fence, stream, over);
 }
 
-void pager_use_ranges(const struct pager_range *ranges, size_t count, struct pager_use *use)
+static void use_ranges_of(struct pager *pager, const struct pager_range *ranges, size_t count,
+			  struct pager_use *use)
 {
-	struct pager *pager = NULL;
 	size_t named = 0;
 	uint64_t fence;
 
-	*use = (struct pager_use){NULL, 0};
-	for (size_t i = 0; i < count && !pager; i++)
-		pager = pager_of(ranges[i].start);
-	if (!pager || !pager->graced)
-		return;
 	pthread_mutex_lock(&pager->lock);
 	pager->epoch++;
 	for (size_t i = 0; i < count; i++)
@@ -798,6 +796,30 @@ void pager_use_ranges(const struct pager_range *ranges, size_t count, struct pag
 		pager->table.blocks[pager->named[i]].named_since_in = true;
 	}
 	pthread_mutex_unlock(&pager->lock);
+}
+
+/* Each pager that these name, once: the next one that is not yet in `seen`. NULL: no more. */
+static struct pager *next_named(uint64_t address, uint32_t *seen)
+{
+	struct pager *pager = pager_of(address);
+
+	if (!pager || *seen & 1u << pager->device)
+		return NULL;
+	*seen |= 1u << pager->device;
+	return pager;
+}
+
+void pager_use_ranges(const struct pager_range *ranges, size_t count, struct pager_use *use)
+{
+	uint32_t seen = 0;
+
+	use->count = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct pager *pager = next_named(ranges[i].start, &seen);
+
+		if (pager && pager->graced)
+			use_ranges_of(pager, ranges, count, use);
+	}
 }
 
 void pager_bar(const uint64_t *addresses, size_t count)
@@ -852,14 +874,11 @@ void pager_unknown_work(void)
 	}
 }
 
-CUresult pager_use(const uint64_t *addresses, size_t count, struct pager_use *use)
+static CUresult use_of(struct pager *pager, const uint64_t *addresses, size_t count,
+		       struct pager_use *use)
 {
-	struct pager *pager = count ? pager_of(addresses[0]) : NULL;
 	bool cold;
 
-	*use = (struct pager_use){NULL, 0};
-	if (!pager)
-		return CUDA_SUCCESS;
 	if (atomic_load_explicit(&pager->lost, memory_order_relaxed))
 		return (CUresult)atomic_load(&pager->lost);
 	if (!atomic_load_explicit(&pager->worked, memory_order_relaxed))
@@ -868,6 +887,33 @@ CUresult pager_use(const uint64_t *addresses, size_t count, struct pager_use *us
 	if (cold || atomic_load_explicit(&pager->pressed, memory_order_relaxed))
 		use_slowly(pager, addresses, count, cold, use);
 	return (CUresult)atomic_load_explicit(&pager->lost, memory_order_relaxed);
+}
+
+/* Nearly always one pager's: of what lies in the arena of the one before, no more is asked. */
+CUresult pager_use(const uint64_t *addresses, size_t count, struct pager_use *use)
+{
+	const struct pager *last = NULL;
+	CUresult result = CUDA_SUCCESS;
+	uint32_t seen = 0;
+
+	use->count = 0;
+	for (size_t i = 0; i < count && result == CUDA_SUCCESS; i++) {
+		struct pager *pager;
+
+		if (last && arena_holds(&last->table.arena, addresses[i]))
+			continue;
+		pager = next_named(addresses[i], &seen);
+		if (!pager)
+			continue;
+		last = pager;
+		result = use_of(pager, addresses, count, use);
+	}
+	if (result == CUDA_SUCCESS)
+		return result;
+	/* It must not run: nothing of it is to be waited for. */
+	pager_used(use, NULL, true);
+	use->count = 0;
+	return result;
 }
 
 static void join_group(struct pager *pager, struct component *component)

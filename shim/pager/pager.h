@@ -117,8 +117,12 @@ CUdeviceptr pager_shown(CUdeviceptr address);
 /* An operation is about to name what these addresses point into; count is 0 for one that names
  * nothing. May move blocks. Not success: the pager is lost, and the operation must not run. */
 struct pager_use {
-	struct pager *pager; /* NULL: nothing to do afterwards */
-	uint64_t fence;
+	unsigned int
+	    count; /* of pagers that have something to do afterwards; all zeros: none */
+	struct {
+		struct pager *pager;
+		uint64_t fence;
+	} of[PAGER_DEVICES];
 };
 CUresult pager_use(const uint64_t *addresses, size_t count, struct pager_use *use);
 /* The same for a copy or a fill of ranges; it moves nothing, and only keeps what it names where
