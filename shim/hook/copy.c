@@ -26,12 +26,10 @@ static bool all_resident(CUdeviceptr start, size_t bytes)
 /* A table of pointers is small; what is larger are tensors. */
 #define TABLE_BYTES ((size_t)1 << 20)
 
-static void look_for_pointers(const struct copy *copy)
+bool copy_may_hold_pointers(CUdeviceptr src, uint64_t bytes)
 {
-	if (settings_get()->safety != SAFETY_GRACED || copy->bytes > TABLE_BYTES ||
-	    copy_place_of(copy->src) == COPY_DEVICE)
-		return;
-	pager_scan_table((const void *)(uintptr_t)copy->src, copy->bytes);
+	return bytes && bytes <= TABLE_BYTES && pager_any_made() &&
+	       settings_get()->safety == SAFETY_GRACED && copy_place_of(src) != COPY_DEVICE;
 }
 
 bool copy_begin(struct copy *copy)
@@ -40,9 +38,9 @@ bool copy_begin(struct copy *copy)
 					     {copy->src, copy->bytes}};
 	bool ours = copy->bytes && (is_ours(copy->dst) || is_ours(copy->src));
 
-	copy->use = (struct pager_use){NULL, 0};
-	if (copy->bytes && pager_any_made() && copy->reads_host)
-		look_for_pointers(copy);
+	copy->use.count = 0;
+	if (copy->reads_host && copy_may_hold_pointers(copy->src, copy->bytes))
+		pager_scan_table((const void *)(uintptr_t)copy->src, copy->bytes);
 	if (ours)
 		pager_use_ranges(ranges, 2, &copy->use);
 	copy->begun = ours && work_begin();
@@ -142,8 +140,9 @@ CUresult copy_end(struct copy *copy, CUresult result)
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount)
 {
-	struct copy copy = {dst,  src,	 ByteCount, CU_STREAM_LEGACY, COPY_WAITS_FOR_HOST,
-			    true, false, false,	    {NULL, 0}};
+	struct copy copy = {
+	    dst,   src,	  ByteCount, CU_STREAM_LEGACY, COPY_WAITS_FOR_HOST, true,
+	    false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpy))
@@ -159,7 +158,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy_ptds(CUdeviceptr dst, CUdeviceptr src, size_
 {
 	struct copy copy = {
 	    dst,   src,	  ByteCount, CU_STREAM_PER_THREAD, COPY_WAITS_FOR_HOST, true,
-	    false, false, {NULL, 0}};
+	    false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpy_ptds))
@@ -178,7 +177,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoD_v2(CUdeviceptr dstDevice, const void *sr
 			    ByteCount,	CU_STREAM_LEGACY,
 			    COPY_WAITS, true,
 			    false,	false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyHtoD_v2))
@@ -197,7 +196,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoD_v2_ptds(CUdeviceptr dstDevice, const voi
 			    ByteCount,	CU_STREAM_PER_THREAD,
 			    COPY_WAITS, true,
 			    false,	false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyHtoD_v2_ptds))
@@ -220,7 +219,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoH_v2(void *dstHost, CUdeviceptr srcDevice,
 			    false,
 			    false,
 			    false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoH_v2))
@@ -243,7 +242,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoH_v2_ptds(void *dstHost, CUdeviceptr srcDe
 			    false,
 			    false,
 			    false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoH_v2_ptds))
@@ -258,8 +257,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoH_v2_ptds(void *dstHost, CUdeviceptr srcDe
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoD_v2(CUdeviceptr dstDevice, CUdeviceptr srcDevice,
 					   size_t ByteCount)
 {
-	struct copy copy = {dstDevice, srcDevice, ByteCount, CU_STREAM_LEGACY, COPY_RETURNS,
-			    false,     false,	  false,     {NULL, 0}};
+	struct copy copy = {dstDevice,	  srcDevice, ByteCount, CU_STREAM_LEGACY,
+			    COPY_RETURNS, false,     false,	false,
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoD_v2))
@@ -276,7 +276,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoD_v2_ptds(CUdeviceptr dstDevice, CUdevicep
 {
 	struct copy copy = {dstDevice,	  srcDevice, ByteCount, CU_STREAM_PER_THREAD,
 			    COPY_RETURNS, false,     false,	false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoD_v2_ptds))
@@ -292,7 +292,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_
 					 CUstream hStream)
 {
 	struct copy copy = {dst,   src,	  ByteCount, work_legacy(hStream), COPY_RETURNS, true,
-			    false, false, {NULL, 0}};
+			    false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyAsync))
@@ -309,7 +309,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyAsync_ptsz(CUdeviceptr dst, CUdeviceptr src,
 {
 	struct copy copy = {dst,	  src,	ByteCount, work_per_thread(hStream),
 			    COPY_RETURNS, true, false,	   false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyAsync_ptsz))
@@ -328,7 +328,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoDAsync_v2(CUdeviceptr dstDevice, const voi
 			    ByteCount,	  work_legacy(hStream),
 			    COPY_RETURNS, true,
 			    false,	  false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyHtoDAsync_v2))
@@ -347,7 +347,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoDAsync_v2_ptsz(CUdeviceptr dstDevice, cons
 			    ByteCount,	  work_per_thread(hStream),
 			    COPY_RETURNS, true,
 			    false,	  false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyHtoDAsync_v2_ptsz))
@@ -371,7 +371,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoHAsync_v2(void *dstHost, CUdeviceptr srcDe
 			    false,
 			    false,
 			    false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoHAsync_v2))
@@ -394,7 +394,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoHAsync_v2_ptsz(void *dstHost, CUdeviceptr 
 			    false,
 			    false,
 			    false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoHAsync_v2_ptsz))
@@ -412,7 +412,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoDAsync_v2(CUdeviceptr dstDevice, CUdevicep
 {
 	struct copy copy = {dstDevice,	  srcDevice, ByteCount, work_legacy(hStream),
 			    COPY_RETURNS, false,     false,	false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoDAsync_v2))
@@ -430,7 +430,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoDAsync_v2_ptsz(CUdeviceptr dstDevice,
 {
 	struct copy copy = {dstDevice,	  srcDevice, ByteCount, work_per_thread(hStream),
 			    COPY_RETURNS, false,     false,	false,
-			    {NULL, 0}};
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoDAsync_v2_ptsz))

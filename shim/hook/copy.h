@@ -30,6 +30,10 @@ static inline bool copy_waits(CUdeviceptr dst, CUdeviceptr src)
 	return copy_place_of(dst) != COPY_DEVICE || copy_place_of(src) != COPY_DEVICE;
 }
 
+/* Should what is copied from there, so much in all, be looked through for a table of pointers?
+ */
+bool copy_may_hold_pointers(CUdeviceptr src, uint64_t bytes);
+
 /* True: the driver may do it whole. Always followed by copy_end. */
 bool copy_begin(struct copy *copy);
 CUresult copy_in_parts(struct copy *copy);

@@ -84,6 +84,22 @@ static bool all_resident(const struct side *side, const struct copy_box *box)
 	return !is_ours(side) || (pager_same_home(side->start, bytes, &cold) == bytes && !cold);
 }
 
+static void look_for_pointers(const struct copy_box *box)
+{
+	size_t rows, bytes;
+
+	if (!box->src.start || __builtin_mul_overflow(box->height, box->depth, &rows) ||
+	    __builtin_mul_overflow(rows, box->width, &bytes) ||
+	    !copy_may_hold_pointers(box->src.start, bytes))
+		return;
+	for (size_t row = 0; row < rows; row++)
+		pager_scan_table(
+		    (const void *)(uintptr_t)(box->src.start +
+					      row / box->height * box->src.slice_pitch +
+					      row % box->height * box->src.pitch),
+		    box->width);
+}
+
 static bool box_begin(struct copy_box *box)
 {
 	bool ours = box->width && box->height && box->depth &&
@@ -91,6 +107,7 @@ static bool box_begin(struct copy_box *box)
 
 	bool whole = !box->dst.start || !box->src.start;
 
+	look_for_pointers(box);
 	if (ours) {
 		const struct pager_range ranges[] = {{box->dst.start, span(&box->dst, box)},
 						     {box->src.start, span(&box->src, box)}};

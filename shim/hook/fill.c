@@ -25,7 +25,7 @@ static bool fill_begin(struct fill *fill)
 	    fill->width && fill->height && pager_may_hold(fill->start) && pager_of(fill->start);
 	bool cold;
 
-	fill->use = (struct pager_use){NULL, 0};
+	fill->use.count = 0;
 	if (ours)
 		pager_use_ranges(&(struct pager_range){fill->start, bytes}, 1, &fill->use);
 
@@ -78,8 +78,7 @@ static CUresult fill_end(const struct fill *fill, CUresult result)
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2(CUdeviceptr dstDevice, unsigned char uc, size_t N)
 {
-	struct fill fill = {dstDevice,	      0,     1,	    uc,	      N, 1,
-			    CU_STREAM_LEGACY, false, false, {NULL, 0}};
+	struct fill fill = {dstDevice, 0, 1, uc, N, 1, CU_STREAM_LEGACY, false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD8_v2))
@@ -93,8 +92,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2(CUdeviceptr dstDevice, unsigned char uc
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2_ptds(CUdeviceptr dstDevice, unsigned char uc, size_t N)
 {
-	struct fill fill = {dstDevice, 0,     1,	uc, N, 1, CU_STREAM_PER_THREAD,
-			    false,     false, {NULL, 0}};
+	struct fill fill = {dstDevice, 0, 1, uc, N, 1, CU_STREAM_PER_THREAD, false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD8_v2_ptds))
@@ -109,8 +107,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2_ptds(CUdeviceptr dstDevice, unsigned ch
 LT_EXPORT CUresult CUDAAPI cuMemsetD8Async(CUdeviceptr dstDevice, unsigned char uc, size_t N,
 					   CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0,     1,	uc, N, 1, work_legacy(hStream),
-			    false,     false, {NULL, 0}};
+	struct fill fill = {dstDevice, 0, 1, uc, N, 1, work_legacy(hStream), false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD8Async))
@@ -125,8 +122,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD8Async(CUdeviceptr dstDevice, unsigned char 
 LT_EXPORT CUresult CUDAAPI cuMemsetD8Async_ptsz(CUdeviceptr dstDevice, unsigned char uc,
 						size_t N, CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0,     1,	uc, N, 1, work_per_thread(hStream),
-			    false,     false, {NULL, 0}};
+	struct fill fill = {dstDevice, 0,     1,  uc, N, 1, work_per_thread(hStream),
+			    false,     false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD8Async_ptsz))
@@ -142,7 +139,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D8_v2(CUdeviceptr dstDevice, size_t dstPitc
 					   unsigned char uc, size_t Width, size_t Height)
 {
 	struct fill fill = {dstDevice, dstPitch,	 1,	uc,    Width,
-			    Height,    CU_STREAM_LEGACY, false, false, {NULL, 0}};
+			    Height,    CU_STREAM_LEGACY, false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D8_v2))
@@ -157,9 +154,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D8_v2(CUdeviceptr dstDevice, size_t dstPitc
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D8_v2_ptds(CUdeviceptr dstDevice, size_t dstPitch,
 						unsigned char uc, size_t Width, size_t Height)
 {
-	struct fill fill = {
-	    dstDevice, dstPitch, 1,	   uc, Width, Height, CU_STREAM_PER_THREAD,
-	    false,     false,	 {NULL, 0}};
+	struct fill fill = {dstDevice, dstPitch, 1,  uc, Width, Height, CU_STREAM_PER_THREAD,
+			    false,     false,	 {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D8_v2_ptds))
@@ -175,9 +171,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D8Async(CUdeviceptr dstDevice, size_t dstPi
 					     unsigned char uc, size_t Width, size_t Height,
 					     CUstream hStream)
 {
-	struct fill fill = {
-	    dstDevice, dstPitch, 1,	   uc, Width, Height, work_legacy(hStream),
-	    false,     false,	 {NULL, 0}};
+	struct fill fill = {dstDevice, dstPitch, 1,  uc, Width, Height, work_legacy(hStream),
+			    false,     false,	 {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D8Async))
@@ -195,8 +190,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D8Async_ptsz(CUdeviceptr dstDevice, size_t 
 						  CUstream hStream)
 {
 	struct fill fill = {
-	    dstDevice, dstPitch, 1,	   uc, Width, Height, work_per_thread(hStream),
-	    false,     false,	 {NULL, 0}};
+	    dstDevice, dstPitch, 1,  uc, Width, Height, work_per_thread(hStream),
+	    false,     false,	 {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D8Async_ptsz))
@@ -211,8 +206,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D8Async_ptsz(CUdeviceptr dstDevice, size_t 
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2(CUdeviceptr dstDevice, unsigned short us, size_t N)
 {
-	struct fill fill = {dstDevice,	      0,     2,	    us,	      N, 1,
-			    CU_STREAM_LEGACY, false, false, {NULL, 0}};
+	struct fill fill = {dstDevice, 0, 2, us, N, 1, CU_STREAM_LEGACY, false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD16_v2))
@@ -227,8 +221,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2(CUdeviceptr dstDevice, unsigned short 
 LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2_ptds(CUdeviceptr dstDevice, unsigned short us,
 					       size_t N)
 {
-	struct fill fill = {dstDevice, 0,     2,	us, N, 1, CU_STREAM_PER_THREAD,
-			    false,     false, {NULL, 0}};
+	struct fill fill = {dstDevice, 0, 2, us, N, 1, CU_STREAM_PER_THREAD, false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD16_v2_ptds))
@@ -243,8 +236,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2_ptds(CUdeviceptr dstDevice, unsigned s
 LT_EXPORT CUresult CUDAAPI cuMemsetD16Async(CUdeviceptr dstDevice, unsigned short us, size_t N,
 					    CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0,     2,	us, N, 1, work_legacy(hStream),
-			    false,     false, {NULL, 0}};
+	struct fill fill = {dstDevice, 0, 2, us, N, 1, work_legacy(hStream), false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD16Async))
@@ -259,8 +251,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD16Async(CUdeviceptr dstDevice, unsigned shor
 LT_EXPORT CUresult CUDAAPI cuMemsetD16Async_ptsz(CUdeviceptr dstDevice, unsigned short us,
 						 size_t N, CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0,     2,	us, N, 1, work_per_thread(hStream),
-			    false,     false, {NULL, 0}};
+	struct fill fill = {dstDevice, 0,     2,  us, N, 1, work_per_thread(hStream),
+			    false,     false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD16Async_ptsz))
@@ -276,7 +268,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D16_v2(CUdeviceptr dstDevice, size_t dstPit
 					    unsigned short us, size_t Width, size_t Height)
 {
 	struct fill fill = {dstDevice, dstPitch,	 2,	us,    Width,
-			    Height,    CU_STREAM_LEGACY, false, false, {NULL, 0}};
+			    Height,    CU_STREAM_LEGACY, false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D16_v2))
@@ -291,9 +283,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D16_v2(CUdeviceptr dstDevice, size_t dstPit
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D16_v2_ptds(CUdeviceptr dstDevice, size_t dstPitch,
 						 unsigned short us, size_t Width, size_t Height)
 {
-	struct fill fill = {
-	    dstDevice, dstPitch, 2,	   us, Width, Height, CU_STREAM_PER_THREAD,
-	    false,     false,	 {NULL, 0}};
+	struct fill fill = {dstDevice, dstPitch, 2,  us, Width, Height, CU_STREAM_PER_THREAD,
+			    false,     false,	 {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D16_v2_ptds))
@@ -309,9 +300,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D16Async(CUdeviceptr dstDevice, size_t dstP
 					      unsigned short us, size_t Width, size_t Height,
 					      CUstream hStream)
 {
-	struct fill fill = {
-	    dstDevice, dstPitch, 2,	   us, Width, Height, work_legacy(hStream),
-	    false,     false,	 {NULL, 0}};
+	struct fill fill = {dstDevice, dstPitch, 2,  us, Width, Height, work_legacy(hStream),
+			    false,     false,	 {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D16Async))
@@ -329,8 +319,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D16Async_ptsz(CUdeviceptr dstDevice, size_t
 						   size_t Height, CUstream hStream)
 {
 	struct fill fill = {
-	    dstDevice, dstPitch, 2,	   us, Width, Height, work_per_thread(hStream),
-	    false,     false,	 {NULL, 0}};
+	    dstDevice, dstPitch, 2,  us, Width, Height, work_per_thread(hStream),
+	    false,     false,	 {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D16Async_ptsz))
@@ -345,8 +335,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D16Async_ptsz(CUdeviceptr dstDevice, size_t
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2(CUdeviceptr dstDevice, unsigned int ui, size_t N)
 {
-	struct fill fill = {dstDevice,	      0,     4,	    ui,	      N, 1,
-			    CU_STREAM_LEGACY, false, false, {NULL, 0}};
+	struct fill fill = {dstDevice, 0, 4, ui, N, 1, CU_STREAM_LEGACY, false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD32_v2))
@@ -360,8 +349,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2(CUdeviceptr dstDevice, unsigned int ui
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2_ptds(CUdeviceptr dstDevice, unsigned int ui, size_t N)
 {
-	struct fill fill = {dstDevice, 0,     4,	ui, N, 1, CU_STREAM_PER_THREAD,
-			    false,     false, {NULL, 0}};
+	struct fill fill = {dstDevice, 0, 4, ui, N, 1, CU_STREAM_PER_THREAD, false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD32_v2_ptds))
@@ -376,8 +364,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2_ptds(CUdeviceptr dstDevice, unsigned i
 LT_EXPORT CUresult CUDAAPI cuMemsetD32Async(CUdeviceptr dstDevice, unsigned int ui, size_t N,
 					    CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0,     4,	ui, N, 1, work_legacy(hStream),
-			    false,     false, {NULL, 0}};
+	struct fill fill = {dstDevice, 0, 4, ui, N, 1, work_legacy(hStream), false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD32Async))
@@ -392,8 +379,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD32Async(CUdeviceptr dstDevice, unsigned int 
 LT_EXPORT CUresult CUDAAPI cuMemsetD32Async_ptsz(CUdeviceptr dstDevice, unsigned int ui,
 						 size_t N, CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0,     4,	ui, N, 1, work_per_thread(hStream),
-			    false,     false, {NULL, 0}};
+	struct fill fill = {dstDevice, 0,     4,  ui, N, 1, work_per_thread(hStream),
+			    false,     false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD32Async_ptsz))
@@ -409,7 +396,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D32_v2(CUdeviceptr dstDevice, size_t dstPit
 					    unsigned int ui, size_t Width, size_t Height)
 {
 	struct fill fill = {dstDevice, dstPitch,	 4,	ui,    Width,
-			    Height,    CU_STREAM_LEGACY, false, false, {NULL, 0}};
+			    Height,    CU_STREAM_LEGACY, false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D32_v2))
@@ -424,9 +411,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D32_v2(CUdeviceptr dstDevice, size_t dstPit
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D32_v2_ptds(CUdeviceptr dstDevice, size_t dstPitch,
 						 unsigned int ui, size_t Width, size_t Height)
 {
-	struct fill fill = {
-	    dstDevice, dstPitch, 4,	   ui, Width, Height, CU_STREAM_PER_THREAD,
-	    false,     false,	 {NULL, 0}};
+	struct fill fill = {dstDevice, dstPitch, 4,  ui, Width, Height, CU_STREAM_PER_THREAD,
+			    false,     false,	 {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D32_v2_ptds))
@@ -442,9 +428,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D32Async(CUdeviceptr dstDevice, size_t dstP
 					      unsigned int ui, size_t Width, size_t Height,
 					      CUstream hStream)
 {
-	struct fill fill = {
-	    dstDevice, dstPitch, 4,	   ui, Width, Height, work_legacy(hStream),
-	    false,     false,	 {NULL, 0}};
+	struct fill fill = {dstDevice, dstPitch, 4,  ui, Width, Height, work_legacy(hStream),
+			    false,     false,	 {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D32Async))
@@ -462,8 +447,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D32Async_ptsz(CUdeviceptr dstDevice, size_t
 						   CUstream hStream)
 {
 	struct fill fill = {
-	    dstDevice, dstPitch, 4,	   ui, Width, Height, work_per_thread(hStream),
-	    false,     false,	 {NULL, 0}};
+	    dstDevice, dstPitch, 4,  ui, Width, Height, work_per_thread(hStream),
+	    false,     false,	 {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D32Async_ptsz))

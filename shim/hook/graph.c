@@ -330,7 +330,7 @@ static CUresult before(CUgraphExec handle, struct pager_use *use)
 	struct executable *executable;
 	CUresult result = CUDA_SUCCESS;
 
-	*use = (struct pager_use){NULL, 0};
+	use->count = 0;
 	if (!atomic_load_explicit(&pager_span, memory_order_relaxed))
 		return CUDA_SUCCESS;
 	pthread_mutex_lock(&lock);

@@ -34,7 +34,7 @@ static CUresult before(CUfunction function, void **params, void **extra, struct 
 	bool unknown;
 	size_t count;
 
-	*use = (struct pager_use){NULL, 0};
+	use->count = 0;
 	if (!atomic_load_explicit(&pager_span, memory_order_relaxed))
 		return CUDA_SUCCESS;
 	count = params_named(function, params, extra, addresses, PARAMS_NAMED_MAX, &unknown);
@@ -190,7 +190,7 @@ LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernelMultiDevice(
 		count = 0;
 	}
 	for (unsigned int i = 0; i < count; i++) {
-		uses[i] = (struct pager_use){NULL, 0};
+		uses[i].count = 0;
 		if (result == CUDA_SUCCESS)
 			result = before(launchParamsList[i].function,
 					launchParamsList[i].kernelParams, NULL, &uses[i]);

@@ -19,7 +19,7 @@ LT_EXPORT CUresult CUDAAPI cuMemGetAddressRange_v2(CUdeviceptr *pbase, size_t *p
 	if (!driver_has(cuMemGetAddressRange_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!pager_may_hold(dptr) || !pager_component_at(dptr, &component))
-		return real(cuMemGetAddressRange_v2)(pbase, psize, dptr);
+		return real(cuMemGetAddressRange_v2)(pbase, psize, pager_shown(dptr));
 	if (pbase)
 		*pbase = component.start;
 	if (psize)
@@ -85,7 +85,7 @@ LT_EXPORT CUresult CUDAAPI cuPointerGetAttribute(void *data, CUpointer_attribute
 	if (data && pager_may_hold(ptr) && pager_component_at(ptr, &component) &&
 	    answer(data, attribute, ptr, &component, &result))
 		return result;
-	return real(cuPointerGetAttribute)(data, attribute, ptr);
+	return real(cuPointerGetAttribute)(data, attribute, pager_shown(ptr));
 }
 
 /* Where the single question fails, this one answers with nothing. */
@@ -98,7 +98,8 @@ LT_EXPORT CUresult CUDAAPI cuPointerGetAttributes(unsigned int numAttributes,
 
 	if (!driver_has(cuPointerGetAttributes))
 		return CUDA_ERROR_NOT_FOUND;
-	result = real(cuPointerGetAttributes)(numAttributes, attributes, data, ptr);
+	result =
+	    real(cuPointerGetAttributes)(numAttributes, attributes, data, pager_shown(ptr));
 	if (result != CUDA_SUCCESS || !pager_may_hold(ptr) ||
 	    !pager_component_at(ptr, &component))
 		return result;

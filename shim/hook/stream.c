@@ -77,13 +77,21 @@ LT_EXPORT CUresult CUDAAPI cuStreamDestroy_v2(CUstream hStream)
  * ----------------------------------------------------------------------------------------------
  */
 
-/* Inside the gate: a drain that is under way may ask the stream, which would spoil the capture.
- */
+/* Inside the gate, and while nobody else asks: a question that is under way may be about this
+ * very stream, which would spoil the capture. */
+static bool begin(void)
+{
+	streams_capture_hold();
+	return work_begin();
+}
+
 static CUresult began(bool begun, CUresult result, CUstreamCaptureMode mode)
 {
 	if (result == CUDA_SUCCESS)
 		streams_capture_began(mode);
-	return work_end(begun, NULL, result);
+	result = work_end(begun, NULL, result);
+	streams_capture_let();
+	return result;
 }
 
 /* What leaves the capture running is known; every other answer has ended it. */
@@ -111,7 +119,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture(CUstream hStream)
 
 	if (!driver_has(cuStreamBeginCapture))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = work_begin();
+	begun = begin();
 	return began(begun, real(cuStreamBeginCapture)(hStream), CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
@@ -121,7 +129,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture_ptsz(CUstream hStream)
 
 	if (!driver_has(cuStreamBeginCapture_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = work_begin();
+	begun = begin();
 	return began(begun, real(cuStreamBeginCapture_ptsz)(hStream),
 		     CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
@@ -132,7 +140,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture_v2(CUstream hStream, CUstreamCap
 
 	if (!driver_has(cuStreamBeginCapture_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = work_begin();
+	begun = begin();
 	return began(begun, real(cuStreamBeginCapture_v2)(hStream, mode), mode);
 }
 
@@ -143,7 +151,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture_v2_ptsz(CUstream hStream,
 
 	if (!driver_has(cuStreamBeginCapture_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = work_begin();
+	begun = begin();
 	return began(begun, real(cuStreamBeginCapture_v2_ptsz)(hStream, mode), mode);
 }
 
@@ -157,7 +165,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToGraph(CUstream hStream, CUgraph
 
 	if (!driver_has(cuStreamBeginCaptureToGraph))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = work_begin();
+	begun = begin();
 	return began(begun,
 		     real(cuStreamBeginCaptureToGraph)(hStream, hGraph, dependencies,
 						       dependencyData, numDependencies, mode),
@@ -172,7 +180,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToGraph_ptsz(
 
 	if (!driver_has(cuStreamBeginCaptureToGraph_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = work_begin();
+	begun = begin();
 	return began(begun,
 		     real(cuStreamBeginCaptureToGraph_ptsz)(
 			 hStream, hGraph, dependencies, dependencyData, numDependencies, mode),

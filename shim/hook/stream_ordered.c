@@ -5,16 +5,23 @@
 #include "pager/holding.h"
 #include "pager/pager.h"
 #include "pager/pooled.h"
+#include "pager/streams.h"
 
-/* Memory of cuMemAlloc may be freed in stream order: when the stream has come so far, which is
- * waited for here. */
+/* Memory of cuMemAlloc may be freed in stream order, but not by a graph: that takes only what a
+ * graph allocated. */
 static bool freed_by_pager(CUdeviceptr dptr, CUstream stream, CUresult *result)
 {
+	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+
 	if (!pager_of(dptr))
 		return false;
-	*result = real(cuStreamSynchronize)(stream);
+	*result = CUDA_SUCCESS;
+	if (streams_capturing() && real(cuStreamIsCapturing))
+		*result = real(cuStreamIsCapturing)(stream, &status);
+	if (*result == CUDA_SUCCESS && status != CU_STREAM_CAPTURE_STATUS_NONE)
+		*result = CUDA_ERROR_INVALID_VALUE;
 	if (*result == CUDA_SUCCESS)
-		pager_free(dptr, result);
+		pager_free_after(dptr, stream, result);
 	return true;
 }
 

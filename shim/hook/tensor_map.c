@@ -55,12 +55,13 @@ static CUresult encoded(CUresult result, const CUtensorMap *map, const void *glo
 
 	if (result != CUDA_SUCCESS || !pager_may_hold(address))
 		return result;
+	/* A kernel may find it in memory, where nobody sees it named. */
+	pager_bar(&address, 1);
 	memcpy(words, map, sizeof(words));
 	for (size_t i = 0; i < WORDS; i++)
 		if (words[i] == address)
 			return result;
 	remember(words, address);
-	pager_bar(&address, 1);
 	return result;
 }
 

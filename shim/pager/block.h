@@ -53,7 +53,9 @@ struct component {
 	uint32_t named; /* by launches, so often */
 	uint64_t fence; /* of the last launch that named it; FENCE_NEVER: not known */
 	struct extents extents;
-	uint32_t next_free;
+	uint32_t next_free; /* of the free list; of the parked, index + 1 */
+	bool parked, ripe;  /* freed, but not gone yet; and free to go (release.h) */
+	CUevent free_after; /* what it is parked for; NULL: until the device is idle */
 };
 
 struct block_table {

@@ -9,6 +9,7 @@
 #include "pager/graced.h"
 #include "pager/home.h"
 #include "pager/ledger.h"
+#include "pager/release.h"
 #include "pager/stepper.h"
 #include "pager/streams.h"
 #include "pager/transit.h"
@@ -248,13 +249,6 @@ static bool give_frame(struct pager *pager, struct block *block)
 	return block->device || block->host;
 }
 
-static void take_frames_back(struct pager *pager, struct block *block)
-{
-	frame_give(&pager->frames, block->device);
-	frame_give(&pager->frames, block->host);
-	block->device = block->host = NULL;
-}
-
 static bool fill_component(struct pager *pager, const struct component *component)
 {
 	uint32_t *ids = pager->named;
@@ -269,7 +263,7 @@ static bool fill_component(struct pager *pager, const struct component *componen
 		return true;
 take_back:
 	while (done--)
-		take_frames_back(pager, &pager->table.blocks[component->first_block + done]);
+		release_frames(pager, &pager->table.blocks[component->first_block + done]);
 	return false;
 }
 
@@ -351,11 +345,15 @@ static unsigned int largest_class(void)
 	return c;
 }
 
+/* How long an allocation waits for what was freed but may still be in use. */
+#define FREED_PATIENCE_NS 2000000000ull
+
 enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 {
 	struct pager *pager;
 	struct component *component;
 	enum pager_answer answer = PAGER_REFUSED;
+	uint64_t until_ns;
 
 	if (!out || bytes < settings_get()->min_bytes || streams_capture_forbids())
 		return PAGER_DECLINED;
@@ -363,14 +361,19 @@ enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 	if (!pager)
 		return PAGER_DECLINED;
 	pthread_mutex_lock(&pager->lock);
-	component = component_make(&pager->table, bytes, largest_class(), pager->context);
-	if (component && fill_component(pager, component)) {
-		introduce(pager, component, clock_now_ns());
-		*out = component->start;
-		answer = PAGER_DONE;
-	} else if (component) {
-		component_unmake(&pager->table, component);
-	}
+	release_ripe(pager, false);
+	until_ns = clock_now_ns() + FREED_PATIENCE_NS;
+	do {
+		component =
+		    component_make(&pager->table, bytes, largest_class(), pager->context);
+		if (component && fill_component(pager, component)) {
+			introduce(pager, component, clock_now_ns());
+			*out = component->start;
+			answer = PAGER_DONE;
+		} else if (component) {
+			component_unmake(&pager->table, component);
+		}
+	} while (answer != PAGER_DONE && release_wait(pager, until_ns));
 	pthread_mutex_unlock(&pager->lock);
 	return answer;
 }
@@ -383,52 +386,88 @@ static struct component *component_at(struct pager *pager, uint64_t address)
 			      : &pager->table.components[pager->table.blocks[id].component];
 }
 
-/* False: a mapping stayed, and so does the component. */
-static bool empty_component(struct pager *pager, const struct component *component)
+/* What the program may free; NULL: nothing of its own begins there. */
+static struct component *component_to_free(struct pager *pager, uint64_t address)
 {
-	bool all = true;
+	struct component *component = component_at(pager, address);
 
-	for (uint32_t i = 0; i < component->block_count; i++) {
-		struct block *block = &pager->table.blocks[component->first_block + i];
-
-		if (atomic_load(&block->home) != HOME_NONE &&
-		    home_unmap(pager, component->first_block + i) != CUDA_SUCCESS) {
-			all = false;
-			continue;
-		}
-		policy_block_removed(pager->policy, component->first_block + i);
-		take_frames_back(pager, block);
-	}
-	return all;
+	return component && component->start == address && !component->parked ? component
+									      : NULL;
 }
 
 enum pager_answer pager_free(CUdeviceptr address, CUresult *result)
 {
 	struct pager *pager = pager_of(address);
 	struct component *component;
-	bool pushed;
+	bool captured;
 
 	if (!pager)
 		return PAGER_DECLINED;
-	/* As the driver's own does, and with what it says of a capture or of a lost context. */
-	pushed = real(cuCtxPushCurrent_v2)(pager->context) == CUDA_SUCCESS;
-	*result = real(cuCtxSynchronize)();
-	if (pushed)
-		real(cuCtxPopCurrent_v2)(NULL);
+	*result = release_await(pager, &captured);
 	if (*result != CUDA_SUCCESS)
 		return PAGER_DONE;
 	pthread_mutex_lock(&pager->lock);
-	component = component_at(pager, address);
-	if (component && component->start == address)
-		graced_settle_component(pager, component);
-	if (!component || component->start != address)
+	component = component_to_free(pager, address);
+	if (!component)
 		*result = CUDA_ERROR_INVALID_VALUE;
-	else if (empty_component(pager, component))
-		component_unmake(&pager->table, component);
-	else
+	else if (captured)
+		release_later(pager, component, NULL);
+	else if (!release_component(pager, component))
 		*result = CUDA_ERROR_UNKNOWN;
+	release_ripe(pager, false);
 	pthread_mutex_unlock(&pager->lock);
 	return PAGER_DONE;
+}
+
+/* NULL: it cannot be made there; *result says why if the stream is at fault. */
+static CUevent event_behind(CUstream stream, CUresult *result)
+{
+	CUevent event = NULL;
+
+	*result = real(cuEventCreate)(&event, CU_EVENT_DISABLE_TIMING);
+	if (*result != CUDA_SUCCESS)
+		return NULL;
+	*result = real(cuEventRecord)(event, stream);
+	if (*result == CUDA_SUCCESS)
+		return event;
+	real(cuEventDestroy_v2)(event);
+	return NULL;
+}
+
+/* The event belongs to the calling thread's context, and may have to be asked when that has
+ * gone: only our own context's end is known here. */
+static bool in_own_context(const struct pager *pager)
+{
+	CUcontext context = NULL;
+
+	return real(cuCtxGetCurrent)(&context) == CUDA_SUCCESS && context == pager->context;
+}
+
+void pager_free_after(CUdeviceptr address, CUstream stream, CUresult *result)
+{
+	struct pager *pager = pager_of(address);
+	struct component *component;
+	CUevent event;
+
+	if (!in_own_context(pager)) {
+		*result = real(cuStreamSynchronize)(stream);
+		if (*result == CUDA_SUCCESS)
+			pager_free(address, result);
+		return;
+	}
+	event = event_behind(stream, result);
+	if (!event)
+		return;
+	pthread_mutex_lock(&pager->lock);
+	component = component_to_free(pager, address);
+	if (component)
+		release_later(pager, component, event);
+	else
+		*result = CUDA_ERROR_INVALID_VALUE;
+	release_ripe(pager, false);
+	pthread_mutex_unlock(&pager->lock);
+	if (!component)
+		real(cuEventDestroy_v2)(event);
 }
 
 /* --- moving
@@ -478,6 +517,7 @@ static void carry_out(struct pager *pager, size_t actions)
 	if (!window_open(pager))
 		return;
 	forget_unknown_fences(pager);
+	release_ripe(pager, true);
 	transit_evict(pager, leaving, leaving_count);
 	transit_page_in(pager, coming, coming_count);
 	window_close(pager);
@@ -503,9 +543,11 @@ static void refresh_cap(struct pager *pager)
 /* The lock is held. What is spare first; then what the policy gives up. */
 static uint64_t make_room(struct pager *pager, uint64_t bytes)
 {
-	uint64_t gone = frame_release_spare(&pager->frames, false, bytes);
+	uint64_t gone;
 	size_t actions;
 
+	release_ripe(pager, false);
+	gone = frame_release_spare(&pager->frames, false, bytes);
 	if (gone >= bytes)
 		return gone;
 	actions = policy_pressure(pager->policy, bytes - gone, clock_now_ns(), pager->actions,
@@ -526,7 +568,8 @@ bool pager_make_room(int device, uint64_t bytes)
 {
 	const struct timespec pause = {0, ROOM_PAUSE_NS};
 	struct pager *pager;
-	uint64_t gone = 0, refused;
+	uint64_t gone = 0, refused, until_ns = clock_now_ns() + FREED_PATIENCE_NS;
+	bool freed;
 
 	if (!is_alive(device))
 		return false;
@@ -536,7 +579,10 @@ bool pager_make_room(int device, uint64_t bytes)
 		refused = pager->stats.windows_refused;
 		gone += make_room(pager, bytes - gone);
 		refused = pager->stats.windows_refused - refused;
+		freed = gone < bytes && release_wait(pager, until_ns);
 		pthread_mutex_unlock(&pager->lock);
+		if (freed)
+			continue;
 		if (gone >= bytes || !refused || streams_capturing() ||
 		    !streams_one_context(device))
 			break;
@@ -585,8 +631,11 @@ static uint64_t open_fence(struct pager *pager, struct pager_use *use)
 {
 	uint64_t fence = streams_capturing() ? 0 : fence_open(&pager->fences);
 
-	*use = (struct pager_use){fence ? pager : NULL, fence};
-	return fence ? fence : FENCE_NEVER;
+	if (!fence)
+		return FENCE_NEVER;
+	use->of[use->count].pager = pager;
+	use->of[use->count++].fence = fence;
+	return fence;
 }
 
 /* Everything that the addresses ask for, into pager->named. */
@@ -726,21 +775,16 @@ static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t co
 
 void pager_used(const struct pager_use *use, CUstream stream, bool over)
 {
-	if (use->pager)
-		fence_close(&use->pager->fences, use->fence, stream, over);
+	for (unsigned int i = 0; i < use->count; i++)
+		fence_close(&use->of[i].pager->fences, use->of[i].fence, stream, over);
 }
 
-void pager_use_ranges(const struct pager_range *ranges, size_t count, struct pager_use *use)
+static void use_ranges_of(struct pager *pager, const struct pager_range *ranges, size_t count,
+			  struct pager_use *use)
 {
-	struct pager *pager = NULL;
 	size_t named = 0;
 	uint64_t fence;
 
-	*use = (struct pager_use){NULL, 0};
-	for (size_t i = 0; i < count && !pager; i++)
-		pager = pager_of(ranges[i].start);
-	if (!pager || !pager->graced)
-		return;
 	pthread_mutex_lock(&pager->lock);
 	pager->epoch++;
 	for (size_t i = 0; i < count; i++)
@@ -754,6 +798,30 @@ void pager_use_ranges(const struct pager_range *ranges, size_t count, struct pag
 		pager->table.blocks[pager->named[i]].named_since_in = true;
 	}
 	pthread_mutex_unlock(&pager->lock);
+}
+
+/* Each pager that these name, once: the next one that is not yet in `seen`. NULL: no more. */
+static struct pager *next_named(uint64_t address, uint32_t *seen)
+{
+	struct pager *pager = pager_of(address);
+
+	if (!pager || *seen & 1u << pager->device)
+		return NULL;
+	*seen |= 1u << pager->device;
+	return pager;
+}
+
+void pager_use_ranges(const struct pager_range *ranges, size_t count, struct pager_use *use)
+{
+	uint32_t seen = 0;
+
+	use->count = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct pager *pager = next_named(ranges[i].start, &seen);
+
+		if (pager && pager->graced)
+			use_ranges_of(pager, ranges, count, use);
+	}
 }
 
 void pager_bar(const uint64_t *addresses, size_t count)
@@ -808,14 +876,11 @@ void pager_unknown_work(void)
 	}
 }
 
-CUresult pager_use(const uint64_t *addresses, size_t count, struct pager_use *use)
+static CUresult use_of(struct pager *pager, const uint64_t *addresses, size_t count,
+		       struct pager_use *use)
 {
-	struct pager *pager = count ? pager_of(addresses[0]) : NULL;
 	bool cold;
 
-	*use = (struct pager_use){NULL, 0};
-	if (!pager)
-		return CUDA_SUCCESS;
 	if (atomic_load_explicit(&pager->lost, memory_order_relaxed))
 		return (CUresult)atomic_load(&pager->lost);
 	if (!atomic_load_explicit(&pager->worked, memory_order_relaxed))
@@ -824,6 +889,33 @@ CUresult pager_use(const uint64_t *addresses, size_t count, struct pager_use *us
 	if (cold || atomic_load_explicit(&pager->pressed, memory_order_relaxed))
 		use_slowly(pager, addresses, count, cold, use);
 	return (CUresult)atomic_load_explicit(&pager->lost, memory_order_relaxed);
+}
+
+/* Nearly always one pager's: of what lies in the arena of the one before, no more is asked. */
+CUresult pager_use(const uint64_t *addresses, size_t count, struct pager_use *use)
+{
+	const struct pager *last = NULL;
+	CUresult result = CUDA_SUCCESS;
+	uint32_t seen = 0;
+
+	use->count = 0;
+	for (size_t i = 0; i < count && result == CUDA_SUCCESS; i++) {
+		struct pager *pager;
+
+		if (last && arena_holds(&last->table.arena, addresses[i]))
+			continue;
+		pager = next_named(addresses[i], &seen);
+		if (!pager)
+			continue;
+		last = pager;
+		result = use_of(pager, addresses, count, use);
+	}
+	if (result == CUDA_SUCCESS)
+		return result;
+	/* It must not run: nothing of it is to be waited for. */
+	pager_used(use, NULL, true);
+	use->count = 0;
+	return result;
 }
 
 static void join_group(struct pager *pager, struct component *component)
@@ -923,13 +1015,15 @@ void pager_quiet(void)
 		struct pager *pager = &pagers[i];
 
 		if (!is_alive(i) ||
-		    !atomic_load_explicit(&pager->pressed, memory_order_relaxed))
+		    (!atomic_load_explicit(&pager->pressed, memory_order_relaxed) &&
+		     !atomic_load_explicit(&pager->parked_count, memory_order_relaxed)))
 			continue;
 		if (!context && real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
 			return;
 		if (pager->context != context)
 			continue;
 		pthread_mutex_lock(&pager->lock);
+		release_ripe(pager, false);
 		refresh_cap(pager);
 		carry_out(pager, policy_quiet(pager->policy, clock_now_ns(), pager->actions,
 					      PAGER_ACTIONS));
@@ -951,7 +1045,7 @@ bool pager_component_at(CUdeviceptr address, struct pager_component *out)
 	pthread_mutex_lock(&pager->lock);
 	component = component_at(pager, address);
 	/* The last block may reach past what the program asked for. */
-	if (component && address - component->start < component->bytes)
+	if (component && !component->parked && address - component->start < component->bytes)
 		*out =
 		    (struct pager_component){component->start, component->bytes, component->id,
 					     component->context, pager->device};
@@ -959,6 +1053,21 @@ bool pager_component_at(CUdeviceptr address, struct pager_component *out)
 		component = NULL;
 	pthread_mutex_unlock(&pager->lock);
 	return component != NULL;
+}
+
+CUdeviceptr pager_shown(CUdeviceptr address)
+{
+	struct pager *pager = pager_of(address);
+	const struct component *component;
+
+	if (!pager)
+		return address;
+	pthread_mutex_lock(&pager->lock);
+	component = component_at(pager, address);
+	if (component && component->parked)
+		address = component->start + component->span_bytes;
+	pthread_mutex_unlock(&pager->lock);
+	return address;
 }
 
 uint64_t pager_same_home(CUdeviceptr start, uint64_t bytes, bool *cold)
@@ -1057,11 +1166,7 @@ static void end(struct pager *pager)
 {
 	pthread_mutex_lock(&pager->lock);
 	atomic_store(&alive[pager->device], false);
-	for (uint32_t i = 0; i < pager->table.component_end; i++)
-		if (pager->table.components[i].bytes) {
-			empty_component(pager, &pager->table.components[i]);
-			component_unmake(&pager->table, &pager->table.components[i]);
-		}
+	release_all(pager);
 	graced_destroy(pager->graced);
 	pager->graced = NULL;
 	fences_finish(&pager->fences);

@@ -57,6 +57,8 @@ struct pager {
 	uint32_t epoch;
 	struct policy_action *actions; /* room for PAGER_ACTIONS */
 	uint32_t *moving;	       /* room for PAGER_ACTIONS leaving, then as many coming */
+	uint32_t parked; /* freed but not gone (release.h): index + 1 of the first; 0: none */
+	_Atomic uint32_t parked_count; /* atomic */
 	uint32_t group;		       /* of what is being uploaded */
 	atomic_bool worked;	       /* a launch came since the last upload; atomic */
 	struct pager_stats stats;
@@ -95,6 +97,9 @@ enum pager_answer {
 enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out);
 /* DECLINED: the address is no component's. *result is what the program is told. */
 enum pager_answer pager_free(CUdeviceptr address, CUresult *result);
+/* The same in the order of `stream` (NULL made plain, not captured), without waiting. The
+ * address is in an arena. */
+void pager_free_after(CUdeviceptr address, CUstream stream, CUresult *result);
 /* Makes `bytes` of VRAM free under the cap for what cannot page. False: not so many can be. */
 bool pager_make_room(int device, uint64_t bytes);
 
@@ -105,12 +110,19 @@ struct pager_component {
 	int device;
 };
 bool pager_component_at(CUdeviceptr address, struct pager_component *out);
+/* What to ask the driver about instead of the address: of what was freed and is still mapped,
+ * the gap behind it, where there is nothing. */
+CUdeviceptr pager_shown(CUdeviceptr address);
 
 /* An operation is about to name what these addresses point into; count is 0 for one that names
  * nothing. May move blocks. Not success: the pager is lost, and the operation must not run. */
 struct pager_use {
-	struct pager *pager; /* NULL: nothing to do afterwards */
-	uint64_t fence;
+	unsigned int
+	    count; /* of pagers that have something to do afterwards; all zeros: none */
+	struct {
+		struct pager *pager;
+		uint64_t fence;
+	} of[PAGER_DEVICES];
 };
 CUresult pager_use(const uint64_t *addresses, size_t count, struct pager_use *use);
 /* The same for a copy or a fill of ranges; it moves nothing, and only keeps what it names where

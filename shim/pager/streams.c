@@ -210,12 +210,24 @@ bool streams_capturing(void)
 	return atomic_load(&captures) != 0;
 }
 
+static pthread_mutex_t begin_lock = PTHREAD_MUTEX_INITIALIZER; /* ranked before `lock` */
+
+void streams_capture_hold(void)
+{
+	pthread_mutex_lock(&begin_lock);
+}
+
+void streams_capture_let(void)
+{
+	pthread_mutex_unlock(&begin_lock);
+}
+
 /* --- the drain
  * ---------------------------------------------------------------------------------------- */
 
 /* Asking often at first, then with naps between: most drains end within the time of a kernel or
  * two. */
-static void nap(unsigned int polls)
+void streams_nap(unsigned int polls)
 {
 	const struct timespec moment = {0, 20000};
 
@@ -237,7 +249,7 @@ static enum drained wait_until_idle(CUstream stream, CUevent event, uint64_t unt
 			return STREAMS_FAILED;
 		if (clock_now_ns() > until_ns)
 			return STREAMS_LATE;
-		nap(polls);
+		streams_nap(polls);
 	}
 }
 
@@ -265,17 +277,34 @@ enum drained streams_drain(CUcontext context, uint64_t patience_ns)
 	return drained;
 }
 
+CUresult streams_ask(CUcontext context)
+{
+	CUresult result = real(cuStreamQuery)(CU_STREAM_LEGACY);
+
+	pthread_mutex_lock(&lock);
+	for (const struct source *source = sources; source && result == CUDA_SUCCESS;
+	     source = source->next)
+		if (source->context == context)
+			result = source->event ? real(cuEventQuery)(source->event)
+					       : real(cuStreamQuery)(source->stream);
+	pthread_mutex_unlock(&lock);
+	return result;
+}
+
 void streams_fork_prepare(void)
 {
+	pthread_mutex_lock(&begin_lock);
 	pthread_mutex_lock(&lock);
 }
 
 void streams_fork_parent(void)
 {
 	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&begin_lock);
 }
 
 void streams_fork_child(void)
 {
 	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&begin_lock);
 }

@@ -40,6 +40,17 @@ bool streams_capturing(void);
  * capture)? */
 bool streams_capture_forbids(void);
 
+/* In between no capture begins: what asks the driver of streams, outside the gate, does so
+ * here, where nothing is being captured. Ranked after the pager's lock and before the gate; not
+ * for those who have shut it. */
+void streams_capture_hold(void);
+void streams_capture_let(void);
+/* Once, without waiting: is every stream of the context idle? NOT_READY, or the driver's error.
+ * The context is current. */
+CUresult streams_ask(CUcontext context);
+/* Between two such questions: short at first. */
+void streams_nap(unsigned int polls);
+
 enum drained { STREAMS_IDLE, STREAMS_LATE, STREAMS_FAILED };
 /* Waits until every stream of the context is idle; LATE after `patience_ns`. The gate is shut,
  * the context is current and nothing is captured. */

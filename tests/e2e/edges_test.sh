@@ -24,6 +24,7 @@ for case in ${CASES:-$cases}; do
 			what="$case, $scheduler, $safety"
 			rm -f "$dir/report" "$dir/stats"
 			err=$(LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=2M LOWTIDE_POLICY=lru LOWTIDE_SAFETY=$safety LOWTIDE_LOG=error \
+				LOWTIDE_HOST=96M \
 				LOWTIDE_STATS=$dir/stats LOWTIDE_SIM_SCHED=$scheduler LOWTIDE_SIM_REPORT=$dir/report \
 				LD_PRELOAD=$O/liblowtide.so timeout 60 "$O/e2e/sim_edges" "$case" 2>&1)
 			status=$?

@@ -36,7 +36,8 @@ lists='by_struct by_packed by_large by_many nothing'
 tensors='tensor_tiled tensor_im2col tensor_im2col_wide tensor_replaced'
 images='from_data from_data_ex from_fat_binary from_ptx from_library from_library_function from_library_module'
 all="$flavours packed_buffer $lists $tensors $images $handles"
-for case in $all tensor_in_memory unknown_beside; do check "$case, without the library" bare "$case"; done
+besides='map_beside texture_beside table_2d_beside table_3d_beside'
+for case in $all tensor_in_memory unknown_beside $besides; do check "$case, without the library" bare "$case"; done
 old=LOWTIDE_SIM_DRIVER=12030
 for driver in LOWTIDE_SIM_DRIVER=13000 $old; do
 	for case in $all; do
@@ -70,6 +71,14 @@ for seed in 1 2 3 4; do
 	check "unknown_beside, seed $seed" capped unknown_beside noticed $old LOWTIDE_SAFETY=graced LOWTIDE_SIM_SCHED=seeded \
 		LOWTIDE_SIM_SEED=$seed
 	check "unknown_beside, seed $seed: clean" clean
+done
+# Nor does work name what it finds in a tensor map, through a texture, or in a table that was uploaded.
+export SIM_IMAGE=$O/unit/sim_image.so
+for seed in 1 2 3 4; do
+	for case in $besides; do
+		check "$case, seed $seed" capped "$case" noticed LOWTIDE_SAFETY=graced LOWTIDE_SIM_SCHED=seeded LOWTIDE_SIM_SEED=$seed
+		check "$case, seed $seed: clean" clean
+	done
 done
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

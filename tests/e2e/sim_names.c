@@ -1,4 +1,5 @@
 /* Launches of every flavour, with parameter lists of every kind, of kernels from everywhere. */
+#include "../sim/sim_tensor.h"
 #include "names.h"
 
 /* --- flavours of a launch */
@@ -412,6 +413,99 @@ static void unknown_beside(void)
 	}
 }
 
+/* Kernels that find a piece through what is not passed to them: `at` holds its address, or is a
+ * handle that does. Moves beside them would be seen as races. */
+static void beside(CUdeviceptr at)
+{
+	CUstream named, unnamed;
+	unsigned int by = 0;
+
+	MUST(cuStreamCreate(&named, CU_STREAM_NON_BLOCKING));
+	MUST(cuStreamCreate(&unnamed, CU_STREAM_NON_BLOCKING));
+	for (unsigned int turn = 0; turn < TURNS * PIECES; turn++) {
+		struct arguments a;
+
+		arguments_for(&a, piece[turn % PIECES]);
+		MUST(cuLaunchKernel(function("increment"), 1, 1, 1, 1, 1, 1, 0, named, a.params,
+				    NULL));
+		if (turn % PIECES == PIECES - 1)
+			MUST(cuLaunchKernel(function("by_tensor_at"), 2048, 1, 1, 1, 1, 1, 0,
+					    unnamed, (void *[]){&at, &by}, NULL));
+		MUST(cuStreamSynchronize(named));
+	}
+	MUST(cuCtxSynchronize());
+}
+
+#define HIDDEN (PIECES - 5)
+
+/* In memory that the host wrote itself. */
+static void map_beside(void)
+{
+	void *map;
+
+	MUST(cuMemHostAlloc(&map, sizeof(CUtensorMap), 0));
+	encode(map, piece[HIDDEN], 0);
+	beside((CUdeviceptr)(uintptr_t)map);
+}
+
+static void texture_beside(void)
+{
+	CUDA_RESOURCE_DESC resource = {.resType = CU_RESOURCE_TYPE_LINEAR};
+	CUDA_TEXTURE_DESC how = {0};
+	CUtexObject texture;
+
+	resource.res.linear.devPtr = piece[HIDDEN];
+	resource.res.linear.format = CU_AD_FORMAT_UNSIGNED_INT32;
+	resource.res.linear.numChannels = 1;
+	resource.res.linear.sizeInBytes = PIECE_BYTES;
+	MUST(cuTexObjectCreate(&texture, &resource, &how, NULL));
+	beside(texture);
+	MUST(cuTexObjectDestroy(texture));
+}
+
+/* A table of pointers, uploaded in rows and planes. */
+static void table_beside(int dimensions)
+{
+	uint64_t words[SIM_TENSOR_WORDS] = {0};
+	size_t row = sizeof(words) / 4;
+	CUdeviceptr at;
+
+	sim_tensor_set(words, 9, 0, piece[HIDDEN]);
+	MUST(cuMemAlloc(&at, sizeof(words)));
+	if (dimensions == 2)
+		MUST(cuMemcpy2D(&(CUDA_MEMCPY2D){.srcMemoryType = CU_MEMORYTYPE_HOST,
+						 .srcHost = words,
+						 .srcPitch = row,
+						 .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+						 .dstDevice = at,
+						 .dstPitch = row,
+						 .WidthInBytes = row,
+						 .Height = 4}));
+	else
+		MUST(cuMemcpy3D(&(CUDA_MEMCPY3D){.srcMemoryType = CU_MEMORYTYPE_HOST,
+						 .srcHost = words,
+						 .srcPitch = row,
+						 .srcHeight = 2,
+						 .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+						 .dstDevice = at,
+						 .dstPitch = row,
+						 .dstHeight = 2,
+						 .WidthInBytes = row,
+						 .Height = 2,
+						 .Depth = 2}));
+	beside(at);
+}
+
+static void table_2d_beside(void)
+{
+	table_beside(2);
+}
+
+static void table_3d_beside(void)
+{
+	table_beside(3);
+}
+
 static const struct names_case cases[] = {
     {"plain", plain},
     {"plain_per_thread", plain_per_thread},
@@ -440,6 +534,10 @@ static const struct names_case cases[] = {
     {"from_library_function", from_library_function},
     {"from_library_module", from_library_module},
     {"unknown_beside", unknown_beside},
+    {"map_beside", map_beside},
+    {"texture_beside", texture_beside},
+    {"table_2d_beside", table_2d_beside},
+    {"table_3d_beside", table_3d_beside},
 };
 
 int main(int argc, char **argv)

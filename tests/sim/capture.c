@@ -13,6 +13,7 @@
 struct capture {
 	CUgraph graph;
 	CUstream origin;
+	CUcontext context;
 	CUstreamCaptureMode mode;
 	pthread_t owner;
 	cuuint64_t id;
@@ -220,6 +221,21 @@ CUresult sim_capture_forbid(CUstream stream)
 	return p ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : CUDA_SUCCESS;
 }
 
+/* A context is waited for as a whole: every capture in it is spoilt, whatever its mode. */
+CUresult sim_capture_forbid_context(CUcontext context)
+{
+	CUresult result = CUDA_SUCCESS;
+
+	pthread_mutex_lock(&lock);
+	for (struct place *p = places; p; p = p->next)
+		if (p->capture->context == context) {
+			p->capture->invalid = true;
+			result = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+		}
+	pthread_mutex_unlock(&lock);
+	return result;
+}
+
 /* Global captures forbid unsafe calls in every thread, thread-local ones in their own. */
 CUresult sim_capture_unsafe(void)
 {
@@ -258,6 +274,7 @@ SIM_EXPORT CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode
 	if (!capture)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	capture->origin = stream;
+	capture->context = stream == CU_STREAM_PER_THREAD ? sim_context() : stream->context;
 	capture->mode = mode;
 	capture->owner = pthread_self();
 	pthread_mutex_lock(&lock);

@@ -21,6 +21,8 @@ bool sim_capture_event_captured(CUevent event);
 void sim_capture_event_forget(CUevent event);
 /* For calls that wait for or ask about a stream: invalidates its capture. */
 CUresult sim_capture_forbid(CUstream stream);
+/* For calls that wait for a whole context. */
+CUresult sim_capture_forbid_context(CUcontext context);
 /* For calls that may wait for everything (allocation, legacy stream): CUDA_SUCCESS outside
  * capture. */
 CUresult sim_capture_unsafe(void);

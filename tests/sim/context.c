@@ -51,6 +51,7 @@ static void end(CUcontext context)
 	struct CUstream_st *stream = sim_streams, *next;
 
 	sim_wait_context(context);
+	sim_pool_reap();
 	sim_forget_context_memory(context);
 	sim_forget_context_modules(context);
 	context->alive = false;
@@ -261,7 +262,8 @@ SIM_EXPORT CUresult cuCtxGetApiVersion(CUcontext context, unsigned int *version)
 SIM_EXPORT CUresult cuCtxSynchronize(void)
 {
 	SIM_CALL();
-	if (sim_capture_unsafe() != CUDA_SUCCESS)
+	if (sim_capture_unsafe() != CUDA_SUCCESS ||
+	    sim_capture_forbid_context(sim_context()) != CUDA_SUCCESS)
 		SIM_ANSWER(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 	sim_wait_context(sim_context());
 	sim_pool_reap();

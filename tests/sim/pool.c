@@ -6,6 +6,7 @@
  */
 #include "pool.h"
 
+#include "capture.h"
 #include "graph.h"
 #include "sim.h"
 
@@ -32,6 +33,8 @@ struct piece {
 static struct CUmemPoolHandle_st defaults[DEVICES] = {
     {.device = 0}, {.device = 1}, {.device = 2}, {.device = 3}};
 static CUmemoryPool current[DEVICES] = {&defaults[0], &defaults[1], &defaults[2], &defaults[3]};
+/* Of no pool: memory of cuMemAlloc that is freed in stream order, as the driver allows. */
+static struct CUmemPoolHandle_st loose = {.device = -1};
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct piece *pieces;
 
@@ -155,26 +158,47 @@ SIM_EXPORT CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t bytes, CUme
 	return pool ? take(out, bytes, pool) : CUDA_ERROR_INVALID_VALUE;
 }
 
+/* The lock is held. NULL: no memory of cuMemAlloc begins there, or none is left here. */
+static struct piece *adopt(CUdeviceptr ptr)
+{
+	const struct sim_region *region = sim_region_at(ptr);
+	struct piece *p;
+
+	if (!region || region->kind != SIM_LINEAR || region->start != ptr)
+		return NULL;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return NULL;
+	*p = (struct piece){pieces, &loose, ptr, region->end - region->start, NULL, false};
+	loose.reserved += p->bytes;
+	loose.used += p->bytes;
+	pieces = p;
+	return p;
+}
+
 SIM_EXPORT CUresult cuMemFreeAsync(CUdeviceptr ptr, CUstream stream)
 {
 	SIM_CALL();
 	CUresult result = CUDA_ERROR_INVALID_VALUE;
-	CUevent event;
+	struct piece *p = pieces;
+	CUevent event = NULL;
 
+	/* A graph frees only what a graph allocated. */
+	if (sim_capturing(sim_stream_named(stream)))
+		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&lock);
-	for (struct piece *p = pieces; p; p = p->next) {
-		if (p->ptr != ptr || p->freed || p->spare)
-			continue;
+	while (p && p->ptr != ptr)
+		p = p->next;
+	if (!p)
+		p = adopt(ptr);
+	if (p && !p->freed && !p->spare)
 		result = cuEventCreate(&event, CU_EVENT_DISABLE_TIMING);
-		if (result != CUDA_SUCCESS)
-			break;
+	if (result == CUDA_SUCCESS)
 		result = cuEventRecord(event, stream);
-		if (result == CUDA_SUCCESS)
-			p->freed = event;
-		else
-			cuEventDestroy_v2(event);
-		break;
-	}
+	if (result == CUDA_SUCCESS)
+		p->freed = event;
+	else if (event)
+		cuEventDestroy_v2(event);
 	pthread_mutex_unlock(&lock);
 	return result;
 }

@@ -142,6 +142,34 @@ Test(sim_graph, waiting_for_a_captured_stream_invalidates_the_capture)
 	cr_assert_null(graph);
 }
 
+Test(sim_graph, waiting_for_the_context_invalidates_even_a_relaxed_capture)
+{
+	CUstream stream;
+	CUgraph graph;
+
+	sim_start();
+	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	OK(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+	EXPECT(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cuCtxSynchronize());
+	EXPECT(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, cuStreamEndCapture(stream, &graph));
+	OK(cuCtxSynchronize());
+}
+
+Test(sim_graph, freeing_beside_a_relaxed_capture_leaves_it_be)
+{
+	CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+	CUstream stream;
+	CUgraph graph;
+
+	sim_start();
+	CUdeviceptr ptr = sim_alloc(MIB);
+	OK(cuThreadExchangeStreamCaptureMode(&mode));
+	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	OK(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+	OK(cuMemFree(ptr));
+	OK(cuStreamEndCapture(stream, &graph));
+}
+
 Test(sim_graph, allocating_under_a_global_capture_invalidates_it)
 {
 	CUstream stream;

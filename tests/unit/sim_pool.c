@@ -1,6 +1,30 @@
 /* Stream-ordered allocation. */
 #include "sim_test.h"
 
+/* From the guide: the driver takes memory of cuMemAlloc too. */
+Test(sim_pool, memory_of_cuMemAlloc_is_freed_when_the_stream_has_come_so_far)
+{
+	size_t before, pending, after, total;
+	CUstream stream;
+
+	sim_start();
+	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	OK(cuMemGetInfo(&before, &total));
+	CUdeviceptr ptr = sim_alloc(4 * MIB);
+	OK(sim_spin(1e8, stream));
+	OK(sim_fill(ptr, 1, 1000, 4, stream));
+	OK(cuMemFreeAsync(ptr, stream));
+	EXPECT(CUDA_ERROR_NOT_READY, cuStreamQuery(stream));
+	EXPECT(CUDA_ERROR_INVALID_VALUE, cuMemFreeAsync(ptr, stream));
+	OK(cuMemGetInfo(&pending, &total));
+	cr_assert_eq(pending, before - 4 * MIB);
+	OK(cuStreamSynchronize(stream));
+	OK(cuMemGetInfo(&after, &total));
+	cr_assert_eq(after, before);
+	EXPECT(CUDA_ERROR_INVALID_VALUE, cuMemFree(ptr));
+	EXPECT(CUDA_ERROR_INVALID_VALUE, cuMemFreeAsync(ptr + 256, stream));
+}
+
 Test(sim_pool, an_async_allocation_is_counted_and_given_back_after_a_synchronization)
 {
 	CUdeviceptr ptr;

@@ -1,0 +1,182 @@
+#include "pager/release.h"
+
+#include "clock.h"
+#include "door/driver.h"
+#include "pager/graced.h"
+#include "pager/home.h"
+#include "pager/streams.h"
+
+#include <sched.h>
+
+static bool enter(const struct pager *pager)
+{
+	return real(cuCtxPushCurrent_v2)(pager->context) == CUDA_SUCCESS;
+}
+
+static void leave(bool entered)
+{
+	if (entered)
+		real(cuCtxPopCurrent_v2)(NULL);
+}
+
+/* Asking first, stream by stream, keeps the wait out of the time in which no capture can begin;
+ * the driver's own call then sees to what no list of ours knows (green contexts). */
+static CUresult idle_or_error(const struct pager *pager)
+{
+	CUresult result = streams_ask(pager->context);
+
+	return result == CUDA_SUCCESS ? real(cuCtxSynchronize)() : result;
+}
+
+CUresult release_await(struct pager *pager, bool *captured)
+{
+	CUresult result = CUDA_ERROR_NOT_READY;
+	bool entered = enter(pager);
+
+	*captured = false;
+	for (unsigned int polls = 0; result == CUDA_ERROR_NOT_READY && !*captured; polls++) {
+		streams_capture_hold();
+		if (!streams_capturing()) {
+			result = idle_or_error(pager);
+		} else if (streams_capture_forbids()) {
+			/* The driver would refuse, and spoil the capture: so be it. */
+			result = real(cuCtxSynchronize)();
+		} else {
+			*captured = true;
+			result = CUDA_SUCCESS;
+		}
+		streams_capture_let();
+		if (result == CUDA_ERROR_NOT_READY)
+			streams_nap(polls);
+	}
+	leave(entered);
+	return result;
+}
+
+void release_frames(struct pager *pager, struct block *block)
+{
+	frame_give(&pager->frames, block->device);
+	frame_give(&pager->frames, block->host);
+	block->device = block->host = NULL;
+}
+
+static bool empty(struct pager *pager, const struct component *component)
+{
+	bool all = true;
+
+	for (uint32_t i = 0; i < component->block_count; i++) {
+		struct block *block = &pager->table.blocks[component->first_block + i];
+
+		if (atomic_load(&block->home) != HOME_NONE &&
+		    home_unmap(pager, component->first_block + i) != CUDA_SUCCESS) {
+			all = false;
+			continue;
+		}
+		policy_block_removed(pager->policy, component->first_block + i);
+		release_frames(pager, block);
+	}
+	return all;
+}
+
+bool release_component(struct pager *pager, struct component *component)
+{
+	graced_settle_component(pager, component);
+	if (!empty(pager, component))
+		return false;
+	component_unmake(&pager->table, component);
+	return true;
+}
+
+void release_later(struct pager *pager, struct component *component, CUevent event)
+{
+	component->parked = true;
+	component->free_after = event;
+	component->next_free = pager->parked;
+	pager->parked = component_index(&pager->table, component) + 1;
+	atomic_fetch_add(&pager->parked_count, 1);
+	/* Moving it would be for nothing. */
+	for (uint32_t i = 0; i < component->block_count; i++)
+		if (!pager->table.blocks[component->first_block + i].pins++)
+			policy_block_pinned(pager->policy, component->first_block + i, true);
+}
+
+/* Marks what is free to go. Nothing is captured meanwhile: a question would spoil a capture. */
+static void find_ripe(struct pager *pager)
+{
+	bool entered;
+	CUresult all;
+
+	streams_capture_hold();
+	if (!streams_capturing()) {
+		entered = enter(pager);
+		all = CUDA_ERROR_UNKNOWN; /* not asked yet */
+		for (uint32_t at = pager->parked; at;) {
+			struct component *component = &pager->table.components[at - 1];
+
+			if (!component->free_after && all == CUDA_ERROR_UNKNOWN)
+				all = idle_or_error(pager);
+			component->ripe =
+			    (component->free_after ? real(cuEventQuery)(component->free_after)
+						   : all) == CUDA_SUCCESS;
+			at = component->next_free;
+		}
+		leave(entered);
+	}
+	streams_capture_let();
+}
+
+void release_ripe(struct pager *pager, bool idle)
+{
+	uint32_t *link = &pager->parked;
+
+	if (!*link)
+		return;
+	if (!idle)
+		find_ripe(pager);
+	while (*link) {
+		struct component *component = &pager->table.components[*link - 1];
+		uint32_t next = component->next_free;
+		CUevent event = component->free_after;
+
+		/* What cannot be unmapped is tried again. */
+		if ((!idle && !component->ripe) || !release_component(pager, component)) {
+			link = &component->next_free;
+			continue;
+		}
+		*link = next;
+		atomic_fetch_sub(&pager->parked_count, 1);
+		if (event)
+			real(cuEventDestroy_v2)(event);
+	}
+}
+
+bool release_wait(struct pager *pager, uint64_t until_ns)
+{
+	CUcontext context = pager->context;
+	unsigned int count = atomic_load(&pager->parked_count);
+
+	while (pager->context == context && pager->parked && !streams_capturing()) {
+		release_ripe(pager, false);
+		if (atomic_load(&pager->parked_count) < count)
+			return true;
+		if (clock_now_ns() > until_ns)
+			return false;
+		/* What it waits for may be something that another thread has yet to launch. */
+		pthread_mutex_unlock(&pager->lock);
+		sched_yield();
+		pthread_mutex_lock(&pager->lock);
+		count = atomic_load(&pager->parked_count);
+	}
+	return false;
+}
+
+void release_all(struct pager *pager)
+{
+	for (uint32_t i = 0; i < pager->table.component_end; i++)
+		if (pager->table.components[i].bytes) {
+			empty(pager, &pager->table.components[i]);
+			component_unmake(&pager->table, &pager->table.components[i]);
+		}
+	pager->parked = 0;
+	atomic_store(&pager->parked_count, 0);
+}

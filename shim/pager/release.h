@@ -1,0 +1,36 @@
+/*
+ * Giving components back. What the program frees goes at once when the device has come to rest;
+ * where that cannot be asked (a stream is being captured) or is not to be waited for (a free in
+ * stream order), the component is parked: it is the program's no more, but stays mapped and
+ * charged until nothing can be using it.
+ *
+ * Owns the pager's list of parked components. Unless it says otherwise, the pager's lock is
+ * held and the gate may be in any state.
+ */
+#ifndef LOWTIDE_RELEASE_H
+#define LOWTIDE_RELEASE_H
+
+#include "pager/pager.h"
+
+/* Waits until the context is idle, as the driver's own free does, and answers with its error.
+ * *captured: something is being captured, nothing was waited for, and the driver would not
+ * mind. No lock is held. */
+CUresult release_await(struct pager *pager, bool *captured);
+
+/* The frames of a block that nothing maps are spare. */
+void release_frames(struct pager *pager, struct block *block);
+/* Nothing uses the component. False: a mapping stayed, and so does the component. */
+bool release_component(struct pager *pager, struct component *component);
+/* It goes once `event` is over, which is the pager's from now on; NULL: once the device has
+ * been idle. */
+void release_later(struct pager *pager, struct component *component, CUevent event);
+/* What is parked and free to go goes. `idle`: the device is known to be idle and the gate shut;
+ * else the driver is asked, unless something is being captured. */
+void release_ripe(struct pager *pager, bool idle);
+/* Lets the lock go and waits until something parked has gone. False: nothing did by then, or
+ * will. */
+bool release_wait(struct pager *pager, uint64_t until_ns);
+/* The context is gone: everything goes, parked or not. */
+void release_all(struct pager *pager);
+
+#endif

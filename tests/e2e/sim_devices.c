@@ -1,0 +1,83 @@
+/*
+ * A launch that names memory of two devices: each device's pager hears of it. usage:
+ * sim_devices [bare]; two simulated devices, SIM_IMAGE naming the test kernels.
+ */
+#include <cuda.h>
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PIECES 10
+#define TURNS 1000
+#define BYTES ((size_t)2 << 20)
+
+static void must_(CUresult result, const char *what, int line)
+{
+	const char *name = "?";
+
+	if (result == CUDA_SUCCESS)
+		return;
+	cuGetErrorName(result, &name);
+	fprintf(stderr, "line %d: %s: %s\n", line, what, name);
+	exit(3);
+}
+#define MUST(call) must_((call), #call, __LINE__)
+
+static int in_vram(CUdeviceptr at)
+{
+	int (*ask)(CUdeviceptr) =
+	    __extension__(int (*)(CUdeviceptr)) dlsym(RTLD_DEFAULT, "sim_in_vram");
+
+	return ask(at);
+}
+
+int main(int argc, char **argv)
+{
+	CUdeviceptr pieces[PIECES], out, many[400] = {0};
+	CUcontext context[2];
+	CUfunction by_many;
+	CUmodule module;
+	unsigned int by = 1;
+	void *params[] = {many, &by};
+	int cold = -1;
+
+	MUST(cuInit(0));
+	for (int i = 0; i < 2; i++)
+		MUST(cuDevicePrimaryCtxRetain(&context[i], i));
+	MUST(cuCtxSetCurrent(context[1]));
+	for (int i = 0; i < PIECES; i++) {
+		MUST(cuMemAlloc(&pieces[i], BYTES));
+		MUST(cuMemsetD8(pieces[i], 0, BYTES));
+	}
+	for (int i = 0; i < PIECES && cold < 0; i++)
+		if (!in_vram(pieces[i]))
+			cold = i;
+	MUST(cuCtxSetCurrent(context[0]));
+	MUST(cuModuleLoad(&module, getenv("SIM_IMAGE")));
+	MUST(cuModuleGetFunction(&by_many, module, "by_many"));
+	MUST(cuMemAlloc(&out, BYTES));
+	if (argc == 2 && !strcmp(argv[1], "bare"))
+		cold = 0;
+	if (cold < 0) {
+		fprintf(stderr, "nothing of the second device is in RAM\n");
+		return 1;
+	}
+	/* Of so many pointers the kernel uses only the last. By grace it takes evidence, and a
+	 * while. */
+	many[0] = many[399] = out;
+	many[1] = pieces[cold];
+	for (int i = 0; i < TURNS && (!i || !in_vram(pieces[cold])); i++) {
+		MUST(cuLaunchKernel(by_many, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+		MUST(cuCtxSynchronize());
+	}
+	if (!in_vram(pieces[cold])) {
+		fprintf(stderr, "what was named of the second device stayed in RAM\n");
+		return 1;
+	}
+	MUST(cuMemFree(out));
+	MUST(cuCtxSetCurrent(context[1]));
+	for (int i = 0; i < PIECES; i++)
+		MUST(cuMemFree(pieces[i]));
+	return 0;
+}
