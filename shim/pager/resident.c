@@ -204,16 +204,35 @@ static uint64_t bytes_of(const struct pager *pager, size_t named)
 	return bytes;
 }
 
+/* What graphs hold in VRAM cannot leave it. */
+static uint64_t held_bytes(const struct pager *pager)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t id = 0; id < pager->table.block_end; id++) {
+		const struct block *block = &pager->table.blocks[id];
+
+		if (block->component != NO_BLOCK && block->pins &&
+		    pager->named_mark[id] != pager->epoch &&
+		    atomic_load(&block->home) == HOME_DEVICE)
+			bytes += block_bytes(block);
+	}
+	return bytes;
+}
+
 static void say_too_much(const struct pager *pager, uint64_t bytes)
 {
 	static atomic_flag said[PAGER_DEVICES];
 
 	if (!atomic_flag_test_and_set(&said[pager->device]))
-		log_error("device %d: one operation may touch %" PRIu64
-			  " MiB, which must be in VRAM together (LOWTIDE_COLD=unmapped), and "
-			  "%" PRIu64 " MiB of the cap can be had for it: it is refused as out "
-			  "of memory (raise LOWTIDE_VRAM; said once)",
-			  pager->device, bytes / MIB, pager_frames_cap_bytes(pager) / MIB);
+		log_error(
+		    "device %d: one operation may touch %" PRIu64
+		    " MiB, which must be in VRAM together (LOWTIDE_COLD=unmapped); of the "
+		    "cap %" PRIu64 " MiB are left for it, of which graphs hold %" PRIu64
+		    " MiB: it is refused as out of memory (raise LOWTIDE_VRAM, or "
+		    "LOWTIDE_HOST where RAM is short; said once)",
+		    pager->device, bytes / MIB, pager_frames_cap_bytes(pager) / MIB,
+		    held_bytes(pager) / MIB);
 }
 
 /* NOT_READY: not now. */
@@ -366,7 +385,7 @@ CUresult resident_begin(const uint64_t *addresses, size_t count, enum resident_r
 
 CUresult resident_begin_ranges(const struct pager_range *ranges, size_t count, CUstream stream)
 {
-	uint64_t few[8], *addresses = few;
+	uint64_t few[8] = {0}, *addresses = few;
 	CUresult result;
 
 	if (count > sizeof(few) / sizeof(few[0]))

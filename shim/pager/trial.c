@@ -90,6 +90,9 @@ static CUresult copy_twice(struct pager *pager, CUdeviceptr frame, CUdeviceptr s
 		result = real(cuMemcpyAsync)(frame + PATTERN_BYTES, scratch, PATTERN_BYTES,
 					     pager->stream_in);
 	ended = real(cuStreamSynchronize)(pager->stream_in);
+	/* Both frames may be given back next. */
+	if (ended != CUDA_SUCCESS)
+		real(cuCtxSynchronize)();
 	return result == CUDA_SUCCESS ? ended : result;
 }
 
