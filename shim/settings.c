@@ -160,7 +160,7 @@ static int word_index(const char *value, const char *const *words, int count)
 		return index >= 0;                                                             \
 	}
 PARSE_WORDS(report, enum settings_report, "physical", "cap", "virtual")
-PARSE_WORDS(cold, enum settings_cold, "mapped")
+PARSE_WORDS(cold, enum settings_cold, "mapped", "unmapped")
 PARSE_WORDS(safety, enum settings_safety, "strict", "graced")
 PARSE_WORDS(dirty, enum settings_dirty, "hash", "always", "never-clean")
 PARSE_WORDS(disable, bool, "0", "1")
@@ -412,6 +412,16 @@ static void read_one(struct settings *settings, const char *variable)
 static struct settings current; /* immutable after read_once */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* By grace, mappings change beside work that may reach what is not mapped. */
+static void reconcile(struct settings *settings)
+{
+	if (settings->cold != COLD_UNMAPPED || settings->safety != SAFETY_GRACED)
+		return;
+	log_warn(
+	    "LOWTIDE_SAFETY=graced is not offered with LOWTIDE_COLD=unmapped: strict holds");
+	settings->safety = SAFETY_STRICT;
+}
+
 static void read_once(void)
 {
 	settings_defaults(&current);
@@ -423,6 +433,7 @@ static void read_once(void)
 		if (!strncmp(*variable, "LOWTIDE_", strlen("LOWTIDE_")) &&
 		    strncmp(*variable, "LOWTIDE_LOG=", strlen("LOWTIDE_LOG=")))
 			read_one(&current, *variable);
+	reconcile(&current);
 }
 
 const struct settings *settings_get(void)

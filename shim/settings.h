@@ -21,7 +21,7 @@ struct settings_cap {
 
 /* In the order of the words that settings.c accepts for each. */
 enum settings_report { REPORT_PHYSICAL, REPORT_CAP, REPORT_VIRTUAL };
-enum settings_cold { COLD_MAPPED };
+enum settings_cold { COLD_MAPPED, COLD_UNMAPPED };
 enum settings_safety { SAFETY_STRICT, SAFETY_GRACED };
 enum settings_dirty { DIRTY_HASH, DIRTY_ALWAYS, DIRTY_NEVER_CLEAN };
 

@@ -112,17 +112,39 @@ static void tell_device(struct checkup *checkup, const char *topic,
 			     (double)cap / GIB);
 }
 
+/* Device memory can be mapped anew: all that unmapped cold memory asks for, besides copies. */
+static bool maps(const struct trial_device *device)
+{
+	return device->step >= TRIAL_HOST_FRAME;
+}
+
+static bool can_page(const struct trial_device *device, const struct settings *settings)
+{
+	return settings->cold == COLD_UNMAPPED ? maps(device) : device->step == TRIAL_DONE;
+}
+
 /* True: the device can page. */
 static bool tell_trial(struct checkup *checkup, const char *topic,
-		       const struct trial_device *device, const char *error)
+		       const struct trial_device *device, const char *error,
+		       const struct settings *settings)
 {
 	const char *claim = device->claims_host_numa
 				? "though the driver claims to support it"
 				: "and the driver does not claim to support it";
 
-	if (device->step == TRIAL_DONE) {
-		checkup_find(checkup, MARK_FINE, topic,
-			     "kernels read and write host frames: cold memory can be paged");
+	if (can_page(device, settings)) {
+		if (settings->cold == COLD_UNMAPPED)
+			checkup_find(
+			    checkup, MARK_FINE, topic,
+			    "memory can be mapped anew: LOWTIDE_COLD=unmapped can page, "
+			    "and refuses what one launch names over the cap%s",
+			    device->step == TRIAL_DONE
+				? " (mapped would work here, and refuses nothing)"
+				: "");
+		else
+			checkup_find(
+			    checkup, MARK_FINE, topic,
+			    "kernels read and write host frames: cold memory can be paged");
 		if (!device->high_addresses)
 			checkup_find(
 			    checkup, MARK_NOTE, topic,
@@ -145,20 +167,25 @@ static bool tell_trial(struct checkup *checkup, const char *topic,
 	else
 		checkup_find(checkup, MARK_LIMIT, topic,
 			     "%s fails with %s%s%s: the cap is held, nothing is paged",
-			     trial_step_name(device->step), error,
-			     device->step >= TRIAL_HOST_FRAME ? ", " : "",
-			     device->step >= TRIAL_HOST_FRAME ? claim : "");
+			     trial_step_name(device->step), error, maps(device) ? ", " : "",
+			     maps(device) ? claim : "");
+	if (maps(device))
+		checkup_find(
+		    checkup, MARK_NOTE, topic,
+		    "LOWTIDE_COLD=unmapped may page here: each launch then waits until "
+		    "all it names is in VRAM (the manual and README tell its limits)");
 	return false;
 }
 
-static json_t *device_facts(const struct trial_device *device, const char *error)
+static json_t *device_facts(const struct trial_device *device, const char *error,
+			    const struct settings *settings)
 {
 	return json_pack(
 	    "{s:s, s:s, s:I, s:I, s:[i,i], s:i, s:b, s:b, s:b, s:b, s:s, s:s}", "name",
 	    device->name, "bus", device->bus, "total_bytes", (json_int_t)device->total_bytes,
 	    "free_bytes", (json_int_t)device->free_bytes, "compute", device->major,
 	    device->minor, "numa_node", device->numa_node, "simulated", (int)device->simulated,
-	    "can_page", (int)(device->step == TRIAL_DONE), "claims_host_numa",
+	    "can_page", (int)can_page(device, settings), "claims_host_numa",
 	    (int)device->claims_host_numa, "tells_params", (int)device->tells_params,
 	    "failed_at", trial_step_name(device->step), "error", error);
 }
@@ -196,10 +223,10 @@ void doctor_driver(struct checkup *checkup, const struct settings *settings,
 			continue; /* the trial ended before it */
 		snprintf(topic, sizeof(topic), "device %d", i);
 		tell_device(checkup, topic, device, settings, i);
-		if (error[0] && tell_trial(checkup, topic, device, error) &&
+		if (error[0] && tell_trial(checkup, topic, device, error, settings) &&
 		    !device->tells_params)
 			blind = true;
-		json_array_append_new(devices, device_facts(device, error));
+		json_array_append_new(devices, device_facts(device, error, settings));
 	}
 	if (trial->finished && trial->count > 0)
 		tell_stray_caps(checkup, trial, settings);

@@ -1,12 +1,14 @@
 /*
  * One-dimensional copies. Where all of both ranges is resident the driver copies at the
  * program's own addresses. What is cold or mixed is copied in parts, cut where a home changes,
- * each at the program's own address, with the blocking behaviour of the original.
+ * each at the program's own address (or, where cold memory has no mapping, at the one it has in
+ * RAM), with the blocking behaviour of the original.
  */
 #include "hook/copy.h"
 
 #include "door/driver.h"
 #include "door/export.h"
+#include "hook/tensor_map.h"
 #include "pager/copy_kernel.h"
 #include "settings.h"
 
@@ -26,10 +28,37 @@ static bool all_resident(CUdeviceptr start, size_t bytes)
 /* A table of pointers is small; what is larger are tensors. */
 #define TABLE_BYTES ((size_t)1 << 20)
 
+#define MAPS_MOST 64
+
+/* Of tensor maps that do not show their address. */
+static void look_for_maps(const unsigned char *bytes, size_t count)
+{
+	uint64_t addresses[MAPS_MOST];
+
+	if (!atomic_load(&tensor_maps_remembered))
+		return;
+	for (size_t at = 0; at + TENSOR_MAP_BYTES <= count; at += 8) {
+		/* All that begin at this word: one. */
+		size_t found = tensor_maps_named(bytes + at, TENSOR_MAP_BYTES, TENSOR_MAP_BYTES,
+						 addresses, MAPS_MOST);
+
+		for (size_t i = 0; i < found; i++)
+			resident_table(addresses[i]);
+	}
+}
+
 bool copy_may_hold_pointers(CUdeviceptr src, uint64_t bytes)
 {
 	return bytes && bytes <= TABLE_BYTES && pager_any_made() &&
-	       settings_get()->safety == SAFETY_GRACED && copy_place_of(src) != COPY_DEVICE;
+	       (settings_get()->safety == SAFETY_GRACED || work_needs_residence()) &&
+	       copy_place_of(src) != COPY_DEVICE;
+}
+
+void copy_look_for_pointers(const void *bytes, size_t count)
+{
+	pager_scan_table(bytes, count);
+	if (work_needs_residence())
+		look_for_maps(bytes, count);
 }
 
 bool copy_begin(struct copy *copy)
@@ -40,7 +69,7 @@ bool copy_begin(struct copy *copy)
 
 	copy->use.count = 0;
 	if (copy->reads_host && copy_may_hold_pointers(copy->src, copy->bytes))
-		pager_scan_table((const void *)(uintptr_t)copy->src, copy->bytes);
+		copy_look_for_pointers((const void *)(uintptr_t)copy->src, copy->bytes);
 	if (ours)
 		pager_use_ranges(ranges, 2, &copy->use);
 	copy->begun = ours && work_begin();
@@ -81,7 +110,27 @@ static struct side side_of(CUdeviceptr at)
 
 static CUdeviceptr reached(const struct side *side, size_t done)
 {
-	return (side->place == COPY_PINNED ? side->gpu : side->at) + done;
+	return side->place == COPY_PINNED ? side->gpu + done : pager_reach(side->at + done);
+}
+
+/* Into a graph, by the program's own addresses: where it lies now is not where it will lie. The
+ * pager knows what kernels of a graph name; a copy of memory that has no mapping now is the
+ * driver's to accept or refuse. */
+static CUresult copy_captured(const struct copy *copy, const struct side *dst,
+			      const struct side *src, size_t done, size_t bytes)
+{
+	struct pager *pager = pager_of(is_ours(dst->at) ? dst->at : src->at);
+	const struct copy_rows row = {(dst->place == COPY_PINNED ? dst->gpu : dst->at) + done,
+				      (src->place == COPY_PINNED ? src->gpu : src->at) + done,
+				      0,
+				      0,
+				      bytes,
+				      1};
+
+	if (dst->place != COPY_PAGEABLE && src->place != COPY_PAGEABLE &&
+	    copy_kernel_can(pager))
+		return copy_kernel_launch(pager, &row, copy->stream);
+	return real(cuMemcpyAsync)(dst->at + done, src->at + done, bytes, copy->stream);
 }
 
 static CUresult copy_part(const struct copy *copy, const struct side *dst,
@@ -90,9 +139,13 @@ static CUresult copy_part(const struct copy *copy, const struct side *dst,
 	struct pager *pager = pager_of(is_ours(dst->at) ? dst->at : src->at);
 	const struct copy_rows row = {reached(dst, done), reached(src, done), 0, 0, bytes, 1};
 
+	if (work_needs_residence() && streams_is_captured(copy->stream))
+		return copy_captured(copy, dst, src, done, bytes);
 	if (ram_to_ram && copy_kernel_can(pager))
 		return copy_kernel_launch(pager, &row, copy->stream);
-	return real(cuMemcpyAsync)(dst->at + done, src->at + done, bytes, copy->stream);
+	/* Without a mapping, the driver needs the address that memory has in RAM. */
+	return real(cuMemcpyAsync)(pager_reach(dst->at + done), pager_reach(src->at + done),
+				   bytes, copy->stream);
 }
 
 CUresult copy_in_parts(struct copy *copy)

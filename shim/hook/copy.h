@@ -33,6 +33,8 @@ static inline bool copy_waits(CUdeviceptr dst, CUdeviceptr src)
 /* Should what is copied from there, so much in all, be looked through for a table of pointers?
  */
 bool copy_may_hold_pointers(CUdeviceptr src, uint64_t bytes);
+/* Then, each row of it. */
+void copy_look_for_pointers(const void *bytes, size_t count);
 
 /* True: the driver may do it whole. Always followed by copy_end. */
 bool copy_begin(struct copy *copy);

@@ -93,14 +93,16 @@ static void look_for_pointers(const struct copy_box *box)
 	    !copy_may_hold_pointers(box->src.start, bytes))
 		return;
 	for (size_t row = 0; row < rows; row++)
-		pager_scan_table(
+		copy_look_for_pointers(
 		    (const void *)(uintptr_t)(box->src.start +
 					      row / box->height * box->src.slice_pitch +
 					      row % box->height * box->src.pitch),
 		    box->width);
 }
 
-static bool box_begin(struct copy_box *box)
+/* True: the driver may do it whole, unless *result says otherwise. Always followed by box_end.
+ */
+static bool box_begin(struct copy_box *box, CUresult *result)
 {
 	bool ours = box->width && box->height && box->depth &&
 		    (is_ours(&box->dst) || is_ours(&box->src));
@@ -113,7 +115,10 @@ static bool box_begin(struct copy_box *box)
 						     {box->src.start, span(&box->src, box)}};
 
 		pager_use_ranges(ranges, 2, &box->use);
-		box->begun = whole ? work_begin_settled(ranges, 2) : work_begin();
+		if (whole)
+			*result = work_begin_settled(ranges, 2, box->stream, &box->begun);
+		else
+			box->begun = work_begin();
 	}
 	return !box->begun || whole ||
 	       (all_resident(&box->dst, box) && all_resident(&box->src, box));
@@ -158,169 +163,169 @@ static CUresult box_end(struct copy_box *box, CUresult result)
 LT_EXPORT CUresult CUDAAPI cuMemcpy2D_v2(const CUDA_MEMCPY2D *pCopy)
 {
 	struct copy_box box = {0};
-	CUresult result;
+	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy2D_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!pCopy)
 		return real(cuMemcpy2D_v2)(pCopy);
 	box = box_of_2d(pCopy, CU_STREAM_LEGACY, true);
-	if (box_begin(&box))
-		result = real(cuMemcpy2D_v2)(pCopy);
-	else
+	if (!box_begin(&box, &result))
 		result = box_in_rows(&box);
+	else if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy2D_v2)(pCopy);
 	return box_end(&box, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy2D_v2_ptds(const CUDA_MEMCPY2D *pCopy)
 {
 	struct copy_box box = {0};
-	CUresult result;
+	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy2D_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!pCopy)
 		return real(cuMemcpy2D_v2_ptds)(pCopy);
 	box = box_of_2d(pCopy, CU_STREAM_PER_THREAD, true);
-	if (box_begin(&box))
-		result = real(cuMemcpy2D_v2_ptds)(pCopy);
-	else
+	if (!box_begin(&box, &result))
 		result = box_in_rows(&box);
+	else if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy2D_v2_ptds)(pCopy);
 	return box_end(&box, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *pCopy)
 {
 	struct copy_box box = {0};
-	CUresult result;
+	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy2DUnaligned_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!pCopy)
 		return real(cuMemcpy2DUnaligned_v2)(pCopy);
 	box = box_of_2d(pCopy, CU_STREAM_LEGACY, true);
-	if (box_begin(&box))
-		result = real(cuMemcpy2DUnaligned_v2)(pCopy);
-	else
+	if (!box_begin(&box, &result))
 		result = box_in_rows(&box);
+	else if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy2DUnaligned_v2)(pCopy);
 	return box_end(&box, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy2DUnaligned_v2_ptds(const CUDA_MEMCPY2D *pCopy)
 {
 	struct copy_box box = {0};
-	CUresult result;
+	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy2DUnaligned_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!pCopy)
 		return real(cuMemcpy2DUnaligned_v2_ptds)(pCopy);
 	box = box_of_2d(pCopy, CU_STREAM_PER_THREAD, true);
-	if (box_begin(&box))
-		result = real(cuMemcpy2DUnaligned_v2_ptds)(pCopy);
-	else
+	if (!box_begin(&box, &result))
 		result = box_in_rows(&box);
+	else if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy2DUnaligned_v2_ptds)(pCopy);
 	return box_end(&box, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3D_v2(const CUDA_MEMCPY3D *pCopy)
 {
 	struct copy_box box = {0};
-	CUresult result;
+	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy3D_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!pCopy)
 		return real(cuMemcpy3D_v2)(pCopy);
 	box = box_of_3d(pCopy, CU_STREAM_LEGACY, true);
-	if (box_begin(&box))
-		result = real(cuMemcpy3D_v2)(pCopy);
-	else
+	if (!box_begin(&box, &result))
 		result = box_in_rows(&box);
+	else if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy3D_v2)(pCopy);
 	return box_end(&box, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3D_v2_ptds(const CUDA_MEMCPY3D *pCopy)
 {
 	struct copy_box box = {0};
-	CUresult result;
+	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy3D_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!pCopy)
 		return real(cuMemcpy3D_v2_ptds)(pCopy);
 	box = box_of_3d(pCopy, CU_STREAM_PER_THREAD, true);
-	if (box_begin(&box))
-		result = real(cuMemcpy3D_v2_ptds)(pCopy);
-	else
+	if (!box_begin(&box, &result))
 		result = box_in_rows(&box);
+	else if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy3D_v2_ptds)(pCopy);
 	return box_end(&box, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *pCopy, CUstream hStream)
 {
 	struct copy_box box = {0};
-	CUresult result;
+	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy2DAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!pCopy)
 		return real(cuMemcpy2DAsync_v2)(pCopy, hStream);
 	box = box_of_2d(pCopy, work_legacy(hStream), false);
-	if (box_begin(&box))
-		result = real(cuMemcpy2DAsync_v2)(pCopy, hStream);
-	else
+	if (!box_begin(&box, &result))
 		result = box_in_rows(&box);
+	else if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy2DAsync_v2)(pCopy, hStream);
 	return box_end(&box, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy2DAsync_v2_ptsz(const CUDA_MEMCPY2D *pCopy, CUstream hStream)
 {
 	struct copy_box box = {0};
-	CUresult result;
+	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy2DAsync_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!pCopy)
 		return real(cuMemcpy2DAsync_v2_ptsz)(pCopy, hStream);
 	box = box_of_2d(pCopy, work_per_thread(hStream), false);
-	if (box_begin(&box))
-		result = real(cuMemcpy2DAsync_v2_ptsz)(pCopy, hStream);
-	else
+	if (!box_begin(&box, &result))
 		result = box_in_rows(&box);
+	else if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy2DAsync_v2_ptsz)(pCopy, hStream);
 	return box_end(&box, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *pCopy, CUstream hStream)
 {
 	struct copy_box box = {0};
-	CUresult result;
+	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy3DAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!pCopy)
 		return real(cuMemcpy3DAsync_v2)(pCopy, hStream);
 	box = box_of_3d(pCopy, work_legacy(hStream), false);
-	if (box_begin(&box))
-		result = real(cuMemcpy3DAsync_v2)(pCopy, hStream);
-	else
+	if (!box_begin(&box, &result))
 		result = box_in_rows(&box);
+	else if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy3DAsync_v2)(pCopy, hStream);
 	return box_end(&box, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DAsync_v2_ptsz(const CUDA_MEMCPY3D *pCopy, CUstream hStream)
 {
 	struct copy_box box = {0};
-	CUresult result;
+	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy3DAsync_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!pCopy)
 		return real(cuMemcpy3DAsync_v2_ptsz)(pCopy, hStream);
 	box = box_of_3d(pCopy, work_per_thread(hStream), false);
-	if (box_begin(&box))
-		result = real(cuMemcpy3DAsync_v2_ptsz)(pCopy, hStream);
-	else
+	if (!box_begin(&box, &result))
 		result = box_in_rows(&box);
+	else if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy3DAsync_v2_ptsz)(pCopy, hStream);
 	return box_end(&box, result);
 }

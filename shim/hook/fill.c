@@ -60,8 +60,10 @@ static CUresult fill_in_parts(struct fill *fill)
 		while (left && result == CUDA_SUCCESS) {
 			bool cold;
 			size_t part = pager_same_home(at, left, &cold);
+			/* A graph keeps the program's own address. */
+			bool own = work_needs_residence() && streams_is_captured(fill->stream);
 
-			result = fill_part(fill, at, part);
+			result = fill_part(fill, own ? at : pager_reach(at), part);
 			at += part;
 			left -= part;
 		}

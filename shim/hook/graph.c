@@ -324,20 +324,26 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecNodeSetParams(CUgraphExec hGraphExec, CUgr
  * --------------------------------------------------------------------------------------------------
  */
 
-/* What the executable names, as one launch does. */
-static CUresult before(CUgraphExec handle, struct pager_use *use)
+/* What the executable names, as one launch does. Success: as after work_begin. */
+static CUresult before(CUgraphExec handle, CUstream stream, struct pager_use *use, bool *begun)
 {
+	const struct named nothing = {0}, *named = &nothing;
 	struct executable *executable;
-	CUresult result = CUDA_SUCCESS;
+	CUresult result;
 
 	use->count = 0;
+	*begun = false;
 	if (!atomic_load_explicit(&pager_span, memory_order_relaxed))
 		return CUDA_SUCCESS;
 	pthread_mutex_lock(&lock);
 	executable = find(handle);
 	if (executable)
-		result = pager_use(executable->named.addresses, executable->named.address_count,
-				   use);
+		named = &executable->named;
+	result = pager_use(named->addresses, named->address_count, use);
+	if (result == CUDA_SUCCESS)
+		result = work_begin_kernel(named->addresses, named->address_count,
+					   !executable || named->unread || named->unknown,
+					   stream, begun);
 	pthread_mutex_unlock(&lock);
 	return result;
 }
@@ -350,10 +356,9 @@ LT_EXPORT CUresult CUDAAPI cuGraphLaunch(CUgraphExec hGraphExec, CUstream hStrea
 
 	if (!driver_has(cuGraphLaunch))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(hGraphExec, &use);
+	result = before(hGraphExec, work_legacy(hStream), &use, &begun);
 	if (result != CUDA_SUCCESS)
 		return result;
-	begun = work_begin();
 	result = real(cuGraphLaunch)(hGraphExec, hStream);
 	pager_used(&use, work_legacy(hStream), result != CUDA_SUCCESS);
 	return work_end(begun, work_legacy(hStream), result);
@@ -367,10 +372,9 @@ LT_EXPORT CUresult CUDAAPI cuGraphLaunch_ptsz(CUgraphExec hGraphExec, CUstream h
 
 	if (!driver_has(cuGraphLaunch_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(hGraphExec, &use);
+	result = before(hGraphExec, work_per_thread(hStream), &use, &begun);
 	if (result != CUDA_SUCCESS)
 		return result;
-	begun = work_begin();
 	result = real(cuGraphLaunch_ptsz)(hGraphExec, hStream);
 	pager_used(&use, work_per_thread(hStream), result != CUDA_SUCCESS);
 	return work_end(begun, work_per_thread(hStream), result);

@@ -45,9 +45,14 @@ static bool index_grow(struct named *named)
 static void add_addresses(struct named *named, const uint64_t *addresses, size_t count)
 {
 	pager_bar(addresses, count);
-	for (size_t i = 0; i < count && index_grow(named); i++) {
-		uint32_t *slot = slot_of(named, addresses[i]);
+	for (size_t i = 0; i < count; i++) {
+		uint32_t *slot;
 
+		if (!index_grow(named)) {
+			named->unknown = true;
+			return;
+		}
+		slot = slot_of(named, addresses[i]);
 		if (*slot)
 			continue;
 		named->addresses[named->address_count] = addresses[i];
@@ -65,6 +70,9 @@ static void add_pinned(struct named *named, uint64_t start, uint64_t bytes)
 		if (named->pinned[i].start == start && named->pinned[i].bytes == bytes)
 			return;
 	fallback_pin(&(struct pager_range){start, bytes});
+	/* If it could not be brought in now, it must be for the launch. */
+	if (work_needs_residence())
+		add_addresses(named, &start, 1);
 	list = realloc(named->pinned, (named->pinned_count + 1) * sizeof(*list));
 	if (!list)
 		return; /* pinned for good */
@@ -101,6 +109,7 @@ void named_read_kernel(struct named *named, const CUDA_KERNEL_NODE_PARAMS *kerne
 					   addresses, PARAMS_NAMED_MOST, &unknown));
 	if (unknown)
 		pager_unknown_work();
+	named->unknown |= unknown;
 	free(addresses);
 }
 
@@ -131,6 +140,10 @@ static void cannot_read(struct named *named)
 		return;
 	named->unread = true;
 	pager_unknown_work();
+	/* The last moment at which anything can move: what stays out will have its use refused.
+	 */
+	if (work_needs_residence())
+		resident_bring(NULL, 0, RESIDENT_ALL);
 	streams_freeze(1);
 }
 

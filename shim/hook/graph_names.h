@@ -22,7 +22,8 @@ struct named {
 		uint64_t start, bytes;
 	} * pinned;
 	size_t pinned_count;
-	bool unread; /* has nodes that nobody can read: nothing moves while it lives */
+	bool unknown; /* has kernels of which nobody knows what they are given */
+	bool unread;  /* has nodes that nobody can read: nothing moves while it lives */
 };
 
 /* Each adds to what is named already. */

@@ -9,9 +9,20 @@
 
 #include <stdlib.h>
 
+/* Success: as after work_begin. */
+static CUresult name(const uint64_t *addresses, size_t count, bool unknown, CUstream stream,
+		     struct pager_use *use, bool *begun)
+{
+	CUresult result = pager_use(addresses, count, use);
+
+	return result == CUDA_SUCCESS
+		   ? work_begin_kernel(addresses, count, unknown, stream, begun)
+		   : result;
+}
+
 /* More than fits on the stack: PyTorch's foreach kernels name hundreds of tensors. */
-static CUresult before_many(CUfunction function, void **params, void **extra,
-			    struct pager_use *use)
+static CUresult before_many(CUfunction function, void **params, void **extra, CUstream stream,
+			    struct pager_use *use, bool *begun)
 {
 	uint64_t *addresses = malloc(PARAMS_NAMED_MOST * sizeof(*addresses));
 	bool unknown = true;
@@ -23,26 +34,28 @@ static CUresult before_many(CUfunction function, void **params, void **extra,
 				     &unknown);
 	if (unknown)
 		pager_unknown_work();
-	result = pager_use(addresses, count, use);
+	result = name(addresses, count, unknown, stream, use, begun);
 	free(addresses);
 	return result;
 }
 
-static CUresult before(CUfunction function, void **params, void **extra, struct pager_use *use)
+static CUresult before(CUfunction function, void **params, void **extra, CUstream stream,
+		       struct pager_use *use, bool *begun)
 {
 	uint64_t addresses[PARAMS_NAMED_MAX];
 	bool unknown;
 	size_t count;
 
 	use->count = 0;
+	*begun = false;
 	if (!atomic_load_explicit(&pager_span, memory_order_relaxed))
 		return CUDA_SUCCESS;
 	count = params_named(function, params, extra, addresses, PARAMS_NAMED_MAX, &unknown);
 	if (unknown && count == PARAMS_NAMED_MAX)
-		return before_many(function, params, extra, use);
+		return before_many(function, params, extra, stream, use, begun);
 	if (unknown)
 		pager_unknown_work();
-	return pager_use(addresses, count, use);
+	return name(addresses, count, unknown, stream, use, begun);
 }
 
 LT_EXPORT CUresult CUDAAPI cuLaunchKernel(CUfunction f, unsigned int gridDimX,
@@ -57,10 +70,9 @@ LT_EXPORT CUresult CUDAAPI cuLaunchKernel(CUfunction f, unsigned int gridDimX,
 
 	if (!driver_has(cuLaunchKernel))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, extra, &use);
+	result = before(f, kernelParams, extra, work_legacy(hStream), &use, &begun);
 	if (result != CUDA_SUCCESS)
 		return result;
-	begun = work_begin();
 	result = real(cuLaunchKernel)(f, gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY,
 				      blockDimZ, sharedMemBytes, hStream, kernelParams, extra);
 	pager_used(&use, work_legacy(hStream), result != CUDA_SUCCESS);
@@ -80,10 +92,9 @@ LT_EXPORT CUresult CUDAAPI cuLaunchKernel_ptsz(CUfunction f, unsigned int gridDi
 
 	if (!driver_has(cuLaunchKernel_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, extra, &use);
+	result = before(f, kernelParams, extra, work_per_thread(hStream), &use, &begun);
 	if (result != CUDA_SUCCESS)
 		return result;
-	begun = work_begin();
 	result =
 	    real(cuLaunchKernel_ptsz)(f, gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY,
 				      blockDimZ, sharedMemBytes, hStream, kernelParams, extra);
@@ -100,10 +111,10 @@ LT_EXPORT CUresult CUDAAPI cuLaunchKernelEx(const CUlaunchConfig *config, CUfunc
 
 	if (!driver_has(cuLaunchKernelEx))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, extra, &use);
+	result = before(f, kernelParams, extra, work_legacy(config ? config->hStream : NULL),
+			&use, &begun);
 	if (result != CUDA_SUCCESS)
 		return result;
-	begun = work_begin();
 	result = real(cuLaunchKernelEx)(config, f, kernelParams, extra);
 	pager_used(&use, work_legacy(config ? config->hStream : NULL), result != CUDA_SUCCESS);
 	return work_end(begun, work_legacy(config ? config->hStream : NULL), result);
@@ -118,10 +129,10 @@ LT_EXPORT CUresult CUDAAPI cuLaunchKernelEx_ptsz(const CUlaunchConfig *config, C
 
 	if (!driver_has(cuLaunchKernelEx_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, extra, &use);
+	result = before(f, kernelParams, extra,
+			work_per_thread(config ? config->hStream : NULL), &use, &begun);
 	if (result != CUDA_SUCCESS)
 		return result;
-	begun = work_begin();
 	result = real(cuLaunchKernelEx_ptsz)(config, f, kernelParams, extra);
 	pager_used(&use, work_per_thread(config ? config->hStream : NULL),
 		   result != CUDA_SUCCESS);
@@ -139,10 +150,9 @@ LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernel(
 
 	if (!driver_has(cuLaunchCooperativeKernel))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, NULL, &use);
+	result = before(f, kernelParams, NULL, work_legacy(hStream), &use, &begun);
 	if (result != CUDA_SUCCESS)
 		return result;
-	begun = work_begin();
 	result = real(cuLaunchCooperativeKernel)(f, gridDimX, gridDimY, gridDimZ, blockDimX,
 						 blockDimY, blockDimZ, sharedMemBytes, hStream,
 						 kernelParams);
@@ -161,10 +171,9 @@ LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernel_ptsz(
 
 	if (!driver_has(cuLaunchCooperativeKernel_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, NULL, &use);
+	result = before(f, kernelParams, NULL, work_per_thread(hStream), &use, &begun);
 	if (result != CUDA_SUCCESS)
 		return result;
-	begun = work_begin();
 	result = real(cuLaunchCooperativeKernel_ptsz)(f, gridDimX, gridDimY, gridDimZ,
 						      blockDimX, blockDimY, blockDimZ,
 						      sharedMemBytes, hStream, kernelParams);
@@ -174,6 +183,24 @@ LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernel_ptsz(
 
 /* One launch on each of several devices: all are named before any is launched. */
 #define MULTI_DEVICES 64
+#define MULTI_TRIES 16
+
+/* Inside the gate. */
+static bool all_there(const CUDA_LAUNCH_PARAMS *list, unsigned int count)
+{
+	uint64_t addresses[PARAMS_NAMED_MAX];
+	bool there = true;
+
+	for (unsigned int i = 0; i < count && there; i++) {
+		bool unknown;
+		size_t named = params_named(list[i].function, list[i].kernelParams, NULL,
+					    addresses, PARAMS_NAMED_MAX, &unknown);
+
+		there = resident_is_there(addresses, named,
+					  unknown ? RESIDENT_ALL : RESIDENT_TABLED);
+	}
+	return there;
+}
 
 LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernelMultiDevice(
     CUDA_LAUNCH_PARAMS *launchParamsList, unsigned int numDevices, unsigned int flags)
@@ -181,21 +208,42 @@ LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernelMultiDevice(
 	struct pager_use uses[MULTI_DEVICES];
 	unsigned int count = launchParamsList ? numDevices : 0;
 	CUresult result = CUDA_SUCCESS;
-	bool begun;
+	bool begun = false, unknown = false;
 
 	if (!driver_has(cuLaunchCooperativeKernelMultiDevice))
 		return CUDA_ERROR_NOT_FOUND;
 	if (count > MULTI_DEVICES) {
 		pager_unknown_work();
+		unknown = true;
 		count = 0;
 	}
-	for (unsigned int i = 0; i < count; i++) {
+	for (unsigned int i = 0; i < count; i++)
 		uses[i].count = 0;
-		if (result == CUDA_SUCCESS)
-			result = before(launchParamsList[i].function,
-					launchParamsList[i].kernelParams, NULL, &uses[i]);
+	/* By the time the last is in VRAM, the first may have left. */
+	for (int tries = 0; tries < MULTI_TRIES && result == CUDA_SUCCESS; tries++) {
+		for (unsigned int i = 0; i < count && result == CUDA_SUCCESS; i++) {
+			pager_used(&uses[i], NULL, true);
+			result = before(
+			    launchParamsList[i].function, launchParamsList[i].kernelParams,
+			    NULL, work_legacy(launchParamsList[i].hStream), &uses[i], &begun);
+			/* Nobody waits inside the gate. */
+			if (begun)
+				gate_leave();
+		}
+		if (result != CUDA_SUCCESS)
+			break;
+		if (!work_needs_residence() || unknown) {
+			result = work_begin_kernel(NULL, 0, unknown, CU_STREAM_LEGACY, &begun);
+			break;
+		}
+		begun = work_begin();
+		if (all_there(launchParamsList, count))
+			break;
+		work_end(begun, NULL, result);
+		begun = false;
+		if (tries + 1 == MULTI_TRIES)
+			result = CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
 	}
-	begun = work_begin();
 	if (result == CUDA_SUCCESS)
 		result = real(cuLaunchCooperativeKernelMultiDevice)(launchParamsList,
 								    numDevices, flags);

@@ -14,9 +14,9 @@ LT_EXPORT CUresult CUDAAPI cuLaunch(CUfunction f)
 
 	if (!driver_has(cuLaunch))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuLaunch)(f);
+	result = work_begin_unknown(CU_STREAM_LEGACY, &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuLaunch)(f);
 	return work_end(begun, CU_STREAM_LEGACY, result);
 }
 
@@ -27,9 +27,9 @@ LT_EXPORT CUresult CUDAAPI cuLaunchGrid(CUfunction f, int grid_width, int grid_h
 
 	if (!driver_has(cuLaunchGrid))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuLaunchGrid)(f, grid_width, grid_height);
+	result = work_begin_unknown(CU_STREAM_LEGACY, &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuLaunchGrid)(f, grid_width, grid_height);
 	return work_end(begun, CU_STREAM_LEGACY, result);
 }
 
@@ -41,9 +41,9 @@ LT_EXPORT CUresult CUDAAPI cuLaunchGridAsync(CUfunction f, int grid_width, int g
 
 	if (!driver_has(cuLaunchGridAsync))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuLaunchGridAsync)(f, grid_width, grid_height, hStream);
+	result = work_begin_unknown(work_legacy(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuLaunchGridAsync)(f, grid_width, grid_height, hStream);
 	return work_end(begun, work_legacy(hStream), result);
 }
 
@@ -55,9 +55,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamWriteValue32(CUstream stream, CUdeviceptr add
 
 	if (!driver_has(cuStreamWriteValue32))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamWriteValue32)(stream, addr, value, flags);
+	result = work_begin_at(addr, work_legacy(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamWriteValue32)(stream, addr, value, flags);
 	return work_end(begun, work_legacy(stream), result);
 }
 
@@ -69,9 +69,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamWriteValue32_ptsz(CUstream stream, CUdevicept
 
 	if (!driver_has(cuStreamWriteValue32_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamWriteValue32_ptsz)(stream, addr, value, flags);
+	result = work_begin_at(addr, work_per_thread(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamWriteValue32_ptsz)(stream, addr, value, flags);
 	return work_end(begun, work_per_thread(stream), result);
 }
 
@@ -83,9 +83,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamWriteValue64(CUstream stream, CUdeviceptr add
 
 	if (!driver_has(cuStreamWriteValue64))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamWriteValue64)(stream, addr, value, flags);
+	result = work_begin_at(addr, work_legacy(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamWriteValue64)(stream, addr, value, flags);
 	return work_end(begun, work_legacy(stream), result);
 }
 
@@ -97,9 +97,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamWriteValue64_ptsz(CUstream stream, CUdevicept
 
 	if (!driver_has(cuStreamWriteValue64_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamWriteValue64_ptsz)(stream, addr, value, flags);
+	result = work_begin_at(addr, work_per_thread(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamWriteValue64_ptsz)(stream, addr, value, flags);
 	return work_end(begun, work_per_thread(stream), result);
 }
 
@@ -111,9 +111,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamWaitValue32(CUstream stream, CUdeviceptr addr
 
 	if (!driver_has(cuStreamWaitValue32))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamWaitValue32)(stream, addr, value, flags);
+	result = work_begin_at(addr, work_legacy(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamWaitValue32)(stream, addr, value, flags);
 	return work_end(begun, work_legacy(stream), result);
 }
 
@@ -125,9 +125,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamWaitValue32_ptsz(CUstream stream, CUdeviceptr
 
 	if (!driver_has(cuStreamWaitValue32_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamWaitValue32_ptsz)(stream, addr, value, flags);
+	result = work_begin_at(addr, work_per_thread(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamWaitValue32_ptsz)(stream, addr, value, flags);
 	return work_end(begun, work_per_thread(stream), result);
 }
 
@@ -139,9 +139,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamWaitValue64(CUstream stream, CUdeviceptr addr
 
 	if (!driver_has(cuStreamWaitValue64))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamWaitValue64)(stream, addr, value, flags);
+	result = work_begin_at(addr, work_legacy(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamWaitValue64)(stream, addr, value, flags);
 	return work_end(begun, work_legacy(stream), result);
 }
 
@@ -153,9 +153,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamWaitValue64_ptsz(CUstream stream, CUdeviceptr
 
 	if (!driver_has(cuStreamWaitValue64_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamWaitValue64_ptsz)(stream, addr, value, flags);
+	result = work_begin_at(addr, work_per_thread(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamWaitValue64_ptsz)(stream, addr, value, flags);
 	return work_end(begun, work_per_thread(stream), result);
 }
 
@@ -168,9 +168,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamBatchMemOp(CUstream stream, unsigned int coun
 
 	if (!driver_has(cuStreamBatchMemOp))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamBatchMemOp)(stream, count, paramArray, flags);
+	result = work_begin_unknown(work_legacy(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamBatchMemOp)(stream, count, paramArray, flags);
 	return work_end(begun, work_legacy(stream), result);
 }
 
@@ -183,8 +183,8 @@ LT_EXPORT CUresult CUDAAPI cuStreamBatchMemOp_ptsz(CUstream stream, unsigned int
 
 	if (!driver_has(cuStreamBatchMemOp_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamBatchMemOp_ptsz)(stream, count, paramArray, flags);
+	result = work_begin_unknown(work_per_thread(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamBatchMemOp_ptsz)(stream, count, paramArray, flags);
 	return work_end(begun, work_per_thread(stream), result);
 }

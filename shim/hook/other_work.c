@@ -13,13 +13,17 @@ static struct pager_range rest_of(CUdeviceptr start)
 	return (struct pager_range){start, start ? FALLBACK_REST : 0};
 }
 
-/* With no memory for the list of ranges they stay as they lie. */
-static bool begin_and_free(struct pager_range *ranges, size_t count)
+/* With no memory for the list of ranges they stay as they lie, or all that there is must be
+ * there. */
+static CUresult begin_and_free(struct pager_range *ranges, size_t count, CUstream stream,
+			       bool *begun)
 {
-	bool begun = ranges ? work_begin_settled(ranges, count) : work_begin();
+	CUresult result =
+	    ranges ? work_begin_settled(ranges, count, stream, begun)
+		   : work_begin_kernel(NULL, 0, count && pager_any_made(), stream, begun);
 
 	free(ranges);
-	return begun;
+	return result;
 }
 
 static struct pager_range *ranges_for(size_t count)
@@ -27,8 +31,8 @@ static struct pager_range *ranges_for(size_t count)
 	return count && pager_any_made() ? calloc(count, 2 * sizeof(struct pager_range)) : NULL;
 }
 
-static bool batch_begin(const CUdeviceptr *dsts, const CUdeviceptr *srcs, const size_t *sizes,
-			size_t count)
+static CUresult batch_begin(const CUdeviceptr *dsts, const CUdeviceptr *srcs,
+			    const size_t *sizes, size_t count, CUstream stream, bool *begun)
 {
 	struct pager_range *ranges = dsts && srcs && sizes ? ranges_for(count) : NULL;
 
@@ -36,7 +40,7 @@ static bool batch_begin(const CUdeviceptr *dsts, const CUdeviceptr *srcs, const 
 		ranges[2 * i] = (struct pager_range){dsts[i], sizes[i]};
 		ranges[2 * i + 1] = (struct pager_range){srcs[i], sizes[i]};
 	}
-	return begin_and_free(ranges, 2 * count);
+	return begin_and_free(ranges, 2 * count, stream, begun);
 }
 
 static struct pager_range operand(const CUmemcpy3DOperand *side)
@@ -44,7 +48,8 @@ static struct pager_range operand(const CUmemcpy3DOperand *side)
 	return rest_of(side->type == CU_MEMCPY_OPERAND_TYPE_POINTER ? side->op.ptr.ptr : 0);
 }
 
-static bool boxes_begin(const CUDA_MEMCPY3D_BATCH_OP *boxes, size_t count)
+static CUresult boxes_begin(const CUDA_MEMCPY3D_BATCH_OP *boxes, size_t count, CUstream stream,
+			    bool *begun)
 {
 	struct pager_range *ranges = boxes ? ranges_for(count) : NULL;
 
@@ -52,10 +57,11 @@ static bool boxes_begin(const CUDA_MEMCPY3D_BATCH_OP *boxes, size_t count)
 		ranges[2 * i] = operand(&boxes[i].dst);
 		ranges[2 * i + 1] = operand(&boxes[i].src);
 	}
-	return begin_and_free(ranges, 2 * count);
+	return begin_and_free(ranges, 2 * count, stream, begun);
 }
 
-static bool decompress_begin(const CUmemDecompressParams *params, size_t count)
+static CUresult decompress_begin(const CUmemDecompressParams *params, size_t count,
+				 CUstream stream, bool *begun)
 {
 	struct pager_range *ranges = params ? ranges_for(count) : NULL;
 
@@ -65,7 +71,7 @@ static bool decompress_begin(const CUmemDecompressParams *params, size_t count)
 		ranges[2 * i + 1] =
 		    (struct pager_range){(uintptr_t)params[i].src, params[i].srcNumBytes};
 	}
-	return begin_and_free(ranges, 2 * count);
+	return begin_and_free(ranges, 2 * count, stream, begun);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyPeer(CUdeviceptr dstDevice, CUcontext dstContext,
@@ -78,9 +84,12 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyPeer(CUdeviceptr dstDevice, CUcontext dstCont
 	if (!driver_has(cuMemcpyPeer))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin_settled(
-	    (struct pager_range[]){{dstDevice, ByteCount}, {srcDevice, ByteCount}}, 2);
-	result = real(cuMemcpyPeer)(dstDevice, dstContext, srcDevice, srcContext, ByteCount);
+	result = work_begin_settled(
+	    (struct pager_range[]){{dstDevice, ByteCount}, {srcDevice, ByteCount}}, 2,
+	    CU_STREAM_LEGACY, &begun);
+	if (result == CUDA_SUCCESS)
+		result =
+		    real(cuMemcpyPeer)(dstDevice, dstContext, srcDevice, srcContext, ByteCount);
 	return work_end(begun, CU_STREAM_LEGACY, result);
 }
 
@@ -94,10 +103,12 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyPeer_ptds(CUdeviceptr dstDevice, CUcontext ds
 	if (!driver_has(cuMemcpyPeer_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin_settled(
-	    (struct pager_range[]){{dstDevice, ByteCount}, {srcDevice, ByteCount}}, 2);
-	result =
-	    real(cuMemcpyPeer_ptds)(dstDevice, dstContext, srcDevice, srcContext, ByteCount);
+	result = work_begin_settled(
+	    (struct pager_range[]){{dstDevice, ByteCount}, {srcDevice, ByteCount}}, 2,
+	    CU_STREAM_PER_THREAD, &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpyPeer_ptds)(dstDevice, dstContext, srcDevice, srcContext,
+						 ByteCount);
 	return work_end(begun, CU_STREAM_PER_THREAD, result);
 }
 
@@ -111,10 +122,12 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyPeerAsync(CUdeviceptr dstDevice, CUcontext ds
 	if (!driver_has(cuMemcpyPeerAsync))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin_settled(
-	    (struct pager_range[]){{dstDevice, ByteCount}, {srcDevice, ByteCount}}, 2);
-	result = real(cuMemcpyPeerAsync)(dstDevice, dstContext, srcDevice, srcContext,
-					 ByteCount, hStream);
+	result = work_begin_settled(
+	    (struct pager_range[]){{dstDevice, ByteCount}, {srcDevice, ByteCount}}, 2,
+	    work_legacy(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpyPeerAsync)(dstDevice, dstContext, srcDevice, srcContext,
+						 ByteCount, hStream);
 	return work_end(begun, work_legacy(hStream), result);
 }
 
@@ -128,10 +141,12 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyPeerAsync_ptsz(CUdeviceptr dstDevice, CUconte
 	if (!driver_has(cuMemcpyPeerAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin_settled(
-	    (struct pager_range[]){{dstDevice, ByteCount}, {srcDevice, ByteCount}}, 2);
-	result = real(cuMemcpyPeerAsync_ptsz)(dstDevice, dstContext, srcDevice, srcContext,
-					      ByteCount, hStream);
+	result = work_begin_settled(
+	    (struct pager_range[]){{dstDevice, ByteCount}, {srcDevice, ByteCount}}, 2,
+	    work_per_thread(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpyPeerAsync_ptsz)(dstDevice, dstContext, srcDevice,
+						      srcContext, ByteCount, hStream);
 	return work_end(begun, work_per_thread(hStream), result);
 }
 
@@ -143,11 +158,12 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER *pCopy)
 	if (!driver_has(cuMemcpy3DPeer))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun =
+	result =
 	    work_begin_settled((struct pager_range[]){rest_of(pCopy ? pCopy->dstDevice : 0),
 						      rest_of(pCopy ? pCopy->srcDevice : 0)},
-			       2);
-	result = real(cuMemcpy3DPeer)(pCopy);
+			       2, CU_STREAM_LEGACY, &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy3DPeer)(pCopy);
 	return work_end(begun, CU_STREAM_LEGACY, result);
 }
 
@@ -159,11 +175,12 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeer_ptds(const CUDA_MEMCPY3D_PEER *pCopy)
 	if (!driver_has(cuMemcpy3DPeer_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun =
+	result =
 	    work_begin_settled((struct pager_range[]){rest_of(pCopy ? pCopy->dstDevice : 0),
 						      rest_of(pCopy ? pCopy->srcDevice : 0)},
-			       2);
-	result = real(cuMemcpy3DPeer_ptds)(pCopy);
+			       2, CU_STREAM_PER_THREAD, &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy3DPeer_ptds)(pCopy);
 	return work_end(begun, CU_STREAM_PER_THREAD, result);
 }
 
@@ -176,11 +193,12 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *pCopy,
 	if (!driver_has(cuMemcpy3DPeerAsync))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun =
+	result =
 	    work_begin_settled((struct pager_range[]){rest_of(pCopy ? pCopy->dstDevice : 0),
 						      rest_of(pCopy ? pCopy->srcDevice : 0)},
-			       2);
-	result = real(cuMemcpy3DPeerAsync)(pCopy, hStream);
+			       2, work_legacy(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy3DPeerAsync)(pCopy, hStream);
 	return work_end(begun, work_legacy(hStream), result);
 }
 
@@ -193,11 +211,12 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeerAsync_ptsz(const CUDA_MEMCPY3D_PEER *pC
 	if (!driver_has(cuMemcpy3DPeerAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun =
+	result =
 	    work_begin_settled((struct pager_range[]){rest_of(pCopy ? pCopy->dstDevice : 0),
 						      rest_of(pCopy ? pCopy->srcDevice : 0)},
-			       2);
-	result = real(cuMemcpy3DPeerAsync_ptsz)(pCopy, hStream);
+			       2, work_per_thread(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy3DPeerAsync_ptsz)(pCopy, hStream);
 	return work_end(begun, work_per_thread(hStream), result);
 }
 
@@ -210,8 +229,10 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyAtoD_v2(CUdeviceptr dstDevice, CUarray srcArr
 	if (!driver_has(cuMemcpyAtoD_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin_settled(&(struct pager_range){dstDevice, ByteCount}, 1);
-	result = real(cuMemcpyAtoD_v2)(dstDevice, srcArray, srcOffset, ByteCount);
+	result = work_begin_settled(&(struct pager_range){dstDevice, ByteCount}, 1,
+				    CU_STREAM_LEGACY, &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpyAtoD_v2)(dstDevice, srcArray, srcOffset, ByteCount);
 	return work_end(begun, CU_STREAM_LEGACY, result);
 }
 
@@ -224,8 +245,10 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyAtoD_v2_ptds(CUdeviceptr dstDevice, CUarray s
 	if (!driver_has(cuMemcpyAtoD_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin_settled(&(struct pager_range){dstDevice, ByteCount}, 1);
-	result = real(cuMemcpyAtoD_v2_ptds)(dstDevice, srcArray, srcOffset, ByteCount);
+	result = work_begin_settled(&(struct pager_range){dstDevice, ByteCount}, 1,
+				    CU_STREAM_PER_THREAD, &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpyAtoD_v2_ptds)(dstDevice, srcArray, srcOffset, ByteCount);
 	return work_end(begun, CU_STREAM_PER_THREAD, result);
 }
 
@@ -238,8 +261,10 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoA_v2(CUarray dstArray, size_t dstOffset,
 	if (!driver_has(cuMemcpyDtoA_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin_settled(&(struct pager_range){srcDevice, ByteCount}, 1);
-	result = real(cuMemcpyDtoA_v2)(dstArray, dstOffset, srcDevice, ByteCount);
+	result = work_begin_settled(&(struct pager_range){srcDevice, ByteCount}, 1,
+				    CU_STREAM_LEGACY, &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpyDtoA_v2)(dstArray, dstOffset, srcDevice, ByteCount);
 	return work_end(begun, CU_STREAM_LEGACY, result);
 }
 
@@ -252,8 +277,10 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoA_v2_ptds(CUarray dstArray, size_t dstOffs
 	if (!driver_has(cuMemcpyDtoA_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = work_begin_settled(&(struct pager_range){srcDevice, ByteCount}, 1);
-	result = real(cuMemcpyDtoA_v2_ptds)(dstArray, dstOffset, srcDevice, ByteCount);
+	result = work_begin_settled(&(struct pager_range){srcDevice, ByteCount}, 1,
+				    CU_STREAM_PER_THREAD, &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpyDtoA_v2_ptds)(dstArray, dstOffset, srcDevice, ByteCount);
 	return work_end(begun, CU_STREAM_PER_THREAD, result);
 }
 
@@ -268,9 +295,10 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_v2(CUdeviceptr *dsts, CUdeviceptr 
 	if (!driver_has(cuMemcpyBatchAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = batch_begin(dsts, srcs, sizes, count);
-	result = real(cuMemcpyBatchAsync_v2)(dsts, srcs, sizes, count, attrs, attrIdxs,
-					     numAttrs, hStream);
+	result = batch_begin(dsts, srcs, sizes, count, work_legacy(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpyBatchAsync_v2)(dsts, srcs, sizes, count, attrs, attrIdxs,
+						     numAttrs, hStream);
 	return work_end(begun, work_legacy(hStream), result);
 }
 
@@ -286,9 +314,10 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_v2_ptsz(CUdeviceptr *dsts, CUdevic
 	if (!driver_has(cuMemcpyBatchAsync_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = batch_begin(dsts, srcs, sizes, count);
-	result = real(cuMemcpyBatchAsync_v2_ptsz)(dsts, srcs, sizes, count, attrs, attrIdxs,
-						  numAttrs, hStream);
+	result = batch_begin(dsts, srcs, sizes, count, work_per_thread(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpyBatchAsync_v2_ptsz)(dsts, srcs, sizes, count, attrs,
+							  attrIdxs, numAttrs, hStream);
 	return work_end(begun, work_per_thread(hStream), result);
 }
 
@@ -304,9 +333,10 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync(CUdeviceptr *dsts, CUdeviceptr *sr
 	if (!driver_has(cuMemcpyBatchAsync))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = batch_begin(dsts, srcs, sizes, count);
-	result = real(cuMemcpyBatchAsync)(dsts, srcs, sizes, count, attrs, attrIdxs, numAttrs,
-					  failIdx, hStream);
+	result = batch_begin(dsts, srcs, sizes, count, work_legacy(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpyBatchAsync)(dsts, srcs, sizes, count, attrs, attrIdxs,
+						  numAttrs, failIdx, hStream);
 	return work_end(begun, work_legacy(hStream), result);
 }
 
@@ -322,9 +352,10 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_ptsz(CUdeviceptr *dsts, CUdevicept
 	if (!driver_has(cuMemcpyBatchAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = batch_begin(dsts, srcs, sizes, count);
-	result = real(cuMemcpyBatchAsync_ptsz)(dsts, srcs, sizes, count, attrs, attrIdxs,
-					       numAttrs, failIdx, hStream);
+	result = batch_begin(dsts, srcs, sizes, count, work_per_thread(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpyBatchAsync_ptsz)(dsts, srcs, sizes, count, attrs,
+						       attrIdxs, numAttrs, failIdx, hStream);
 	return work_end(begun, work_per_thread(hStream), result);
 }
 
@@ -338,8 +369,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync(size_t numParams,
 	if (!driver_has(cuMemcpy3DBatchAsync))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = boxes_begin(opList, numParams);
-	result = real(cuMemcpy3DBatchAsync)(numParams, opList, failIdx, flags, hStream);
+	result = boxes_begin(opList, numParams, work_legacy(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy3DBatchAsync)(numParams, opList, failIdx, flags, hStream);
 	return work_end(begun, work_legacy(hStream), result);
 }
 
@@ -354,8 +386,10 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync_ptsz(size_t numParams,
 	if (!driver_has(cuMemcpy3DBatchAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = boxes_begin(opList, numParams);
-	result = real(cuMemcpy3DBatchAsync_ptsz)(numParams, opList, failIdx, flags, hStream);
+	result = boxes_begin(opList, numParams, work_per_thread(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result =
+		    real(cuMemcpy3DBatchAsync_ptsz)(numParams, opList, failIdx, flags, hStream);
 	return work_end(begun, work_per_thread(hStream), result);
 }
 
@@ -369,8 +403,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync_v2(size_t numParams,
 	if (!driver_has(cuMemcpy3DBatchAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = boxes_begin(opList, numParams);
-	result = real(cuMemcpy3DBatchAsync_v2)(numParams, opList, flags, hStream);
+	result = boxes_begin(opList, numParams, work_legacy(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy3DBatchAsync_v2)(numParams, opList, flags, hStream);
 	return work_end(begun, work_legacy(hStream), result);
 }
 
@@ -385,8 +420,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync_v2_ptsz(size_t numParams,
 	if (!driver_has(cuMemcpy3DBatchAsync_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = boxes_begin(opList, numParams);
-	result = real(cuMemcpy3DBatchAsync_v2_ptsz)(numParams, opList, flags, hStream);
+	result = boxes_begin(opList, numParams, work_per_thread(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy3DBatchAsync_v2_ptsz)(numParams, opList, flags, hStream);
 	return work_end(begun, work_per_thread(hStream), result);
 }
 
@@ -398,9 +434,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr 
 
 	if (!driver_has(cuStreamWriteValue32_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamWriteValue32_v2)(stream, addr, value, flags);
+	result = work_begin_at(addr, work_legacy(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamWriteValue32_v2)(stream, addr, value, flags);
 	return work_end(begun, work_legacy(stream), result);
 }
 
@@ -412,9 +448,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamWriteValue32_v2_ptsz(CUstream stream, CUdevic
 
 	if (!driver_has(cuStreamWriteValue32_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamWriteValue32_v2_ptsz)(stream, addr, value, flags);
+	result = work_begin_at(addr, work_per_thread(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamWriteValue32_v2_ptsz)(stream, addr, value, flags);
 	return work_end(begun, work_per_thread(stream), result);
 }
 
@@ -426,9 +462,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr 
 
 	if (!driver_has(cuStreamWriteValue64_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamWriteValue64_v2)(stream, addr, value, flags);
+	result = work_begin_at(addr, work_legacy(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamWriteValue64_v2)(stream, addr, value, flags);
 	return work_end(begun, work_legacy(stream), result);
 }
 
@@ -440,9 +476,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamWriteValue64_v2_ptsz(CUstream stream, CUdevic
 
 	if (!driver_has(cuStreamWriteValue64_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamWriteValue64_v2_ptsz)(stream, addr, value, flags);
+	result = work_begin_at(addr, work_per_thread(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamWriteValue64_v2_ptsz)(stream, addr, value, flags);
 	return work_end(begun, work_per_thread(stream), result);
 }
 
@@ -454,9 +490,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamWaitValue32_v2(CUstream stream, CUdeviceptr a
 
 	if (!driver_has(cuStreamWaitValue32_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamWaitValue32_v2)(stream, addr, value, flags);
+	result = work_begin_at(addr, work_legacy(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamWaitValue32_v2)(stream, addr, value, flags);
 	return work_end(begun, work_legacy(stream), result);
 }
 
@@ -468,9 +504,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamWaitValue32_v2_ptsz(CUstream stream, CUdevice
 
 	if (!driver_has(cuStreamWaitValue32_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamWaitValue32_v2_ptsz)(stream, addr, value, flags);
+	result = work_begin_at(addr, work_per_thread(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamWaitValue32_v2_ptsz)(stream, addr, value, flags);
 	return work_end(begun, work_per_thread(stream), result);
 }
 
@@ -482,9 +518,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamWaitValue64_v2(CUstream stream, CUdeviceptr a
 
 	if (!driver_has(cuStreamWaitValue64_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamWaitValue64_v2)(stream, addr, value, flags);
+	result = work_begin_at(addr, work_legacy(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamWaitValue64_v2)(stream, addr, value, flags);
 	return work_end(begun, work_legacy(stream), result);
 }
 
@@ -496,9 +532,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamWaitValue64_v2_ptsz(CUstream stream, CUdevice
 
 	if (!driver_has(cuStreamWaitValue64_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamWaitValue64_v2_ptsz)(stream, addr, value, flags);
+	result = work_begin_at(addr, work_per_thread(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamWaitValue64_v2_ptsz)(stream, addr, value, flags);
 	return work_end(begun, work_per_thread(stream), result);
 }
 
@@ -511,9 +547,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamBatchMemOp_v2(CUstream stream, unsigned int c
 
 	if (!driver_has(cuStreamBatchMemOp_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamBatchMemOp_v2)(stream, count, paramArray, flags);
+	result = work_begin_unknown(work_legacy(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamBatchMemOp_v2)(stream, count, paramArray, flags);
 	return work_end(begun, work_legacy(stream), result);
 }
 
@@ -526,9 +562,9 @@ LT_EXPORT CUresult CUDAAPI cuStreamBatchMemOp_v2_ptsz(CUstream stream, unsigned 
 
 	if (!driver_has(cuStreamBatchMemOp_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	pager_unknown_work();
-	begun = work_begin();
-	result = real(cuStreamBatchMemOp_v2_ptsz)(stream, count, paramArray, flags);
+	result = work_begin_unknown(work_per_thread(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamBatchMemOp_v2_ptsz)(stream, count, paramArray, flags);
 	return work_end(begun, work_per_thread(stream), result);
 }
 
@@ -572,8 +608,10 @@ LT_EXPORT CUresult CUDAAPI cuMemBatchDecompressAsync(CUmemDecompressParams *para
 	if (!driver_has(cuMemBatchDecompressAsync))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = decompress_begin(paramsArray, count);
-	result = real(cuMemBatchDecompressAsync)(paramsArray, count, flags, errorIndex, stream);
+	result = decompress_begin(paramsArray, count, work_legacy(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemBatchDecompressAsync)(paramsArray, count, flags, errorIndex,
+							 stream);
 	return work_end(begun, work_legacy(stream), result);
 }
 
@@ -587,8 +625,9 @@ LT_EXPORT CUresult CUDAAPI cuMemBatchDecompressAsync_ptsz(CUmemDecompressParams 
 	if (!driver_has(cuMemBatchDecompressAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	pager_unknown_work();
-	begun = decompress_begin(paramsArray, count);
-	result =
-	    real(cuMemBatchDecompressAsync_ptsz)(paramsArray, count, flags, errorIndex, stream);
+	result = decompress_begin(paramsArray, count, work_per_thread(stream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemBatchDecompressAsync_ptsz)(paramsArray, count, flags,
+							      errorIndex, stream);
 	return work_end(begun, work_per_thread(stream), result);
 }

@@ -8,6 +8,7 @@
 #include "pager/fallback.h"
 #include "pager/gate.h"
 #include "pager/pager.h"
+#include "pager/resident.h"
 #include "pager/streams.h"
 
 /* False: there is no pager yet, and nothing to keep still. */
@@ -19,21 +20,75 @@ static inline bool work_begin(void)
 	return true;
 }
 
-/* The same for work that the driver is handed whole: each of its ranges lies in one home
- * meanwhile, unless that cannot be brought about. */
-static inline bool work_begin_settled(const struct pager_range *ranges, size_t count)
+static inline bool work_needs_residence(void)
 {
+	return atomic_load_explicit(&resident_needed, memory_order_relaxed);
+}
+
+/* The same for kernels, which may use what the addresses point into (anything at all where
+ * `unknown`). Not success: it must not be launched, and *begun is false. */
+static inline CUresult work_begin_kernel(const uint64_t *addresses, size_t count, bool unknown,
+					 CUstream stream, bool *begun)
+{
+	CUresult result = CUDA_SUCCESS;
+
+	*begun = false;
+	if (!work_needs_residence()) {
+		*begun = work_begin();
+		return result;
+	}
+	result =
+	    resident_begin(addresses, count, unknown ? RESIDENT_ALL : RESIDENT_TABLED, stream);
+	*begun = result == CUDA_SUCCESS;
+	return result;
+}
+
+static inline CUresult work_begin_unknown(CUstream stream, bool *begun)
+{
+	pager_unknown_work();
+	return work_begin_kernel(NULL, 0, true, stream, begun);
+}
+
+/* The same for work that the driver is handed whole: each of its ranges lies in one home
+ * meanwhile, unless that cannot be brought about; in VRAM, or it is refused, where cold memory
+ * is unmapped. */
+static inline CUresult work_begin_settled(const struct pager_range *ranges, size_t count,
+					  CUstream stream, bool *begun)
+{
+	*begun = false;
 	if (!atomic_load_explicit(&pager_span, memory_order_relaxed))
-		return false;
+		return CUDA_SUCCESS;
+	if (work_needs_residence()) {
+		CUresult result = resident_begin_ranges(ranges, count, stream);
+
+		*begun = result == CUDA_SUCCESS;
+		return result;
+	}
+	*begun = true;
 	for (int tries = 1;; tries++) {
 		bool settled = fallback_settle(ranges, count);
 
 		gate_enter();
 		/* Another thread's window may have come in between. */
 		if (!settled || tries == 8 || fallback_settled(ranges, count))
-			return true;
+			return CUDA_SUCCESS;
 		gate_leave();
 	}
+}
+
+/* Operations on one value in memory: where cold memory is unmapped, in VRAM; else wherever. */
+static inline CUresult work_begin_at(CUdeviceptr address, CUstream stream, bool *begun)
+{
+	CUresult result = CUDA_SUCCESS;
+
+	pager_unknown_work();
+	if (!work_needs_residence()) {
+		*begun = work_begin();
+		return result;
+	}
+	result = resident_begin_ranges(&(struct pager_range){address, 8}, 1, stream);
+	*begun = result == CUDA_SUCCESS;
+	return result;
 }
 
 /* `stream`: where the work went, NULL made plain (CU_STREAM_LEGACY or CU_STREAM_PER_THREAD). */

@@ -49,6 +49,8 @@ struct component {
 	uint64_t id;			   /* CU_POINTER_ATTRIBUTE_BUFFER_ID */
 	uint32_t first_block, block_count; /* consecutive in the table */
 	_Atomic uint32_t cold_count;	   /* blocks not resident; atomic */
+	bool tabled; /* its address was uploaded as data: any launch may use it, see resident.h
+		      */
 	uint32_t group;
 	uint32_t named; /* by launches, so often */
 	uint64_t fence; /* of the last launch that named it; FENCE_NEVER: not known */

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "pager/ledger.h"
+#include "pager/resident.h"
 
 #include <pthread.h>
 
@@ -123,6 +124,13 @@ bool fallback_settled(const struct pager_range *ranges, size_t count)
 
 void fallback_pin(const struct pager_range *range)
 {
+	if (atomic_load(&resident_needed)) {
+		/* Pinned first, so that it stays once it is there. Where it cannot come, its
+		 * use will be refused. */
+		pager_pin(range->start, range->bytes, true);
+		resident_bring(&range->start, 1, RESIDENT_NAMED);
+		return;
+	}
 	for (int i = 1; i < TRIES; i++) {
 		bool settled = fallback_settle(range, 1);
 

@@ -2,7 +2,8 @@
  * Calls that are handed to the driver whole, with addresses of managed memory in them: copies
  * between devices and arrays, batches, the nodes of graphs. What the driver does with a range
  * that lies partly in VRAM and partly in RAM is nowhere documented, so before such a call its
- * ranges are each brought to one home: VRAM where there is room, else RAM. Takes the pager's
+ * ranges are each brought to one home: VRAM where there is room, else RAM (which is no home
+ * where cold memory is unmapped: see resident.h). Takes the pager's
  * lock; not inside the gate, except fallback_settled, which takes none.
  */
 #ifndef LOWTIDE_FALLBACK_H

@@ -24,9 +24,11 @@ static int nearest_node(int device)
 	return node;
 }
 
-bool frame_pool_init(struct frame_pool *pool, int device, uint64_t host_limit_bytes)
+bool frame_pool_init(struct frame_pool *pool, int device, uint64_t host_limit_bytes,
+		     bool plain_host)
 {
 	memset(pool, 0, sizeof(*pool));
+	pool->plain_host = plain_host;
 	pool->device = device;
 	pool->node = nearest_node(device);
 	pool->host_limit_bytes = host_limit_bytes;
@@ -60,15 +62,58 @@ static void count_spare(struct frame_pool *pool, const struct frame *frame, bool
 	    spare ? bytes : -bytes;
 }
 
-static struct frame *frame_make(struct frame_pool *pool, bool host, unsigned int size_class)
+/* Sets handle and alias. */
+static CUresult make_mapped(struct frame_pool *pool, struct frame *frame)
 {
-	uint64_t bytes = frame_bytes(size_class);
+	uint64_t bytes = frame_bytes(frame->size_class);
+	bool host = frame->host;
 	CUmemAllocationProp prop = {
 	    .type = CU_MEM_ALLOCATION_TYPE_PINNED,
 	    .location = {.type = host ? CU_MEM_LOCATION_TYPE_HOST_NUMA
 				      : CU_MEM_LOCATION_TYPE_DEVICE,
 			 .id = host ? pool->node : pool->device},
 	};
+	CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
+
+	frame->alias = arena_take(&pool->aliases, bytes);
+	if (!frame->alias)
+		return result;
+	result = real(cuMemCreate)(&frame->handle, bytes, &prop, 0);
+	if (result != CUDA_SUCCESS)
+		goto give_alias;
+	result = real(cuMemMap)(frame->alias, bytes, 0, frame->handle, 0);
+	if (result != CUDA_SUCCESS)
+		goto release_handle;
+	result = access_allow(frame->alias, bytes, pool->device);
+	if (result == CUDA_SUCCESS)
+		return result;
+	real(cuMemUnmap)(frame->alias, bytes);
+release_handle:
+	real(cuMemRelease)(frame->handle);
+give_alias:
+	arena_give(&pool->aliases, frame->alias, bytes);
+	return result;
+}
+
+static CUresult make_plain(struct frame *frame)
+{
+	void *at = NULL;
+	/* Portable: a window may be opened from another context's thread. */
+	CUresult result =
+	    real(cuMemHostAlloc)(&at, frame_bytes(frame->size_class), CU_MEMHOSTALLOC_PORTABLE);
+
+	frame->alias = (CUdeviceptr)(uintptr_t)at;
+	return result;
+}
+
+static bool is_plain(const struct frame_pool *pool, bool host)
+{
+	return host && pool->plain_host;
+}
+
+static struct frame *frame_make(struct frame_pool *pool, bool host, unsigned int size_class)
+{
+	uint64_t bytes = frame_bytes(size_class);
 	struct frame *frame;
 
 	if (!budget_take(pool, host, bytes))
@@ -78,23 +123,11 @@ static struct frame *frame_make(struct frame_pool *pool, bool host, unsigned int
 		goto give_budget;
 	frame->size_class = (uint8_t)size_class;
 	frame->host = host;
-	frame->alias = arena_take(&pool->aliases, bytes);
-	if (!frame->alias)
+	if ((is_plain(pool, host) ? make_plain(frame) : make_mapped(pool, frame)) !=
+	    CUDA_SUCCESS)
 		goto free_frame;
-	if (real(cuMemCreate)(&frame->handle, bytes, &prop, 0) != CUDA_SUCCESS)
-		goto give_alias;
-	if (real(cuMemMap)(frame->alias, bytes, 0, frame->handle, 0) != CUDA_SUCCESS)
-		goto release_handle;
-	if (access_allow(frame->alias, bytes, pool->device) != CUDA_SUCCESS)
-		goto unmap;
 	count(pool, frame, true);
 	return frame;
-unmap:
-	real(cuMemUnmap)(frame->alias, bytes);
-release_handle:
-	real(cuMemRelease)(frame->handle);
-give_alias:
-	arena_give(&pool->aliases, frame->alias, bytes);
 free_frame:
 	free(frame);
 give_budget:
@@ -103,12 +136,27 @@ give_budget:
 	return NULL;
 }
 
+static void frame_forget(struct frame_pool *pool, struct frame *frame)
+{
+	count(pool, frame, false);
+	free(frame);
+}
+
 static void frame_unmake(struct frame_pool *pool, struct frame *frame)
 {
 	uint64_t bytes = frame_bytes(frame->size_class);
-	CUresult unmapped = real(cuMemUnmap)(frame->alias, bytes);
-	CUresult released = real(cuMemRelease)(frame->handle);
+	CUresult unmapped, released;
 
+	if (is_plain(pool, frame->host)) {
+		/* One that the driver keeps stays on the budget. */
+		if (real(cuMemFreeHost)((void *)(uintptr_t)frame->alias) == CUDA_SUCCESS)
+			frame_forget(pool, frame);
+		else
+			free(frame);
+		return;
+	}
+	unmapped = real(cuMemUnmap)(frame->alias, bytes);
+	released = real(cuMemRelease)(frame->handle);
 	count(pool, frame, false);
 	/* What the driver would not take back is still held: it stays on the account, and its
 	 * addresses taken. */
@@ -164,6 +212,13 @@ uint64_t frame_release_spare(struct frame_pool *pool, bool host, uint64_t bytes)
 			frame_unmake(pool, frame_take_spare(pool, host, (unsigned int)c));
 		}
 	return gone;
+}
+
+void frame_pool_forget_plain(struct frame_pool *pool)
+{
+	for (unsigned int c = 0; pool->plain_host && c < FRAME_CLASSES; c++)
+		while (pool->spare[true][c])
+			frame_forget(pool, frame_take_spare(pool, true, c));
 }
 
 void frame_pool_finish(struct frame_pool *pool)

@@ -1,7 +1,9 @@
 /*
  * Frames: physical memory in a few power-of-two sizes, on the device (charged to the ledger) or
- * in pinned RAM (within the host budget). Each has a permanent second mapping, its alias. Owns
- * the pools of spare frames. Guarded by the pager's lock.
+ * in pinned RAM (within the host budget). Each has a permanent second mapping, its alias. Plain
+ * host frames are pinned memory without a handle: they cannot be mapped elsewhere, their alias
+ * is their host pointer, and they end with the context they were made in. Owns the pools of
+ * spare frames. Guarded by the pager's lock.
  */
 #ifndef LOWTIDE_FRAME_H
 #define LOWTIDE_FRAME_H
@@ -13,8 +15,8 @@
 #define FRAME_CLASSES 7 /* 2 MiB to 128 MiB */
 
 struct frame {
-	struct frame *next; /* in the pool */
-	CUmemGenericAllocationHandle handle;
+	struct frame *next;		     /* in the pool */
+	CUmemGenericAllocationHandle handle; /* 0: plain */
 	CUdeviceptr alias;
 	uint8_t size_class; /* GRANULE << size_class bytes */
 	bool host;
@@ -24,7 +26,8 @@ struct frame_pool {
 	struct arena aliases;
 	struct frame *spare[2][FRAME_CLASSES]; /* by host, class */
 	int device;
-	int node; /* of RAM, where host frames are made: the device's nearest */
+	bool plain_host; /* host frames are plain; immutable */
+	int node;	 /* of RAM, where host frames are made: the device's nearest */
 	uint64_t host_limit_bytes;
 	uint64_t device_bytes, host_bytes;	       /* of all frames, in use or spare */
 	uint64_t device_spare_bytes, host_spare_bytes; /* of those that are spare */
@@ -36,7 +39,10 @@ static inline uint64_t frame_bytes(unsigned int size_class)
 	return GRANULE << size_class;
 }
 
-bool frame_pool_init(struct frame_pool *pool, int device, uint64_t host_limit_bytes);
+bool frame_pool_init(struct frame_pool *pool, int device, uint64_t host_limit_bytes,
+		     bool plain_host);
+/* The context is gone, and the memory of plain host frames with it: forgets the spare ones. */
+void frame_pool_forget_plain(struct frame_pool *pool);
 /* Releases every spare frame, and the addresses of the aliases once no frame is left. */
 void frame_pool_finish(struct frame_pool *pool);
 

@@ -18,6 +18,19 @@ static CUresult map(const struct block *block, enum block_home home)
 			      frame_for(block, home)->handle, 0);
 }
 
+/* Cold memory has no mapping at all. */
+static bool is_bare(const struct pager *pager, enum block_home home)
+{
+	return pager->frames.plain_host && home == HOME_HOST;
+}
+
+static void count_cold(struct pager *pager, const struct component *component, uint32_t blocks)
+{
+	atomic_fetch_add(&pager->cold_blocks, blocks);
+	if (component->tabled)
+		atomic_fetch_add(&pager->tabled_cold, blocks);
+}
+
 static void set_home(struct pager *pager, struct block *block, enum block_home home)
 {
 	enum block_home before = atomic_load(&block->home);
@@ -27,31 +40,71 @@ static void set_home(struct pager *pager, struct block *block, enum block_home h
 		atomic_fetch_add(&component->cold_count, 1);
 	else if (before != HOME_DEVICE && home == HOME_DEVICE)
 		atomic_fetch_sub(&component->cold_count, 1);
+	if ((before == HOME_HOST) != (home == HOME_HOST))
+		count_cold(pager, component, home == HOME_HOST ? 1 : -1u);
 	atomic_store(&block->home, (uint8_t)home);
 }
 
-CUresult home_map(struct pager *pager, const uint32_t *blocks, size_t count)
+static enum block_home first_home(const struct block *block)
+{
+	return block->device ? HOME_DEVICE : HOME_HOST;
+}
+
+/* How many blocks from the first have a mapping, or have none, as the first. */
+static size_t alike(const struct pager *pager, const uint32_t *blocks, size_t count)
+{
+	const struct block *all = pager->table.blocks;
+	bool bare = is_bare(pager, first_home(&all[blocks[0]]));
+	size_t run = 1;
+
+	while (run < count && is_bare(pager, first_home(&all[blocks[run]])) == bare)
+		run++;
+	return run;
+}
+
+static CUresult map_run(struct pager *pager, const uint32_t *blocks, size_t count)
 {
 	uint64_t start = pager->table.blocks[blocks[0]].address, end = start;
 	CUresult result = CUDA_SUCCESS;
 	size_t mapped = 0;
 
-	for (; mapped < count && result == CUDA_SUCCESS; mapped++) {
-		struct block *block = &pager->table.blocks[blocks[mapped]];
+	for (; mapped < count; mapped++) {
+		const struct block *block = &pager->table.blocks[blocks[mapped]];
 
-		result = map(block, block->device ? HOME_DEVICE : HOME_HOST);
+		result = map(block, first_home(block));
 		if (result != CUDA_SUCCESS)
 			break;
 		end = block->address + block_bytes(block);
 	}
 	if (result == CUDA_SUCCESS)
 		result = access_allow(start, end - start, pager->device);
-	for (size_t i = 0; i < mapped; i++) {
+	for (size_t i = 0; i < mapped && result != CUDA_SUCCESS; i++) {
+		const struct block *block = &pager->table.blocks[blocks[i]];
+
+		real(cuMemUnmap)(block->address, block_bytes(block));
+	}
+	return result;
+}
+
+CUresult home_map(struct pager *pager, const uint32_t *blocks, size_t count)
+{
+	CUresult result = CUDA_SUCCESS;
+	size_t done = 0;
+
+	while (done < count && result == CUDA_SUCCESS) {
+		size_t run = alike(pager, blocks + done, count - done);
+
+		if (!is_bare(pager, first_home(&pager->table.blocks[blocks[done]])))
+			result = map_run(pager, blocks + done, run);
+		if (result == CUDA_SUCCESS)
+			done += run;
+	}
+	for (size_t i = 0; i < done; i++) {
 		struct block *block = &pager->table.blocks[blocks[i]];
 
 		if (result == CUDA_SUCCESS)
-			set_home(pager, block, block->device ? HOME_DEVICE : HOME_HOST);
-		else
+			set_home(pager, block, first_home(block));
+		else if (!is_bare(pager, first_home(block)))
 			real(cuMemUnmap)(block->address, block_bytes(block));
 	}
 	return result;
@@ -60,8 +113,10 @@ CUresult home_map(struct pager *pager, const uint32_t *blocks, size_t count)
 CUresult home_unmap(struct pager *pager, uint32_t id)
 {
 	struct block *block = &pager->table.blocks[id];
-	CUresult result = real(cuMemUnmap)(block->address, block_bytes(block));
+	CUresult result = CUDA_SUCCESS;
 
+	if (!is_bare(pager, atomic_load(&block->home)))
+		result = real(cuMemUnmap)(block->address, block_bytes(block));
 	if (result == CUDA_SUCCESS)
 		set_home(pager, block, HOME_NONE);
 	return result;
@@ -84,6 +139,8 @@ static void put_back(struct pager *pager, struct block *block, enum block_home h
 {
 	CUresult result = CUDA_ERROR_UNKNOWN;
 
+	if (is_bare(pager, home))
+		return; /* it held nothing before */
 	for (int i = 0; i < 3; i++) {
 		result = map(block, home);
 		if (result != CUDA_SUCCESS)
@@ -101,8 +158,13 @@ static void put_back(struct pager *pager, struct block *block, enum block_home h
 static bool exchange(struct pager *pager, struct block *block, enum block_home from,
 		     enum block_home to)
 {
-	if (real(cuMemUnmap)(block->address, block_bytes(block)) != CUDA_SUCCESS)
+	if (!is_bare(pager, from) &&
+	    real(cuMemUnmap)(block->address, block_bytes(block)) != CUDA_SUCCESS)
 		return false;
+	if (is_bare(pager, to)) {
+		set_home(pager, block, to);
+		return true;
+	}
 	if (map(block, to) == CUDA_SUCCESS)
 		return true;
 	put_back(pager, block, from);
@@ -151,6 +213,7 @@ static int by_address(const void *a, const void *b)
 size_t home_switch(struct pager *pager, uint32_t *blocks, size_t count, enum block_home to)
 {
 	enum block_home from = to == HOME_DEVICE ? HOME_HOST : HOME_DEVICE;
+	bool bare = is_bare(pager, to); /* each is done with by itself */
 	size_t done = 0, run = 0;
 
 	sort_blocks = pager->table.blocks;
@@ -164,7 +227,8 @@ size_t home_switch(struct pager *pager, uint32_t *blocks, size_t count, enum blo
 			run = 0;
 		}
 		if (exchange(pager, block, from, to)) {
-			run++;
+			done += bare;
+			run += !bare;
 		} else if (run) {
 			done += allow_run(pager, &blocks[i - run], run, from, to);
 			run = 0;

@@ -1,5 +1,6 @@
 /* Homes: which frame a block's own address is mapped to, and changing it. The pager's lock is
- * held; nothing may be running, or about to run, that touches the blocks. */
+ * held; nothing may be running, or about to run, that touches the blocks. Where host frames are
+ * plain (frame.h), a block whose home is RAM has no mapping. */
 #ifndef LOWTIDE_HOME_H
 #define LOWTIDE_HOME_H
 

@@ -10,6 +10,7 @@
 #include "pager/home.h"
 #include "pager/ledger.h"
 #include "pager/release.h"
+#include "pager/resident.h"
 #include "pager/stepper.h"
 #include "pager/streams.h"
 #include "pager/transit.h"
@@ -53,6 +54,11 @@ struct pager *pager_of(uint64_t address)
 	return NULL;
 }
 
+struct pager *pager_on(int device)
+{
+	return is_alive(device) ? &pagers[device] : NULL;
+}
+
 /* --- making one
  * -------------------------------------------------------------------------------------------
  */
@@ -62,8 +68,7 @@ static uint64_t marked(const struct settings_cap *mark, uint64_t cap_bytes)
 	return mark->bytes ? mark->bytes : (uint64_t)(mark->share * (double)cap_bytes);
 }
 
-/* VRAM that device frames of blocks may take: the cap less everything else that is charged. */
-static uint64_t frames_cap_bytes(const struct pager *pager)
+uint64_t pager_frames_cap_bytes(const struct pager *pager)
 {
 	uint64_t cap = ledger_cap_bytes(pager->device);
 	uint64_t other = ledger_taken_bytes(pager->device) - pager->frames.device_bytes;
@@ -75,14 +80,14 @@ static uint64_t frames_cap_bytes(const struct pager *pager)
 static struct policy *make_policy(struct pager *pager)
 {
 	const struct settings *settings = settings_get();
-	uint64_t cap = frames_cap_bytes(pager);
+	uint64_t cap = pager_frames_cap_bytes(pager);
 	struct policy_config config = {
 	    .cap_bytes = cap,
 	    .low_bytes = marked(&settings->low, cap),
 	    .high_bytes = marked(&settings->high, cap),
 	    .h2d_bytes_per_s = 25e9,
 	    .d2h_bytes_per_s = 25e9,
-	    .in_place_ratio = 0.6,
+	    .in_place_ratio = settings->cold == COLD_UNMAPPED ? 0 : 0.6,
 	    .switch_ns = 200000,
 	    .overlap = settings->safety == SAFETY_GRACED,
 	};
@@ -121,6 +126,8 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	pager->group = 1;
 	pager->owed = 0;
 	pager->owed_limit = OWED_FIRST;
+	atomic_store(&pager->cold_blocks, 0);
+	atomic_store(&pager->tabled_cold, 0);
 	if (!pager->named) {
 		pthread_mutex_init(&pager->lock, NULL);
 		fences_init(&pager->fences);
@@ -133,7 +140,8 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 		return result;
 	if (!block_table_init(&pager->table, device))
 		return result;
-	if (!frame_pool_init(&pager->frames, device, settings_host_bytes(settings_get())))
+	if (!frame_pool_init(&pager->frames, device, settings_host_bytes(settings_get()),
+			     settings_get()->cold == COLD_UNMAPPED))
 		goto finish_table;
 	result = real(cuStreamCreate)(&pager->stream_in, CU_STREAM_NON_BLOCKING);
 	if (result == CUDA_SUCCESS)
@@ -145,7 +153,8 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	if (result == CUDA_SUCCESS)
 		result = content_hash_init(pager);
 	if (result == CUDA_SUCCESS)
-		result = trial_host_frame(pager);
+		result = pager->frames.plain_host ? trial_plain_frame(pager)
+						  : trial_host_frame(pager);
 	if (result != CUDA_SUCCESS)
 		goto finish_frames;
 	result = CUDA_ERROR_OUT_OF_MEMORY;
@@ -192,8 +201,19 @@ static bool driver_can(void)
 	       real(cuMemcpyDtoHAsync_v2) && real(cuMemsetD8Async) && real(cuStreamCreate) &&
 	       real(cuStreamQuery) && real(cuStreamSynchronize) && real(cuEventCreate) &&
 	       real(cuEventRecord) && real(cuEventQuery) && real(cuEventDestroy_v2) &&
-	       real(cuMemHostAlloc) && real(cuCtxGetCurrent) && real(cuCtxPushCurrent_v2) &&
-	       real(cuCtxPopCurrent_v2) && real(cuCtxSynchronize);
+	       real(cuMemHostAlloc) && real(cuMemFreeHost) && real(cuCtxGetCurrent) &&
+	       real(cuCtxPushCurrent_v2) && real(cuCtxPopCurrent_v2) && real(cuCtxSynchronize);
+}
+
+static void say_declined(int device, CUresult result)
+{
+	bool unmapped = settings_get()->cold == COLD_UNMAPPED;
+
+	log_warn("device %d: memory in RAM cannot be %s here (CUDA error %d): the cap is "
+		 "enforced but nothing is paged, as under LOWTIDE_POLICY=none%s",
+		 device, unmapped ? "copied to VRAM mapped anew" : "mapped for the GPU",
+		 (int)result,
+		 unmapped ? "" : " (LOWTIDE_COLD=unmapped may page, at a price: see README)");
 }
 
 /* The pager for the current context; NULL: none, and the driver serves. */
@@ -216,16 +236,15 @@ static struct pager *pager_here(void)
 			result = driver_can() ? make(&pagers[device], device, context)
 					      : CUDA_ERROR_NOT_SUPPORTED;
 			if (result == CUDA_SUCCESS) {
+				/* Before anything can be named. */
+				if (pagers[device].frames.plain_host)
+					atomic_store(&resident_needed, true);
 				widen_bounds(&pagers[device].table.arena);
 				atomic_store_explicit(&alive[device], true,
 						      memory_order_release);
 			} else {
 				atomic_store(&declined[device], true);
-				log_warn("device %d: memory in RAM cannot be mapped for the "
-					 "GPU here (CUDA error %d): "
-					 "the cap is enforced but nothing is paged, as under "
-					 "LOWTIDE_POLICY=none",
-					 device, (int)result);
+				say_declined(device, result);
 			}
 		}
 		pthread_mutex_unlock(&making);
@@ -532,7 +551,7 @@ void pager_carry_out(struct pager *pager, size_t count)
 
 static void refresh_cap(struct pager *pager)
 {
-	uint64_t cap = frames_cap_bytes(pager);
+	uint64_t cap = pager_frames_cap_bytes(pager);
 
 	if (cap != pager->policy_cap_bytes) {
 		pager->policy_cap_bytes = cap;
@@ -612,7 +631,8 @@ static size_t name_range(struct pager *pager, uint64_t start, uint64_t end, size
 	return count;
 }
 
-/* What a pointer asks for: the extent it points into, or all of its component. */
+/* What a pointer asks for: the extent it points into, or all of its component, which is what a
+ * launch needs where cold memory has no mapping. */
 static size_t name_address(struct pager *pager, uint64_t address, size_t count)
 {
 	struct component *component = component_at(pager, address);
@@ -620,7 +640,8 @@ static size_t name_address(struct pager *pager, uint64_t address, size_t count)
 
 	if (!component)
 		return count;
-	if (extents_asked(&component->extents, address, &start, &end))
+	if (!pager->frames.plain_host &&
+	    extents_asked(&component->extents, address, &start, &end))
 		return name_range(pager, start, end, count);
 	return name_range(pager, component->start, component->start + component->span_bytes,
 			  count);
@@ -766,8 +787,8 @@ static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t co
 		use_by_grace(pager, addresses, count, named, actions, use);
 	else
 		carry_out(pager, actions);
-	/* It may have been brought in just now. */
-	if (cold && any_cold(pager, addresses, count))
+	/* It may have been brought in just now; without a mapping, it will be. */
+	if (cold && !pager->frames.plain_host && any_cold(pager, addresses, count))
 		pager->stats.launches_in_place++;
 	tell_sometimes(pager, now_ns);
 	pthread_mutex_unlock(&pager->lock);
@@ -846,12 +867,12 @@ void pager_scan_table(const void *bytes, size_t count)
 {
 	uint64_t word;
 
-	if (settings_get()->safety != SAFETY_GRACED)
-		return;
 	for (size_t at = 0; at + 8 <= count; at += 8) {
 		memcpy(&word, (const unsigned char *)bytes + at, sizeof(word));
-		if (pager_may_hold(word))
-			pager_bar(&word, 1);
+		if (!pager_may_hold(word))
+			continue;
+		pager_bar(&word, 1);
+		resident_table(word);
 	}
 }
 
@@ -1088,8 +1109,26 @@ uint64_t pager_same_home(CUdeviceptr start, uint64_t bytes, bool *cold)
 		if (atomic_load(&block->home) != home)
 			return end - start;
 		end = block->address + block_bytes(block);
+		/* The next one lies elsewhere in RAM. */
+		if (*cold && pager->frames.plain_host)
+			break;
 	}
 	return end - start < bytes ? end - start : bytes;
+}
+
+CUdeviceptr pager_reach(CUdeviceptr address)
+{
+	struct pager *pager = pager_of(address);
+	uint32_t id =
+	    pager && pager->frames.plain_host ? block_find(&pager->table, address) : NO_BLOCK;
+	const struct block *block;
+
+	if (id == NO_BLOCK)
+		return address;
+	block = &pager->table.blocks[id];
+	return atomic_load(&block->home) == HOME_HOST
+		   ? block->host->alias + (address - block->address)
+		   : address;
 }
 
 void pager_pin(CUdeviceptr start, uint64_t bytes, bool pin)
@@ -1171,6 +1210,7 @@ static void end(struct pager *pager)
 	pager->graced = NULL;
 	fences_finish(&pager->fences);
 	content_hash_finish(pager);
+	frame_pool_forget_plain(&pager->frames);
 	frame_pool_finish(&pager->frames);
 	block_table_finish(&pager->table);
 	policy_report(pager->policy, &pager->last_report);

@@ -35,6 +35,8 @@ struct pager {
 	CUcontext context;
 	_Atomic int lost; /* CUresult: a mapping could not be put back; every later use answers
 			     so; atomic */
+	_Atomic uint32_t cold_blocks, tabled_cold; /* all whose home is RAM, and of those the
+						      ones in tabled components; atomic */
 	atomic_bool pressed; /* the policy wants to know of every use; atomic */
 	struct block_table table;
 	struct frame_pool frames;
@@ -72,6 +74,10 @@ struct pager {
 /* For the pager's own files: carries out the first `count` of pager->actions, if this is a
  * moment for it. The lock is held. */
 void pager_carry_out(struct pager *pager, size_t count);
+/* VRAM that device frames of blocks may take: the cap less everything else that is charged. */
+uint64_t pager_frames_cap_bytes(const struct pager *pager);
+/* NULL: no pager lives there, now. */
+struct pager *pager_on(int device);
 
 /* --- for the hooks
  * ---------------------------------------------------------------------------------- */
@@ -152,6 +158,9 @@ void pager_quiet(void);
 /* From `start`, how many bytes (at most `bytes`) have the same home. *cold: whether that is
  * RAM. */
 uint64_t pager_same_home(CUdeviceptr start, uint64_t bytes, bool *cold);
+/* Where the GPU reaches what the program names there: the same address, except for cold memory
+ * that has no mapping. As pager_same_home, inside the gate. */
+CUdeviceptr pager_reach(CUdeviceptr address);
 /* Pins or unpins the blocks of a range: they keep their home. */
 void pager_pin(CUdeviceptr start, uint64_t bytes, bool pin);
 

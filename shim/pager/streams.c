@@ -58,7 +58,7 @@ void streams_created(CUstream stream)
 
 /* Is this very stream being captured? Then its work is not under way, an event would only be
  * captured too, and a question would spoil the capture. */
-static bool is_captured(CUstream stream)
+bool streams_is_captured(CUstream stream)
 {
 	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
 
@@ -72,7 +72,7 @@ void streams_destroying(CUstream stream)
 	CUcontext context = NULL;
 	CUevent event = NULL;
 
-	if (is_captured(stream))
+	if (streams_is_captured(stream))
 		return; /* the driver will refuse */
 	pthread_mutex_lock(&lock);
 	for (struct source **link = &sources; *link; link = &(*link)->next) {
@@ -100,7 +100,7 @@ void streams_thread_worked(void)
 	CUcontext context = current_context();
 	CUevent event;
 
-	if (is_captured(CU_STREAM_PER_THREAD))
+	if (streams_is_captured(CU_STREAM_PER_THREAD))
 		return;
 	if (!of_this_thread || of_this_thread->context != context) {
 		struct source *kept = calloc(1, sizeof(*kept));

@@ -36,6 +36,8 @@ bool streams_frozen(void);
 void streams_capture_began(CUstreamCaptureMode mode);
 void streams_capture_ended(void); /* on the thread that began it, unless it is relaxed */
 bool streams_capturing(void);
+/* This very stream is, or (an error to the program) may not be used because another is. */
+bool streams_is_captured(CUstream stream);
 /* Would the driver refuse an allocation on this thread now, because of a capture (and spoil the
  * capture)? */
 bool streams_capture_forbids(void);

@@ -102,10 +102,10 @@ static bool same_bytes(struct pager *pager, const struct block *block)
 
 	if (!read)
 		return true;
-	same = real(cuMemcpyDtoHAsync_v2)(read, block->device->alias, bytes,
-					  pager->stream_in) == CUDA_SUCCESS &&
-	       real(cuMemcpyDtoHAsync_v2)(read + bytes, block->host->alias, bytes,
-					  pager->stream_in) == CUDA_SUCCESS &&
+	same = real(cuMemcpyAsync)((CUdeviceptr)(uintptr_t)read, block->device->alias, bytes,
+				   pager->stream_in) == CUDA_SUCCESS &&
+	       real(cuMemcpyAsync)((CUdeviceptr)(uintptr_t)(read + bytes), block->host->alias,
+				   bytes, pager->stream_in) == CUDA_SUCCESS &&
 	       real(cuStreamSynchronize)(pager->stream_in) == CUDA_SUCCESS &&
 	       !memcmp(read, read + bytes, bytes);
 	free(read);

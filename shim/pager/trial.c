@@ -83,3 +83,54 @@ CUresult trial_host_frame(struct pager *pager)
 	frame_give(&pager->frames, frame);
 	return result;
 }
+
+static bool attribute(CUdevice_attribute which, int device)
+{
+	int value = 0;
+
+	return real(cuDeviceGetAttribute) &&
+	       real(cuDeviceGetAttribute)(&value, which, device) == CUDA_SUCCESS && value;
+}
+
+/* There and back, to the other half. */
+static CUresult copy_twice(struct pager *pager, CUdeviceptr frame, CUdeviceptr scratch)
+{
+	CUresult ended,
+	    result = real(cuMemcpyAsync)(scratch, frame, PATTERN_BYTES, pager->stream_in);
+
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpyAsync)(frame + PATTERN_BYTES, scratch, PATTERN_BYTES,
+					     pager->stream_in);
+	ended = real(cuStreamSynchronize)(pager->stream_in);
+	/* Both frames may be given back next. */
+	if (ended != CUDA_SUCCESS)
+		real(cuCtxSynchronize)();
+	return result == CUDA_SUCCESS ? ended : result;
+}
+
+CUresult trial_plain_frame(struct pager *pager)
+{
+	struct frame *frame;
+	unsigned char *bytes;
+	CUresult result;
+
+	if (!attribute(CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING, pager->device))
+		return CUDA_ERROR_NOT_SUPPORTED;
+	if (!attribute(CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY, pager->device))
+		pager->copy_function = NULL;
+	frame = frame_take(&pager->frames, true, 0);
+	if (!frame)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	bytes = (unsigned char *)(uintptr_t)frame->alias;
+	for (size_t i = 0; i < PATTERN_WORDS; i++)
+		pattern[i] = pattern_word(i);
+	memcpy(bytes, pattern, PATTERN_BYTES);
+	memset(bytes + PATTERN_BYTES, 0, PATTERN_BYTES);
+	/* The scratch frame is one of the smallest class, and not in use yet. */
+	result = copy_twice(pager, frame->alias, pager->hash_scratch->alias);
+	if (result == CUDA_SUCCESS &&
+	    memcmp(bytes + PATTERN_BYTES, pattern, PATTERN_BYTES) != 0)
+		result = CUDA_ERROR_NOT_SUPPORTED;
+	frame_give(&pager->frames, frame);
+	return result;
+}

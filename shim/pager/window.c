@@ -64,6 +64,9 @@ bool window_open(struct pager *pager)
 	if (drained == STREAMS_LATE) {
 		pager->stats.windows_late++;
 		pager->unpaged_since_ns = clock_now_ns() + REST_NS;
+		if (pager->frames.plain_host)
+			goto leave_context; /* what cannot wait tries again, and says so itself
+					     */
 		log_info("device %d: work did not end within %llu ms; cold memory is used in "
 			 "place for a while",
 			 pager->device,

@@ -253,6 +253,10 @@ doctor $simulated LOWTIDE_HOST=4G LOWTIDE_SIM_HOST_NUMA=0
 check "no host frames: limits, and why" eval \
 	'is 1 && holds "d[\"verdict\"] == \"limits\" and not d[\"devices\"][0][\"can_page\"] and
 	f(\"device 0\", \"limit\")[0].startswith(\"mapping a frame of host memory fails with CUDA_ERROR_NOT_SUPPORTED\")"'
+check "no host frames: the other way is named" eval 'holds "\"LOWTIDE_COLD=unmapped may page\" in f(\"device 0\", \"note\")[-1]"'
+doctor $simulated LOWTIDE_HOST=4G LOWTIDE_SIM_HOST_NUMA=0 LOWTIDE_COLD=unmapped
+check "no host frames, the other way: it can page" eval \
+	'is 0 && holds "d[\"devices\"][0][\"can_page\"] and \"unmapped can page\" in \" \".join(f(\"device 0\", \"fine\"))"'
 doctor $simulated LOWTIDE_HOST=4G LOWTIDE_SIM_DRIVER=12030
 check "a driver that tells no parameters: limits" eval \
 	'is 1 && holds "d[\"devices\"][0][\"can_page\"] and \"CUDA 12.4\" in f(\"driver\", \"limit\")[0]"'

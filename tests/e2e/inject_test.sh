@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The nth call of each driver function fails, for every function the library calls: the result is right, or the
 # program is told an error; never a wrong digest, a crash, a hang, an illegal access or VRAM above the cap.
-# Knobs: WORKLOADS FUNCTIONS NTH MB.
+# Knobs: WORKLOADS FUNCTIONS NTH MB COLDS.
 set -u
 O=${O:-build}
 export O MB=${MB:-12}
@@ -13,10 +13,12 @@ cap=$((12 << 20))
 
 field() { sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1"; }
 
-one() { # one WORKLOAD FUNCTION NTH [DRIVER]
-	local name=$1 key=$dir/$1.$2.$3.${4:-new} status
+one() { # one WORKLOAD FUNCTION NTH [DRIVER [COLD]]
+	local name=$1 key=$dir/$1.$2.$3.${4:-new}.${5:-mapped} status
+	local host_numa=1
+	[ "${5:-mapped}" = unmapped ] && host_numa=0
 	LOWTIDE_VRAM=$cap LOWTIDE_POLICY=lru LOWTIDE_BLOCK=2M LOWTIDE_MIN=64K LOWTIDE_LOG=off LOWTIDE_SIM_REPORT=$key.json \
-		LOWTIDE_SIM_FAIL="$2:$3" LOWTIDE_SIM_DRIVER=${4:-13000} LD_PRELOAD=$O/liblowtide.so \
+		LOWTIDE_COLD=${5:-mapped} LOWTIDE_SIM_HOST_NUMA=$host_numa LOWTIDE_SIM_FAIL="$2:$3" LOWTIDE_SIM_DRIVER=${4:-13000} LD_PRELOAD=$O/liblowtide.so \
 		timeout 30 "$O/workloads/$name" --mb "$MB" --steps 3 >"$key.out" 2>"$key.err"
 	status=$?
 	case $status in
@@ -42,13 +44,17 @@ functions="cuMemAddressReserve cuMemCreate cuMemMap cuMemSetAccess cuMemUnmap cu
 	cuCtxGetCurrent cuCtxGetDevice cuCtxPushCurrent_v2 cuCtxPopCurrent_v2 cuDeviceTotalMem_v2 cuMemGetInfo_v2
 	cuDevicePrimaryCtxGetState cuDevicePrimaryCtxRetain cuEventCreate cuEventRecord cuGraphGetNodes cuGraphNodeGetType
 	cuGraphKernelNodeGetParams_v2 cuPointerGetAttribute"
+# What is asked of the driver otherwise, or means something else, where cold memory has no mapping.
+unmapped_functions="cuMemCreate cuMemMap cuMemSetAccess cuMemUnmap cuMemRelease cuMemHostAlloc cuMemFreeHost cuStreamQuery
+	cuStreamSynchronize cuMemcpyAsync cuMemcpyHtoDAsync_v2 cuLaunchKernel cuCtxGetCurrent cuDeviceGetAttribute"
 workloads=${WORKLOADS:-diffusion onebuffer churn capture}
+unmapped_workloads=${WORKLOADS:-diffusion decode churn}
 : >"$dir/wrong"
-for name in $workloads; do
+for name in $(tr ' ' '\n' <<<"$workloads $unmapped_workloads" | sort -u); do
 	timeout 120 "$O/workloads/$name" --mb "$MB" --steps 3 >"$dir/$name.bare.out" 2>"$dir/$name.bare.err" ||
 		echo "$name: fails without the library" >>"$dir/wrong"
 done
-for name in $workloads; do
+for name in $([[ " ${COLDS:-mapped} " == *" mapped "* ]] && echo "$workloads"); do
 	for function in ${FUNCTIONS:-$functions}; do
 		for n in ${NTH:-1 2 3 5 8 13 21 34 55}; do echo "$name $function $n"; done
 	done
@@ -57,6 +63,11 @@ for name in $workloads; do
 		for n in 1 2 3 5 8; do echo "$name $function $n 12030"; done
 	done
 done >"$dir/runs"
+for name in $([[ " ${COLDS:-unmapped} " == *" unmapped "* ]] && echo "$unmapped_workloads"); do
+	for function in ${FUNCTIONS:-$unmapped_functions}; do
+		for n in ${NTH:-1 2 3 5 8 13 21 34 55}; do echo "$name $function $n 13000 unmapped"; done
+	done
+done >>"$dir/runs"
 runs=$(wc -l <"$dir/runs")
 xargs -P "$(nproc)" -L 1 bash -c 'one "$@"' one <"$dir/runs" >>"$dir/wrong"
 failed=$(sed 's/: .*//' "$dir/wrong" | sort -u | wc -l)

@@ -1,0 +1,353 @@
+/*
+ * What only shows where cold memory has no mapping (LOWTIDE_COLD=unmapped), under a cap that
+ * about half of it fits. usage: sim_unmapped CASE, with SIM_IMAGE naming the test kernels. Each
+ * case holds its memory against what it should be, and exits 0 if all is well. Those of
+ * "refusals" want an error where memory cannot be brought to VRAM; without the library, or with
+ * cold memory mapped, they fail.
+ */
+#include <cuda.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB ((size_t)1 << 20)
+#define PIECES 6
+#define BYTES (6 * MIB) /* three blocks */
+#define LARGE (14 * MIB)
+
+static CUcontext context;
+static CUmodule module;
+
+static void must_(CUresult result, CUresult want, const char *what, int line)
+{
+	const char *name = "?";
+
+	if (result == want)
+		return;
+	cuGetErrorName(result, &name);
+	fprintf(stderr, "line %d: %s: %s\n", line, what, name);
+	exit(3);
+}
+#define MUST(call) must_((call), CUDA_SUCCESS, #call, __LINE__)
+#define MUST_FAIL(error, call) must_((call), (error), #call, __LINE__)
+
+static void wrong(const char *what)
+{
+	fprintf(stderr, "wrong: %s\n", what);
+	exit(1);
+}
+
+static void start(void)
+{
+	MUST(cuInit(0));
+	MUST(cuDevicePrimaryCtxRetain(&context, 0));
+	MUST(cuCtxSetCurrent(context));
+	MUST(cuModuleLoad(&module, getenv("SIM_IMAGE")));
+}
+
+static CUresult launch(const char *name, CUdeviceptr out, unsigned int value, size_t bytes,
+		       CUstream stream)
+{
+	unsigned long n = bytes / 4;
+	void *params[] = {&out, &value, &n};
+	CUfunction f;
+
+	MUST(cuModuleGetFunction(&f, module, name));
+	return cuLaunchKernel(f, 8, 1, 1, 1, 1, 1, 0, stream, params, NULL);
+}
+
+static void check(CUdeviceptr at, unsigned int value, size_t bytes)
+{
+	unsigned int *host = malloc(bytes);
+
+	MUST(cuMemcpyDtoH(host, at, bytes));
+	for (unsigned int i = 0; i < bytes / 4; i++)
+		if (host[i] != value + i)
+			wrong("a word");
+	free(host);
+}
+
+/* More than the cap holds; the last ones begin in RAM. */
+static void make_pieces(CUdeviceptr *pieces)
+{
+	for (unsigned int i = 0; i < PIECES; i++)
+		MUST(cuMemAlloc(&pieces[i], BYTES));
+	for (unsigned int i = 0; i < PIECES; i++)
+		MUST(launch("fill", pieces[i], 100 * i, BYTES, NULL));
+	MUST(cuCtxSynchronize());
+}
+
+/* --- both want more than half of the cap, at the same time
+ * ---------------------------------------------------- */
+
+struct rival {
+	CUdeviceptr at;
+	CUstream stream;
+};
+
+#define ROUNDS 40
+
+static void *rival_run(void *of)
+{
+	const struct rival *rival = of;
+
+	MUST(cuCtxSetCurrent(context));
+	for (int i = 0; i < ROUNDS; i++) {
+		MUST(launch("increment", rival->at, 1, LARGE, rival->stream));
+		if (i % 8 == 7)
+			MUST(cuStreamSynchronize(rival->stream));
+	}
+	MUST(cuStreamSynchronize(rival->stream));
+	return NULL;
+}
+
+static void rivals(void)
+{
+	struct rival rival[2];
+	pthread_t threads[2];
+
+	start();
+	for (unsigned int i = 0; i < 2; i++) {
+		MUST(cuMemAlloc(&rival[i].at, LARGE));
+		MUST(cuStreamCreate(&rival[i].stream, CU_STREAM_NON_BLOCKING));
+		MUST(launch("fill", rival[i].at, 1000 * i, LARGE, rival[i].stream));
+	}
+	MUST(cuCtxSynchronize());
+	for (int i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, rival_run, &rival[i]);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	for (unsigned int i = 0; i < 2; i++)
+		check(rival[i].at, 1000 * i + ROUNDS, LARGE);
+}
+
+/* --- copies and fills where part is in RAM
+ * ----------------------------------------------------------------- */
+
+/* Fills the part that is in RAM and the rest alike, and moves it about. */
+static void copies(void)
+{
+	CUdeviceptr pieces[PIECES];
+	unsigned int *pinned;
+	CUstream stream;
+
+	start();
+	make_pieces(pieces);
+	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	MUST(cuMemAllocHost((void **)&pinned, BYTES));
+	for (unsigned int i = 0; i < PIECES; i++) {
+		CUdeviceptr next = pieces[(i + 1) % PIECES];
+		CUDA_MEMCPY2D rows = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+				      .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+				      .srcDevice = pieces[i],
+				      .dstDevice = next,
+				      .srcPitch = 1 * MIB,
+				      .dstPitch = 1 * MIB,
+				      .WidthInBytes = 1 * MIB,
+				      .Height = 6};
+
+		for (unsigned int w = 0; w < BYTES / 4; w++)
+			pinned[w] = 7 * i + w;
+		MUST(cuMemcpyHtoDAsync(pieces[i], pinned, BYTES, stream));
+		MUST(cuMemsetD32Async(next, 5, BYTES / 4, stream));
+		MUST(cuMemcpyDtoDAsync(next, pieces[i], BYTES / 2, stream));
+		MUST(cuStreamSynchronize(stream));
+		check(next, 7 * i, BYTES / 2);
+		MUST(cuMemcpy2D(&rows));
+		check(next, 7 * i, BYTES);
+		MUST(cuMemsetD8(next, 0, BYTES));
+		MUST(cuCtxSynchronize());
+		memset(pinned, 1, BYTES);
+		MUST(cuMemcpyDtoHAsync(pinned, next, BYTES, stream));
+		MUST(cuStreamSynchronize(stream));
+		for (unsigned int w = 0; w < BYTES / 4; w++)
+			if (pinned[w])
+				wrong("a fill");
+		MUST(launch("increment", pieces[i], 1, BYTES, stream));
+		MUST(cuStreamSynchronize(stream));
+		check(pieces[i], 7 * i + 1, BYTES);
+	}
+}
+
+/* --- copies and fills go into a graph while what they name is in RAM
+ * ----------------------------------------- */
+
+static void captured(void)
+{
+	CUdeviceptr pieces[PIECES];
+	CUdeviceptr cold;
+	unsigned int *pinned;
+	CUgraphExec executable;
+	CUstream stream;
+	CUgraph graph;
+
+	start();
+	make_pieces(pieces);
+	cold = pieces[0]; /* used longest ago */
+	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	MUST(cuMemAllocHost((void **)&pinned, BYTES));
+	for (unsigned int w = 0; w < BYTES / 4; w++)
+		pinned[w] = 9 + w;
+	MUST(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+	MUST(cuMemcpyHtoDAsync(cold, pinned, BYTES, stream));
+	MUST(cuMemcpyDtoDAsync(pieces[1], cold, BYTES, stream));
+	MUST(launch("increment", pieces[1], 2, BYTES, stream));
+	MUST(cuStreamEndCapture(stream, &graph));
+	MUST(cuGraphInstantiate(&executable, graph, 0));
+	for (unsigned int round = 0; round < 3; round++) {
+		MUST(cuGraphLaunch(executable, stream));
+		MUST(cuStreamSynchronize(stream));
+		check(cold, 9, BYTES);
+		check(pieces[1], 11, BYTES);
+		/* Whatever may leave does. */
+		for (unsigned int i = 2; i < PIECES; i++)
+			MUST(launch("increment", pieces[i], 1, BYTES, NULL));
+		MUST(cuCtxSynchronize());
+	}
+	for (unsigned int i = 2; i < PIECES; i++)
+		check(pieces[i], 100 * i + 3, BYTES);
+}
+
+/* --- refusals
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static void too_large(void)
+{
+	CUdeviceptr whole, piece;
+
+	start();
+	MUST(cuMemAlloc(&whole, 30 * MIB));
+	MUST(cuMemAlloc(&piece, BYTES));
+	MUST(cuMemsetD32(whole, 3, 30 * MIB / 4));
+	MUST_FAIL(CUDA_ERROR_OUT_OF_MEMORY, launch("fill", whole, 0, BYTES, NULL));
+	/* Nothing is lost by it: neither bytes nor the context. */
+	MUST(launch("fill", piece, 8, BYTES, NULL));
+	check(piece, 8, BYTES);
+	for (size_t at = 0; at < 30 * MIB; at += MIB) {
+		unsigned int word = 0;
+
+		MUST(cuMemcpyDtoH(&word, whole + at, 4));
+		if (word != 3)
+			wrong("a word of what was refused");
+	}
+	MUST(cuMemFree(whole));
+	MUST(launch("increment", piece, 1, BYTES, NULL));
+	check(piece, 9, BYTES);
+}
+
+/* Addresses that are uploaded as data may be used by any kernel, until what they name is freed.
+ */
+static void tables(void)
+{
+	CUdeviceptr pieces[PIECES], table;
+
+	start();
+	make_pieces(pieces);
+	MUST(cuMemAlloc(&table, 4096));
+	MUST(cuMemcpyHtoD(table, pieces, 2 * sizeof(*pieces)));
+	for (unsigned int i = 0; i < PIECES; i++) /* two, and one more: they fit */
+		MUST(launch("increment", pieces[i], 1, BYTES, NULL));
+	MUST(cuMemcpyHtoD(table, pieces, sizeof(pieces)));
+	MUST_FAIL(CUDA_ERROR_OUT_OF_MEMORY, launch("increment", pieces[0], 1, BYTES, NULL));
+	for (unsigned int i = 3; i < PIECES; i++)
+		MUST(cuMemFree(pieces[i]));
+	MUST(launch("increment", pieces[0], 1, BYTES, NULL));
+	check(pieces[0], 2, BYTES);
+	check(pieces[1], 101, BYTES);
+}
+
+static atomic_bool may_end;
+
+static void CUDA_CB wait_for_it(void *unused)
+{
+	(void)unused;
+	while (!atomic_load(&may_end))
+		sched_yield();
+}
+
+/* Work under way waits for what this thread will do only after its next launch. */
+static void late(void)
+{
+	CUdeviceptr pieces[PIECES];
+	CUstream stream;
+
+	start();
+	make_pieces(pieces);
+	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	MUST(cuLaunchHostFunc(stream, wait_for_it, NULL));
+	MUST_FAIL(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES,
+		  launch("increment", pieces[0], 1, BYTES, NULL));
+	atomic_store(&may_end, true);
+	MUST(launch("increment", pieces[0], 1, BYTES, NULL));
+	check(pieces[0], 1, BYTES);
+}
+
+static void beside_a_capture(void)
+{
+	CUdeviceptr pieces[PIECES];
+	CUstream stream, other;
+	CUgraph graph;
+
+	start();
+	make_pieces(pieces);
+	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	MUST(cuStreamCreate(&other, CU_STREAM_NON_BLOCKING));
+	MUST(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+	MUST(launch("increment", pieces[0], 1, BYTES, stream)); /* does not run */
+	MUST_FAIL(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES,
+		  launch("increment", pieces[0], 1, BYTES, other));
+	MUST(cuStreamEndCapture(stream, &graph));
+	MUST(launch("increment", pieces[0], 1, BYTES, other));
+	MUST(cuStreamSynchronize(other));
+	check(pieces[0], 1, BYTES);
+}
+
+/* Of whose parameters nobody tells: it may use anything there is. */
+static void unknown(void)
+{
+	CUdeviceptr pieces[PIECES];
+
+	start();
+	for (unsigned int i = 0; i < 3; i++) {
+		MUST(cuMemAlloc(&pieces[i], BYTES));
+		MUST(launch("fill", pieces[i], i, BYTES, NULL));
+	}
+	MUST(cuMemAlloc(&pieces[3], BYTES));
+	MUST_FAIL(CUDA_ERROR_OUT_OF_MEMORY, launch("fill", pieces[0], 7, BYTES, NULL));
+	MUST(cuMemFree(pieces[3]));
+	MUST(launch("fill", pieces[0], 7, BYTES, NULL));
+	check(pieces[0], 7, BYTES);
+	check(pieces[2], 2, BYTES);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+    {"rivals", rivals},
+    {"copies", copies},
+    {"captured", captured},
+    {"too_large", too_large},
+    {"tables", tables},
+    {"late", late},
+    {"beside_a_capture", beside_a_capture},
+    {"unknown", unknown},
+};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (argc == 2 && !strcmp(cases[i].name, argv[1])) {
+			cases[i].run();
+			return 0;
+		}
+		if (argc == 1)
+			puts(cases[i].name);
+	}
+	return argc == 1 ? 0 : 2;
+}
