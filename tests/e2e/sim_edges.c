@@ -418,6 +418,52 @@ static void destroy_beside_a_capture(void)
 	}
 }
 
+/* Arrays take VRAM, in tiles: none may pass the cap, and what one took is there again when it
+ * has gone. With what is paged beside them, which makes room. */
+static void arrays(void)
+{
+	CUDA_ARRAY3D_DESCRIPTOR wide = {1024, 1024, 0, CU_AD_FORMAT_FLOAT, 1, 0},
+				thin = {16, 100, 40, CU_AD_FORMAT_UNSIGNED_INT8, 1, 0},
+				small = {64, 64, 0, CU_AD_FORMAT_UNSIGNED_INT8, 4, 0};
+	CUDA_ARRAY_DESCRIPTOR flat = {1024, 512, CU_AD_FORMAT_FLOAT, 1},
+			      narrow = {1, 100000, CU_AD_FORMAT_UNSIGNED_INT8, 1};
+	int most = -1, made;
+	CUdeviceptr pieces[PIECES];
+	CUarray array[64];
+	CUmipmappedArray levels;
+
+	start();
+	fill_pieces(pieces);
+	for (int round = 0; round < 3; round++) {
+		CUresult result = CUDA_SUCCESS;
+
+		for (made = 0; made < 64; made++) {
+			result =
+			    made % 4 == 0   ? cuArray3DCreate(&array[made], &wide)
+			    : made % 4 == 1 ? cuArray3DCreate(&array[made], &thin)
+			    : made % 4 == 2
+				? cuArray3DCreate(&array[made], &small)
+				: cuArrayCreate(&array[made], made % 8 == 3 ? &narrow : &flat);
+			if (result != CUDA_SUCCESS)
+				break;
+		}
+		if (result != CUDA_SUCCESS && result != CUDA_ERROR_OUT_OF_MEMORY)
+			MUST(result);
+		if (made < 3 || (most >= 0 && made != most))
+			wrong("fewer arrays than before");
+		most = made;
+		stir(pieces, NULL);
+		while (made--)
+			MUST(cuArrayDestroy(array[made]));
+		MUST(cuMipmappedArrayCreate(&levels, &wide, 11));
+		stir(pieces, NULL);
+		MUST(cuMipmappedArrayDestroy(levels));
+	}
+	check(pieces[2], 200 + 18);
+	MUST(cuArray3DCreate(&array[0], &wide));
+	MUST(cuDevicePrimaryCtxReset(0));
+}
+
 /* It is no memory of the program's any more. */
 static void is_freed(CUdeviceptr at)
 {
@@ -574,6 +620,7 @@ static const struct {
     {"stream_of_2_0", stream_of_2_0},
     {"pool_keeps", pool_keeps},
     {"capture_beside_a_thread", capture_beside_a_thread},
+    {"arrays", arrays},
     {"free_beside_a_capture", free_beside_a_capture},
     {"end_with_freed", end_with_freed},
     {"free_in_stream_order", free_in_stream_order},
