@@ -4,6 +4,7 @@
  * memory against what it should be, and exits 0 if all is well, with or without the library.
  */
 #include <cuda.h>
+#include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -418,6 +419,37 @@ static void destroy_beside_a_capture(void)
 	}
 }
 
+/* An attribute of memory stays, whatever else moves; and goes when the program says so. */
+static void attribute_stays(void)
+{
+	int (*syncs)(CUdeviceptr) =
+	    __extension__(int (*)(CUdeviceptr)) dlsym(RTLD_DEFAULT, "sim_syncs");
+	CUdeviceptr pieces[PIECES];
+	unsigned int on = 1, off = 0, told;
+
+	start();
+	fill_pieces(pieces);
+	for (unsigned int round = 0; round < 3; round++) {
+		CUdeviceptr at = pieces[round * 2];
+
+		MUST(cuPointerSetAttribute(&on, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, at));
+		MUST(cuPointerSetAttribute(&on, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, at + 64));
+		stir(pieces, NULL);
+		for (size_t offset = 0; offset < BYTES; offset += 2 * MIB) {
+			MUST(cuPointerGetAttribute(&told, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS,
+						   at + offset));
+			if (!told || !syncs(at + offset))
+				wrong("the attribute was lost");
+		}
+		MUST(cuPointerSetAttribute(&off, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, at));
+		stir(pieces, NULL);
+		MUST(cuPointerGetAttribute(&told, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, at));
+		if (told || syncs(at))
+			wrong("the attribute stayed");
+	}
+	check(pieces[1], 100 + 18);
+}
+
 /* Arrays take VRAM, in tiles: none may pass the cap, and what one took is there again when it
  * has gone. With what is paged beside them, which makes room. */
 static void arrays(void)
@@ -621,6 +653,7 @@ static const struct {
     {"pool_keeps", pool_keeps},
     {"capture_beside_a_thread", capture_beside_a_thread},
     {"arrays", arrays},
+    {"attribute_stays", attribute_stays},
     {"free_beside_a_capture", free_beside_a_capture},
     {"end_with_freed", end_with_freed},
     {"free_in_stream_order", free_in_stream_order},
