@@ -2,6 +2,8 @@
  * What happens at load, at fork and at exit. Nothing here touches CUDA: a process that never
  * uses it pays for one registration of fork handlers and one look for a variable, no more.
  */
+#include "hook/context.h"
+#include "hook/graph.h"
 #include "hook/params.h"
 #include "loaded.h"
 #include "pager/holding.h"
@@ -15,6 +17,8 @@
 /* In the order of the locks' ranks. */
 static void prepare(void)
 {
+	context_fork_prepare();
+	graph_fork_prepare();
 	params_fork_prepare();
 	pooled_fork_prepare();
 	pager_fork_prepare();
@@ -29,6 +33,8 @@ static void parent(void)
 	pager_fork_parent();
 	pooled_fork_done();
 	params_fork_done();
+	graph_fork_done();
+	context_fork_done();
 }
 
 static void child(void)
@@ -38,6 +44,8 @@ static void child(void)
 	pager_fork_child();
 	pooled_fork_done();
 	params_fork_done();
+	graph_fork_done();
+	context_fork_done();
 }
 
 __attribute__((constructor)) static void lowtide_load(void)

@@ -2,6 +2,8 @@
  * Contexts: how many live on a device, and what goes with one that ends. A pager never changes
  * mappings while a second context could be using the device behind its back.
  */
+#include "hook/context.h"
+
 #include "door/driver.h"
 #include "door/export.h"
 #include "hook/kernels.h"
@@ -141,6 +143,16 @@ static struct {
 	CUdevice device;
 } green[GREEN];
 static pthread_mutex_t green_lock = PTHREAD_MUTEX_INITIALIZER; /* guards green */
+
+void context_fork_prepare(void)
+{
+	pthread_mutex_lock(&green_lock);
+}
+
+void context_fork_done(void)
+{
+	pthread_mutex_unlock(&green_lock);
+}
 
 LT_EXPORT CUresult CUDAAPI cuGreenCtxCreate(CUgreenCtx *phCtx, CUdevResourceDesc desc,
 					    CUdevice dev, unsigned int flags)

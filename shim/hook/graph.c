@@ -2,6 +2,8 @@
  * Graphs. What one names is read before it becomes executable, before it is updated, and is
  * made known to the pager as one launch.
  */
+#include "hook/graph.h"
+
 #include "door/driver.h"
 #include "door/export.h"
 #include "hook/graph_names.h"
@@ -30,6 +32,16 @@ static struct executable *find(CUgraphExec handle)
 
 	HASH_FIND_PTR(executables, &handle, executable);
 	return executable;
+}
+
+void graph_fork_prepare(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void graph_fork_done(void)
+{
+	pthread_mutex_unlock(&lock);
 }
 
 /* Before the driver resolves its addresses. Without a pager it names nothing yet, but updates

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "pager/holding.h"
 #include "pager/pager.h"
+#include "pager/sync_memops.h"
 
 #include <stdatomic.h>
 
@@ -46,6 +47,8 @@ static bool answer(void *data, CUpointer_attribute attribute, CUdeviceptr ptr,
 		*result = CUDA_ERROR_INVALID_VALUE;
 		return true;
 	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+		*(unsigned int *)data = component->sync_memops;
+		return true;
 	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
 	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
 	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
@@ -108,6 +111,19 @@ LT_EXPORT CUresult CUDAAPI cuPointerGetAttributes(unsigned int numAttributes,
 		    single != CUDA_SUCCESS)
 			*(void **)data[i] = NULL;
 	return CUDA_SUCCESS;
+}
+
+LT_EXPORT CUresult CUDAAPI cuPointerSetAttribute(const void *value,
+						 CUpointer_attribute attribute, CUdeviceptr ptr)
+{
+	CUresult result;
+
+	if (!driver_has(cuPointerSetAttribute))
+		return CUDA_ERROR_NOT_FOUND;
+	if (value && attribute == CU_POINTER_ATTRIBUTE_SYNC_MEMOPS && pager_may_hold(ptr) &&
+	    sync_memops_set(ptr, *(const unsigned int *)value != 0, &result))
+		return result;
+	return real(cuPointerSetAttribute)(value, attribute, pager_shown(ptr));
 }
 
 /* --- what would bind somebody to the physical memory behind an address, which changes

@@ -57,6 +57,7 @@ struct component {
 	struct extents extents;
 	uint32_t next_free; /* of the free list; of the parked, index + 1 */
 	bool parked, ripe;  /* freed, but not gone yet; and free to go (release.h) */
+	bool sync_memops;   /* the program set CU_POINTER_ATTRIBUTE_SYNC_MEMOPS: pinned */
 	CUevent free_after; /* what it is parked for; NULL: until the device is idle */
 };
 

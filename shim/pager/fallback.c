@@ -70,24 +70,30 @@ static uint64_t room_bytes(const struct pager *pager)
 	return taken < cap ? cap - taken : 0;
 }
 
+void fallback_bring_in(struct pager *pager, const struct pager_range *range)
+{
+	uint64_t ram_bytes = homes_of(pager, range).ram_bytes, room = room_bytes(pager);
+
+	if (!ram_bytes)
+		return;
+	if (ram_bytes > room)
+		pager_carry_out(pager,
+				policy_pressure(pager->policy, ram_bytes - room, clock_now_ns(),
+						pager->actions, PAGER_ACTIONS));
+	move(pager, range, POLICY_PAGE_IN);
+}
+
 /* The lock is held. */
 static bool settle(struct pager *pager, const struct pager_range *range)
 {
 	struct homes homes = homes_of(pager, range);
-	uint64_t room = room_bytes(pager);
 
 	if (!homes.vram_bytes || !homes.ram_bytes)
 		return true;
-	if (homes.ram_bytes > room && !homes.pinned_in_vram) {
+	if (homes.ram_bytes > room_bytes(pager) && !homes.pinned_in_vram)
 		move(pager, range, POLICY_EVICT);
-	} else {
-		if (homes.ram_bytes > room)
-			pager_carry_out(pager,
-					policy_pressure(pager->policy, homes.ram_bytes - room,
-							clock_now_ns(), pager->actions,
-							PAGER_ACTIONS));
-		move(pager, range, POLICY_PAGE_IN);
-	}
+	else
+		fallback_bring_in(pager, range);
 	return one_home(pager, range);
 }
 

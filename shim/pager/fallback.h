@@ -22,4 +22,7 @@ bool fallback_settled(const struct pager_range *ranges, size_t count);
 /* Settles the range, then pins it. */
 void fallback_pin(const struct pager_range *range);
 
+/* What of the range is in RAM comes in, as far as it can. The pager's lock is held. */
+void fallback_bring_in(struct pager *pager, const struct pager_range *range);
+
 #endif

@@ -1067,9 +1067,9 @@ bool pager_component_at(CUdeviceptr address, struct pager_component *out)
 	component = component_at(pager, address);
 	/* The last block may reach past what the program asked for. */
 	if (component && !component->parked && address - component->start < component->bytes)
-		*out =
-		    (struct pager_component){component->start, component->bytes, component->id,
-					     component->context, pager->device};
+		*out = (struct pager_component){component->start, component->bytes,
+						component->id,	  component->context,
+						pager->device,	  component->sync_memops};
 	else
 		component = NULL;
 	pthread_mutex_unlock(&pager->lock);

@@ -114,6 +114,7 @@ struct pager_component {
 	uint64_t start, bytes, id;
 	CUcontext context;
 	int device;
+	bool sync_memops;
 };
 bool pager_component_at(CUdeviceptr address, struct pager_component *out);
 /* What to ask the driver about instead of the address: of what was freed and is still mapped,

@@ -64,6 +64,30 @@ void small_freed(int device)
 	pthread_mutex_unlock(&lock);
 }
 
+void small_measuring(void)
+{
+	pthread_mutex_lock(&lock);
+	free_before = free_now();
+}
+
+uint64_t small_measured(void)
+{
+	size_t now = free_now();
+	uint64_t bytes = free_before > now ? free_before - now : 0;
+
+	return (bytes + LEDGER_PAGE_BYTES - 1) / LEDGER_PAGE_BYTES * LEDGER_PAGE_BYTES;
+}
+
+void small_keep(int device, uint64_t bytes)
+{
+	taken_bytes[device] += bytes;
+}
+
+void small_measured_done(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
 void small_none_left(int device)
 {
 	pthread_mutex_lock(&lock);

@@ -22,6 +22,14 @@ void small_allocated(int device);
 void small_freeing(int device);
 void small_freed(int device);
 
+/* Around anything else that takes what cannot be told: how much less is free, in whole pages.
+ * The lock is held from the first to the last; small_keep, before the last: so much of it,
+ * which is charged, is shared with small ones. */
+void small_measuring(void);
+uint64_t small_measured(void);
+void small_keep(int device, uint64_t bytes);
+void small_measured_done(void);
+
 /* None is left on the device. */
 void small_none_left(int device);
 

@@ -13,7 +13,7 @@ fail() {
 	echo "failed: $*"
 }
 cap=$((14 << 20))
-for case in threads forks contexts primary two_contexts leave_busy trap destroyed_stream per_thread capture sizes questions; do
+for case in ${CASES:-threads forks graph_forks contexts primary two_contexts leave_busy trap destroyed_stream per_thread capture sizes questions}; do
 	if ! err=$(timeout 60 "$O/e2e/sim_life" "$case" 2>&1); then
 		fail "$case, without the library: $err"
 		continue

@@ -4,6 +4,7 @@
  * memory against what it should be, and exits 0 if all is well, with or without the library.
  */
 #include <cuda.h>
+#include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -418,6 +419,83 @@ static void destroy_beside_a_capture(void)
 	}
 }
 
+/* An attribute of memory stays, whatever else moves; and goes when the program says so. */
+static void attribute_stays(void)
+{
+	int (*syncs)(CUdeviceptr) =
+	    __extension__(int (*)(CUdeviceptr)) dlsym(RTLD_DEFAULT, "sim_syncs");
+	CUdeviceptr pieces[PIECES];
+	unsigned int on = 1, off = 0, told;
+
+	start();
+	fill_pieces(pieces);
+	for (unsigned int round = 0; round < 3; round++) {
+		CUdeviceptr at = pieces[round * 2];
+
+		MUST(cuPointerSetAttribute(&on, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, at));
+		MUST(cuPointerSetAttribute(&on, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, at + 64));
+		stir(pieces, NULL);
+		for (size_t offset = 0; offset < BYTES; offset += 2 * MIB) {
+			MUST(cuPointerGetAttribute(&told, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS,
+						   at + offset));
+			if (!told || !syncs(at + offset))
+				wrong("the attribute was lost");
+		}
+		MUST(cuPointerSetAttribute(&off, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, at));
+		stir(pieces, NULL);
+		MUST(cuPointerGetAttribute(&told, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, at));
+		if (told || syncs(at))
+			wrong("the attribute stayed");
+	}
+	check(pieces[1], 100 + 18);
+}
+
+/* Arrays take VRAM, in tiles: none may pass the cap, and what one took is there again when it
+ * has gone. With what is paged beside them, which makes room. */
+static void arrays(void)
+{
+	CUDA_ARRAY3D_DESCRIPTOR wide = {1024, 1024, 0, CU_AD_FORMAT_FLOAT, 1, 0},
+				thin = {16, 100, 40, CU_AD_FORMAT_UNSIGNED_INT8, 1, 0},
+				small = {64, 64, 0, CU_AD_FORMAT_UNSIGNED_INT8, 4, 0};
+	CUDA_ARRAY_DESCRIPTOR flat = {1024, 512, CU_AD_FORMAT_FLOAT, 1},
+			      narrow = {1, 100000, CU_AD_FORMAT_UNSIGNED_INT8, 1};
+	int most = -1, made;
+	CUdeviceptr pieces[PIECES];
+	CUarray array[64];
+	CUmipmappedArray levels;
+
+	start();
+	fill_pieces(pieces);
+	for (int round = 0; round < 3; round++) {
+		CUresult result = CUDA_SUCCESS;
+
+		for (made = 0; made < 64; made++) {
+			result =
+			    made % 4 == 0   ? cuArray3DCreate(&array[made], &wide)
+			    : made % 4 == 1 ? cuArray3DCreate(&array[made], &thin)
+			    : made % 4 == 2
+				? cuArray3DCreate(&array[made], &small)
+				: cuArrayCreate(&array[made], made % 8 == 3 ? &narrow : &flat);
+			if (result != CUDA_SUCCESS)
+				break;
+		}
+		if (result != CUDA_SUCCESS && result != CUDA_ERROR_OUT_OF_MEMORY)
+			MUST(result);
+		if (made < 3 || (most >= 0 && made != most))
+			wrong("fewer arrays than before");
+		most = made;
+		stir(pieces, NULL);
+		while (made--)
+			MUST(cuArrayDestroy(array[made]));
+		MUST(cuMipmappedArrayCreate(&levels, &wide, 11));
+		stir(pieces, NULL);
+		MUST(cuMipmappedArrayDestroy(levels));
+	}
+	check(pieces[2], 200 + 18);
+	MUST(cuArray3DCreate(&array[0], &wide));
+	MUST(cuDevicePrimaryCtxReset(0));
+}
+
 /* It is no memory of the program's any more. */
 static void is_freed(CUdeviceptr at)
 {
@@ -574,6 +652,8 @@ static const struct {
     {"stream_of_2_0", stream_of_2_0},
     {"pool_keeps", pool_keeps},
     {"capture_beside_a_thread", capture_beside_a_thread},
+    {"arrays", arrays},
+    {"attribute_stays", attribute_stays},
     {"free_beside_a_capture", free_beside_a_capture},
     {"end_with_freed", end_with_freed},
     {"free_in_stream_order", free_in_stream_order},

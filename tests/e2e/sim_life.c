@@ -140,6 +140,74 @@ static void forks(void)
 	work(NULL, 2);
 }
 
+static CUdeviceptr shared_piece;
+static CUgraphExec shared_exec;
+static CUgraphNode shared_node;
+static atomic_bool forked_enough;
+
+/* Most of its time inside the calls that guard what graphs name. */
+static void *update_a_graph(void *function)
+{
+	unsigned int by = 0;
+	unsigned long n = 1;
+	void *params[] = {&shared_piece, &by, &n};
+	CUDA_KERNEL_NODE_PARAMS node = {.func = function,
+					.gridDimX = 1,
+					.gridDimY = 1,
+					.gridDimZ = 1,
+					.blockDimX = 1,
+					.blockDimY = 1,
+					.blockDimZ = 1,
+					.kernelParams = params};
+
+	MUST(cuCtxSetCurrent(context));
+	while (!atomic_load(&forked_enough))
+		MUST(cuGraphExecKernelNodeSetParams(shared_exec, shared_node, &node));
+	return NULL;
+}
+
+/* A child finds no lock held by a thread that stayed behind. It has no CUDA, and is told so. */
+static void graph_forks(void)
+{
+	CUDA_KERNEL_NODE_PARAMS node = {.gridDimX = 1,
+					.gridDimY = 1,
+					.gridDimZ = 1,
+					.blockDimX = 1,
+					.blockDimY = 1,
+					.blockDimZ = 1};
+	unsigned int by = 0;
+	unsigned long n = 1;
+	void *params[] = {&shared_piece, &by, &n};
+	CUfunction function;
+	pthread_t thread;
+	CUgraph graph;
+
+	start();
+	MUST(cuMemAlloc(&shared_piece, 2 * MIB));
+	MUST(cuModuleGetFunction(&function, module, "increment"));
+	node.func = function;
+	node.kernelParams = params;
+	MUST(cuGraphCreate(&graph, 0));
+	MUST(cuGraphAddKernelNode(&shared_node, graph, NULL, 0, &node));
+	MUST(cuGraphInstantiate(&shared_exec, graph, 0));
+	pthread_create(&thread, NULL, update_a_graph, function);
+	for (int i = 0; i < 100; i++) {
+		pid_t child = fork();
+		int status;
+
+		if (child == 0) {
+			alarm(5);
+			_exit(cuGraphExecDestroy(shared_exec) != CUDA_ERROR_NOT_INITIALIZED);
+		}
+		waitpid(child, &status, 0);
+		if (status)
+			wrong("a forked child's end");
+	}
+	atomic_store(&forked_enough, true);
+	pthread_join(thread, NULL);
+	MUST(cuGraphExecDestroy(shared_exec));
+}
+
 static size_t free_bytes(void)
 {
 	size_t bytes, total;
@@ -419,17 +487,10 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } cases[] = {
-    {"threads", threads},
-    {"forks", forks},
-    {"contexts", contexts},
-    {"primary", primary},
-    {"two_contexts", two_contexts},
-    {"leave_busy", leave_busy},
-    {"trap", trap},
-    {"destroyed_stream", destroyed_stream},
-    {"per_thread", per_thread},
-    {"capture", capture},
-    {"sizes", sizes},
+    {"threads", threads},	{"forks", forks},     {"graph_forks", graph_forks},
+    {"contexts", contexts},	{"primary", primary}, {"two_contexts", two_contexts},
+    {"leave_busy", leave_busy}, {"trap", trap},	      {"destroyed_stream", destroyed_stream},
+    {"per_thread", per_thread}, {"capture", capture}, {"sizes", sizes},
     {"questions", questions},
 };
 

@@ -40,6 +40,7 @@ static struct failure failures[FAILURES];
 static size_t failure_count;
 static bool configured;
 static pid_t owner; /* a forked child tells nothing */
+static bool forked; /* and the driver is not there for it, as the real one */
 static FILE *call_log;
 static const char *report_path;
 
@@ -153,6 +154,11 @@ static void read_failures(const char *text)
 	}
 }
 
+static void note_fork(void)
+{
+	forked = true;
+}
+
 static void configure(void)
 {
 	const char *scheduler = getenv("LOWTIDE_SIM_SCHED"),
@@ -192,6 +198,7 @@ static void configure(void)
 		call_log = fopen(log_path, "we");
 	sim_fault_install();
 	owner = getpid();
+	pthread_atfork(NULL, NULL, note_fork);
 	configured = true;
 }
 
@@ -250,6 +257,10 @@ struct sim_call sim_call_begin(const char *name, bool needs_context)
 {
 	struct sim_call call = {name, CUDA_SUCCESS, call_depth == 0, 0};
 
+	if (forked) {
+		call.result = CUDA_ERROR_NOT_INITIALIZED;
+		return call;
+	}
 	sim_lock();
 	call_depth++;
 	if (!configured)
@@ -277,6 +288,8 @@ CUresult sim_call_answer(struct sim_call *call, CUresult result)
 
 void sim_call_end(struct sim_call *call)
 {
+	if (forked)
+		return;
 	if (call->outermost && call_log && call->result != CUDA_SUCCESS)
 		fprintf(call_log, "%s: error %d\n", call->name, (int)call->result);
 	if (call->outermost)

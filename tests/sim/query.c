@@ -36,6 +36,20 @@ SIM_EXPORT int sim_in_vram(CUdeviceptr address)
 	return answer;
 }
 
+/* The same for what the attribute says, whatever a preloaded library answers. */
+SIM_EXPORT int sim_syncs(CUdeviceptr address);
+SIM_EXPORT int sim_syncs(CUdeviceptr address)
+{
+	const struct sim_region *region;
+	int answer;
+
+	sim_lock();
+	region = memory_at(address);
+	answer = region && region->sync_memops;
+	sim_unlock();
+	return answer;
+}
+
 SIM_EXPORT CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *bytes,
 					    CUdeviceptr address)
 {
@@ -78,7 +92,7 @@ static CUresult attribute(void *out, CUpointer_attribute what, CUdeviceptr addre
 		*(void **)out = (void *)(uintptr_t)address;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
-		*(unsigned int *)out = 0;
+		*(unsigned int *)out = region->sync_memops;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_BUFFER_ID:
 		*(unsigned long long *)out = region->id;
@@ -158,6 +172,7 @@ SIM_EXPORT CUresult cuPointerSetAttribute(const void *value, CUpointer_attribute
 	SIM_CALL_ANYWHERE();
 	if (!value || what != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS || !memory_at(address))
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+	sim_region_at(address)->sync_memops = *(const unsigned int *)value != 0;
 	SIM_ANSWER(CUDA_SUCCESS);
 }
 

@@ -221,6 +221,7 @@ struct sim_region {
 	unsigned long long reservation; /* SIM_RESERVED, SIM_MAPPED */
 	uint64_t offset;		/* of device memory in its file */
 	unsigned long long id;
+	bool sync_memops; /* goes with the mapping */
 };
 /* The region that holds the address; NULL: none. Valid until the next change. */
 struct sim_region *sim_region_at(uintptr_t address);

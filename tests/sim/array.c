@@ -1,0 +1,186 @@
+/*
+ * Arrays, as far as their being made, described and ended: texels are laid out in tiles, so
+ * that one takes more VRAM than its texels need. Nothing reads or writes them.
+ */
+#include "sim.h"
+
+#include <stdlib.h>
+
+#define TILE_BYTES 64
+#define TILE_ROWS 128
+#define TILE_PLANES 32
+
+struct CUarray_st {
+	CUDA_ARRAY3D_DESCRIPTOR desc;
+	CUdeviceptr memory;
+	CUcontext context;
+	struct CUarray_st *next;
+};
+static struct CUarray_st *arrays; /* guarded by the simulator's lock */
+
+static size_t texel_bytes(CUarray_format format)
+{
+	switch ((int)format) {
+	case CU_AD_FORMAT_UNSIGNED_INT8:
+	case CU_AD_FORMAT_SIGNED_INT8:
+		return 1;
+	case CU_AD_FORMAT_UNSIGNED_INT16:
+	case CU_AD_FORMAT_SIGNED_INT16:
+	case CU_AD_FORMAT_HALF:
+		return 2;
+	case CU_AD_FORMAT_UNSIGNED_INT32:
+	case CU_AD_FORMAT_SIGNED_INT32:
+	case CU_AD_FORMAT_FLOAT:
+		return 4;
+	default:
+		return 0;
+	}
+}
+
+static size_t up(size_t n, size_t unit)
+{
+	return (n + unit - 1) / unit * unit;
+}
+
+static size_t level_bytes(const CUDA_ARRAY3D_DESCRIPTOR *desc, unsigned int level)
+{
+	size_t width = desc->Width >> level, height = desc->Height >> level;
+	bool layers = desc->Flags & CUDA_ARRAY3D_LAYERED;
+	size_t depth = layers ? desc->Depth : desc->Depth >> level;
+	size_t row =
+	    up((width ? width : 1) * texel_bytes(desc->Format) * desc->NumChannels, TILE_BYTES);
+
+	return row * (height > 1 ? up(height, TILE_ROWS) : 1) *
+	       (layers	    ? depth
+		: depth > 1 ? up(depth, TILE_PLANES)
+			    : 1);
+}
+
+static CUresult make(struct CUarray_st **out, const CUDA_ARRAY3D_DESCRIPTOR *desc,
+		     unsigned int levels)
+{
+	struct CUarray_st *array;
+	size_t bytes = 0;
+	CUresult result;
+
+	if (!out || !desc || !desc->Width || !texel_bytes(desc->Format) || !levels ||
+	    (desc->NumChannels != 1 && desc->NumChannels != 2 && desc->NumChannels != 4) ||
+	    desc->Width > 1 << 17 || desc->Height > 1 << 17 || desc->Depth > 1 << 14)
+		return CUDA_ERROR_INVALID_VALUE;
+	array = calloc(1, sizeof(*array));
+	if (!array)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	for (unsigned int level = 0; level < levels && level < 18; level++)
+		bytes += level_bytes(desc, level);
+	result = sim_linear_alloc(sim_context(), bytes, &array->memory);
+	if (result != CUDA_SUCCESS) {
+		free(array);
+		return result;
+	}
+	array->desc = *desc;
+	array->context = sim_context();
+	array->next = arrays;
+	arrays = array;
+	*out = array;
+	return CUDA_SUCCESS;
+}
+
+static CUresult end(struct CUarray_st *array)
+{
+	for (struct CUarray_st **link = &arrays; *link; link = &(*link)->next) {
+		if (*link != array)
+			continue;
+		*link = array->next;
+		/* Its memory goes with its context. */
+		if (sim_context_known(array->context))
+			sim_linear_free(array->memory);
+		free(array);
+		return CUDA_SUCCESS;
+	}
+	return CUDA_ERROR_INVALID_HANDLE;
+}
+
+SIM_EXPORT CUresult cuArray3DCreate_v2(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *desc)
+{
+	SIM_CALL();
+	SIM_ANSWER(make(out, desc, 1));
+}
+
+SIM_EXPORT CUresult cuArrayCreate_v2(CUarray *out, const CUDA_ARRAY_DESCRIPTOR *desc)
+{
+	SIM_CALL();
+	if (!desc)
+		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+	SIM_ANSWER(make(out,
+			&(CUDA_ARRAY3D_DESCRIPTOR){.Width = desc->Width,
+						   .Height = desc->Height,
+						   .Format = desc->Format,
+						   .NumChannels = desc->NumChannels},
+			1));
+}
+
+static const struct CUarray_st *known(CUarray array)
+{
+	const struct CUarray_st *a = arrays;
+
+	while (a && a != array)
+		a = a->next;
+	return a;
+}
+
+SIM_EXPORT CUresult cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *out, CUarray array)
+{
+	const struct CUarray_st *a;
+
+	SIM_CALL();
+	a = known(array);
+	if (!a)
+		SIM_ANSWER(CUDA_ERROR_INVALID_HANDLE);
+	if (!out)
+		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+	*out = a->desc;
+	SIM_ANSWER(CUDA_SUCCESS);
+}
+
+SIM_EXPORT CUresult cuArrayGetDescriptor_v2(CUDA_ARRAY_DESCRIPTOR *out, CUarray array)
+{
+	const struct CUarray_st *a;
+
+	SIM_CALL();
+	a = known(array);
+	if (!a)
+		SIM_ANSWER(CUDA_ERROR_INVALID_HANDLE);
+	if (!out)
+		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+	*out = (CUDA_ARRAY_DESCRIPTOR){a->desc.Width, a->desc.Height, a->desc.Format,
+				       a->desc.NumChannels};
+	SIM_ANSWER(CUDA_SUCCESS);
+}
+
+SIM_EXPORT CUresult cuArrayDestroy(CUarray array)
+{
+	SIM_CALL();
+	SIM_ANSWER(end(array));
+}
+
+SIM_EXPORT CUresult cuMipmappedArrayCreate(CUmipmappedArray *out,
+					   const CUDA_ARRAY3D_DESCRIPTOR *desc,
+					   unsigned int levels)
+{
+	struct CUarray_st *array = NULL;
+	CUresult result;
+
+	SIM_CALL();
+	if (!out)
+		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+	result = make(&array, desc, levels);
+	if (result == CUDA_SUCCESS)
+		*out = (CUmipmappedArray)array;
+	SIM_ANSWER(result);
+}
+
+SIM_EXPORT CUresult cuMipmappedArrayDestroy(CUmipmappedArray array)
+{
+	SIM_CALL();
+	SIM_ANSWER(end((struct CUarray_st *)array));
+}
