@@ -6,6 +6,7 @@
 
 #include "fault.h"
 #include "price.h"
+#include "sim_control.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,6 +154,44 @@ static void read_failures(const char *text)
 	}
 }
 
+static struct counted_function *function_named(const char *name)
+{
+	size_t slot = 0;
+
+	for (const char *c = name; *c; c++)
+		slot = slot * 31 + (unsigned char)*c;
+	for (size_t i = 0; i < FUNCTIONS; i++) {
+		struct counted_function *f = &functions[(slot + i) % FUNCTIONS];
+
+		if (f->name && strcmp(f->name, name) != 0)
+			continue;
+		f->name = name;
+		return f;
+	}
+	return &functions[slot % FUNCTIONS];
+}
+
+SIM_EXPORT int lowtide_sim_fail(const char *function, uint64_t nth, CUresult code)
+{
+	struct failure *failure;
+	int taken = 0;
+
+	sim_lock();
+	if (failure_count < FAILURES && strlen(function) < sizeof(failure->name)) {
+		failure = &failures[failure_count++];
+		strcpy(failure->name, function);
+		failure->nth = 0;
+		if (nth)
+			failure->nth =
+			    nth + (strcmp(function, "*") != 0 ? function_named(function)->calls
+							      : any_calls);
+		failure->code = code;
+		taken = 1;
+	}
+	sim_unlock();
+	return taken;
+}
+
 static void configure(void)
 {
 	const char *scheduler = getenv("LOWTIDE_SIM_SCHED"),
@@ -197,23 +236,6 @@ static void configure(void)
 
 /* --- a call
  * ------------------------------------------------------------------------------------- */
-
-static struct counted_function *function_named(const char *name)
-{
-	size_t slot = 0;
-
-	for (const char *c = name; *c; c++)
-		slot = slot * 31 + (unsigned char)*c;
-	for (size_t i = 0; i < FUNCTIONS; i++) {
-		struct counted_function *f = &functions[(slot + i) % FUNCTIONS];
-
-		if (f->name && strcmp(f->name, name) != 0)
-			continue;
-		f->name = name;
-		return f;
-	}
-	return &functions[slot % FUNCTIONS];
-}
 
 static CUresult planned(const char *name, uint64_t nth)
 {
@@ -288,7 +310,6 @@ void sim_call_end(struct sim_call *call)
 /* For the probe, which would else measure the simulator with the machine's own clock: what this
  * thread's calls have taken of the host's virtual time. Under `threads`, and in a wait for what
  * another thread must do, the time of other threads' calls is in it. */
-SIM_EXPORT double lowtide_sim_thread_ns(void);
 SIM_EXPORT double lowtide_sim_thread_ns(void)
 {
 	return thread_ns;
@@ -297,16 +318,36 @@ SIM_EXPORT double lowtide_sim_thread_ns(void)
 /* --- the report
  * ----------------------------------------------------------------------------------- */
 
+static const char *const counter_names[SIM_COUNTERS] = {
+    [SIM_BYTES_H2D] = "bytes_h2d",
+    [SIM_BYTES_D2H] = "bytes_d2h",
+    [SIM_BYTES_ZERO_COPY] = "bytes_zero_copy",
+    [SIM_ILLEGAL_ACCESSES] = "illegal_accesses",
+    [SIM_REMAP_RACES] = "remap_races",
+    [SIM_ALIAS_RACES] = "alias_races",
+    [SIM_UNKNOWN_STREAMS] = "unknown_streams",
+};
+
+SIM_EXPORT uint64_t lowtide_sim_counted(const char *name)
+{
+	uint64_t value = UINT64_MAX;
+
+	sim_lock();
+	for (int i = 0; i < SIM_COUNTERS; i++)
+		if (!strcmp(counter_names[i], name))
+			value = counters[i];
+	if (!strcmp(name, "vram_peak"))
+		value = sim_vram_peak();
+	if (!strcmp(name, "host_peak"))
+		value = sim_host_peak();
+	if (!strcmp(name, "virtual_ns"))
+		value = (uint64_t)sim_host_ns;
+	sim_unlock();
+	return value;
+}
+
 __attribute__((destructor)) static void report(void)
 {
-	static const char *const names[SIM_COUNTERS] = {
-	    [SIM_BYTES_H2D] = "bytes_h2d",
-	    [SIM_BYTES_D2H] = "bytes_d2h",
-	    [SIM_BYTES_ZERO_COPY] = "bytes_zero_copy",
-	    [SIM_ILLEGAL_ACCESSES] = "illegal_accesses",
-	    [SIM_REMAP_RACES] = "remap_races",
-	    [SIM_UNKNOWN_STREAMS] = "unknown_streams",
-	};
 	const char *separator = "";
 	FILE *out;
 
@@ -326,7 +367,8 @@ __attribute__((destructor)) static void report(void)
 		(unsigned long long)sim_config.vram_bytes, (unsigned long long)sim_vram_peak(),
 		(unsigned long long)sim_host_peak(), sim_host_ns);
 	for (int i = 0; i < SIM_COUNTERS; i++)
-		fprintf(out, ", \"%s\": %llu", names[i], (unsigned long long)counters[i]);
+		fprintf(out, ", \"%s\": %llu", counter_names[i],
+			(unsigned long long)counters[i]);
 	fprintf(out, ", \"calls\": {");
 	for (size_t i = 0; i < FUNCTIONS; i++)
 		if (functions[i].name) {

@@ -9,6 +9,7 @@
 #include "capture.h"
 #include "fault.h"
 #include "price.h"
+#include "sim_control.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -172,7 +173,6 @@ static CUresult launch(CUfunction function, const unsigned int grid[3],
 
 /* For benchmarks of what stands before the driver: from then on a launch does nothing. */
 static bool null_launches;
-SIM_EXPORT void sim_null_launches(void);
 SIM_EXPORT void sim_null_launches(void)
 {
 	null_launches = true;

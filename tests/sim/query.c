@@ -1,6 +1,8 @@
 /* What programs ask about memory and pointers. */
 #include "sim.h"
 
+#include "sim_control.h"
+
 #include <string.h>
 
 SIM_EXPORT CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total_bytes)
@@ -22,8 +24,6 @@ static const struct sim_region *memory_at(CUdeviceptr address)
 	return region && region->kind != SIM_RESERVED ? region : NULL;
 }
 
-/* For tests, which find it by dlsym: where the byte is now. -1: nowhere. */
-SIM_EXPORT int sim_in_vram(CUdeviceptr address);
 SIM_EXPORT int sim_in_vram(CUdeviceptr address)
 {
 	const struct sim_region *region;

@@ -52,9 +52,11 @@ struct sim_mark *sim_mark_new(void);
 struct sim_mark *sim_mark_hold(struct sim_mark *mark); /* NULL is fine */
 void sim_mark_drop(struct sim_mark *mark);	       /* NULL is fine */
 
+/* A piece of memory that an operation has touched, within one region. */
 struct sim_range {
 	uintptr_t start, end;
 	bool write;
+	uint64_t frame, offset; /* 0: it is not a mapped frame's; else where in the frame */
 };
 
 struct sim_op {
@@ -156,6 +158,7 @@ enum sim_counter {
 	SIM_BYTES_ZERO_COPY,
 	SIM_ILLEGAL_ACCESSES,
 	SIM_REMAP_RACES,
+	SIM_ALIAS_RACES,
 	SIM_UNKNOWN_STREAMS, /* asked about: a real driver may crash */
 	SIM_COUNTERS
 };
@@ -179,10 +182,15 @@ CUresult sim_wait_context(struct CUctx_st *context);
 /* Has it ended by the host's time? Runs what decides that. */
 bool sim_ended(struct sim_mark *mark);
 void sim_seeded_progress(void);
+bool sim_drop_stream(CUstream stream);
+
+/* --- what is touched in flight (touch.c)
+ * ------------------------------------------------------------------ */
 /* Counts a remap of [start, end) against what is in flight. */
 void sim_check_remap(uintptr_t start, uintptr_t end);
+/* The operation accesses accessible memory: counts it against what is in flight and touches the
+ * same bytes of a frame through another mapping. */
 void sim_touch(struct sim_op *op, uintptr_t start, size_t bytes, bool write);
-bool sim_drop_stream(CUstream stream);
 
 /* --- contexts, streams
  * ---------------------------------------------------------------------------- */
