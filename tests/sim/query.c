@@ -9,10 +9,10 @@ SIM_EXPORT CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total_bytes)
 {
 	SIM_CALL();
 	if (free_bytes)
-		*free_bytes = sim_config.vram_bytes - sim_config.context_bytes -
-			      sim_vram_used(sim_context()->device);
+		*free_bytes = sim_config.vram_bytes[sim_context()->device] -
+			      sim_config.context_bytes - sim_vram_used(sim_context()->device);
 	if (total_bytes)
-		*total_bytes = sim_config.vram_bytes;
+		*total_bytes = sim_config.vram_bytes[sim_context()->device];
 	SIM_ANSWER(CUDA_SUCCESS);
 }
 

@@ -167,7 +167,7 @@ static void run_piece(struct sim_op *op)
 	struct CUctx_st *context = op->stream->context;
 
 	op->started = true;
-	if (context->sticky == CUDA_SUCCESS) {
+	if (context->sticky == CUDA_SUCCESS || op->despite_error) {
 		bool fault;
 
 		op->running = true;
