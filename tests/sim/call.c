@@ -270,6 +270,7 @@ static const char *const counter_names[SIM_COUNTERS] = {
     [SIM_ILLEGAL_ACCESSES] = "illegal_accesses",
     [SIM_REMAP_RACES] = "remap_races",
     [SIM_ALIAS_RACES] = "alias_races",
+    [SIM_TORN_READS] = "torn_reads",
     [SIM_UNKNOWN_STREAMS] = "unknown_streams",
 };
 

@@ -70,7 +70,8 @@ void sim_mark_drop(struct sim_mark *mark);	       /* NULL is fine */
 struct sim_range {
 	uintptr_t start, end;
 	bool write;
-	uint64_t frame, offset; /* 0: it is not a mapped frame's; else where in the frame */
+	uint64_t frame, offset;	    /* 0: it is not a mapped frame's; else where in the frame */
+	unsigned long long mapping; /* rises with each mapping made */
 };
 
 struct sim_op {
@@ -177,6 +178,7 @@ enum sim_counter {
 	SIM_ILLEGAL_ACCESSES,
 	SIM_REMAP_RACES,
 	SIM_ALIAS_RACES,
+	SIM_TORN_READS,
 	SIM_UNKNOWN_STREAMS, /* asked about: a real driver may crash */
 	SIM_COUNTERS
 };

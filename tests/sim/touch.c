@@ -60,27 +60,41 @@ static bool collide(const struct sim_range *a, const struct sim_range *b)
 	       b->offset < a->offset + (a->end - a->start);
 }
 
+/* Through the older mapping only read: a pager may do that to memory that is still in use, and
+ * throw away what it read when it finds out. To write there is always wrong. */
+static bool is_torn_read(const struct sim_range *a, const struct sim_range *b)
+{
+	return !(a->mapping < b->mapping ? a : b)->write;
+}
+
+static void count_collision(const struct sim_range *now, const struct sim_range *before)
+{
+	if (is_torn_read(now, before)) {
+		sim_count(SIM_TORN_READS, 1);
+		return;
+	}
+	sim_count(SIM_ALIAS_RACES, 1);
+	if (sim_counted(SIM_ALIAS_RACES) > TOLD)
+		return;
+	fprintf(stderr,
+		"simulated GPU: [%#lx, %#lx) is accessed while an operation that has not ended "
+		"accesses the same memory at %#lx\n",
+		(unsigned long)now->start, (unsigned long)now->end,
+		(unsigned long)before->start);
+}
+
 static void check_aliases(const struct sim_op *op, const struct sim_range *piece)
 {
 	for (struct CUstream_st *stream = sim_streams; stream; stream = stream->next) {
 		const struct sim_op *other = stream->head;
+		size_t i = 0;
 
 		if (other == op || !in_flight(other))
 			continue;
-		for (size_t i = 0; i < other->touched_count; i++) {
-			if (!collide(piece, &other->touched[i]))
-				continue;
-			sim_count(SIM_ALIAS_RACES, 1);
-			if (sim_counted(SIM_ALIAS_RACES) > TOLD)
-				return;
-			fprintf(
-			    stderr,
-			    "simulated GPU: [%#lx, %#lx) is accessed while an operation that "
-			    "has not ended accesses the same memory at %#lx\n",
-			    (unsigned long)piece->start, (unsigned long)piece->end,
-			    (unsigned long)other->touched[i].start);
-			return;
-		}
+		while (i < other->touched_count && !collide(piece, &other->touched[i]))
+			i++;
+		if (i < other->touched_count)
+			count_collision(piece, &other->touched[i]);
 	}
 }
 
@@ -99,6 +113,7 @@ void sim_touch(struct sim_op *op, uintptr_t start, size_t bytes, bool write)
 		if (region->kind == SIM_MAPPED) {
 			piece.frame = region->frame;
 			piece.offset = piece.start - region->start;
+			piece.mapping = region->id;
 		} else {
 			piece.offset = piece.start;
 		}
