@@ -58,14 +58,16 @@ PROBE := $(O)/gpu/probe
 .PHONY: all check demo bench check-unit check-e2e check-san check-stress check-gpu bench-gpu lint format \
         format-check layers install uninstall clean help deps headers fuzz
 
+all: ## the library, the command, the probe, and what the tests run
 all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM)) $(if $(HAVE_CLI),$(CLI)) $(MAN) $(PROBE) $(WORKLOADS) \
-     $(if $(wildcard tests/workloads/kernels.c),$(O)/workloads/kernels.so) ## the library and what else is here
+     $(if $(wildcard tests/workloads/kernels.c),$(O)/workloads/kernels.so)
 
 help: ## this text
-	@echo 'targets:'; grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
+	@echo 'targets:'; grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | \
 		while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
-	@printf '%s\n' 'knobs:' '  V=1 verbose   O=dir build folder   SAN=address|thread   DESTDIR= PREFIX= LIBDIR=   CUDA_HOME=' \
-		'  CC= CFLAGS=   FUZZ_SECONDS=   SEEDS= CAPS= POLICIES= WORKLOADS= SCHEDS= for the end-to-end matrix'
+	@printf '%s\n' 'knobs:' '  V=1 verbose   O=dir build folder   SAN=address|undefined|thread   DESTDIR= PREFIX= LIBDIR=   CUDA_HOME=' \
+		'  CC= CFLAGS=   FUZZ_SECONDS=   QUICK=1 a shorter bench' \
+		'  WORKLOADS= POLICIES= CAPS= SCHEDS= SEEDS= SAFETIES= MB= for the end-to-end matrix'
 
 headers:
 	@test -n "$(CUDA_INC)" || { echo 'lowtide: cuda.h not found: set CUDA_HOME to a CUDA 12 or newer toolkit' >&2; exit 1; }

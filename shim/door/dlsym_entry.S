@@ -62,7 +62,11 @@ dlopen:
 	.globl	dlsym
 	.type	dlsym, %function
 dlsym:
+	.cfi_startproc
 	stp	x29, x30, [sp, #-32]!
+	.cfi_def_cfa_offset 32
+	.cfi_offset 29, -32
+	.cfi_offset 30, -24
 	stp	x0, x1, [sp, #16]
 	mov	x29, sp
 	mov	x2, x30
@@ -70,30 +74,42 @@ dlsym:
 	mov	x9, x0
 	ldp	x0, x1, [sp, #16]
 	ldp	x29, x30, [sp], #32
+	.cfi_restore 30
+	.cfi_restore 29
+	.cfi_def_cfa_offset 0
 	cbz	x9, 1f
 	mov	x0, x9
 	ret
 1:	adrp	x9, door_next_dlsym
 	ldr	x9, [x9, #:lo12:door_next_dlsym]
 	br	x9
+	.cfi_endproc
 	.size	dlsym, .-dlsym
 
 	.globl	dlopen
 	.type	dlopen, %function
 dlopen:
+	.cfi_startproc
 	and	w1, w1, #~8
 	adrp	x9, door_next_dlopen
 	ldr	x10, [x9, #:lo12:door_next_dlopen]
 	cbnz	x10, 1f
 	stp	x29, x30, [sp, #-32]!
+	.cfi_def_cfa_offset 32
+	.cfi_offset 29, -32
+	.cfi_offset 30, -24
 	stp	x0, x1, [sp, #16]
 	mov	x29, sp
 	bl	door_find_dlopen
 	ldp	x0, x1, [sp, #16]
 	ldp	x29, x30, [sp], #32
+	.cfi_restore 30
+	.cfi_restore 29
+	.cfi_def_cfa_offset 0
 	adrp	x9, door_next_dlopen
 	ldr	x10, [x9, #:lo12:door_next_dlopen]
 1:	br	x10
+	.cfi_endproc
 	.size	dlopen, .-dlopen
 #else
 #error "x86-64 and aarch64 only"

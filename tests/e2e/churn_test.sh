@@ -22,7 +22,8 @@ one() { # one SEED: a line if something is wrong
 		echo "churn $seed ($policy, $((cap >> 20)) MiB, $scheduler, $safety): status $status: $(tail -n 1 "$key.err")"
 	elif [ "$(field "$key.json" vram_peak)" -gt $cap ]; then
 		echo "churn $seed ($policy, $((cap >> 20)) MiB, $scheduler, $safety): VRAM above the cap"
-	elif [ "$(field "$key.json" illegal_accesses)" -ne 0 ] || [ "$(field "$key.json" remap_races)" -ne 0 ]; then
+	elif [ "$(field "$key.json" illegal_accesses)" -ne 0 ] || [ "$(field "$key.json" remap_races)" -ne 0 ] ||
+		[ "$(field "$key.json" alias_races)" -ne 0 ]; then
 		echo "churn $seed ($policy, $((cap >> 20)) MiB, $scheduler, $safety): illegal access, or a race"
 	fi
 	rm -f "$key".*

@@ -1,11 +1,21 @@
 #!/usr/bin/env bash
 # Every door answers with our wrapper where there is one, and with the driver's own function elsewhere.
+# UNDER: an emulator in front of the program, whose -E sets the program's environment and not its own.
 set -u
 O=${O:-build}
-export LD_LIBRARY_PATH=$O/fake
 passed=0 failed=0
-bare=$("$O/e2e/doors" "$O/e2e/doors_plugin.so")
-ours=$(LD_PRELOAD=$O/liblowtide.so "$O/e2e/doors" "$O/e2e/doors_plugin.so")
+doors() { # doors [VARIABLE=VALUE]
+	local settings=("LD_LIBRARY_PATH=$O/fake" "$@") options=() setting
+	if [ -n "${UNDER:-}" ]; then
+		for setting in "${settings[@]}"; do options+=(-E "$setting"); done
+		# shellcheck disable=SC2086 # an emulator and its own options
+		timeout 60 $UNDER "${options[@]}" "$O/e2e/doors" "$O/e2e/doors_plugin.so"
+	else
+		timeout 60 env "${settings[@]}" "$O/e2e/doors" "$O/e2e/doors_plugin.so"
+	fi
+}
+bare=$(doors)
+ours=$(doors "LD_PRELOAD=$O/liblowtide.so")
 expect() { # expect DOOR WITHOUT WITH
 	if grep -qx "$1 $2" <<<"$bare" && grep -qx "$1 $3" <<<"$ours"; then
 		passed=$((passed + 1))

@@ -32,7 +32,8 @@ for case in ${CASES:-$cases}; do
 				fail "$what: status $status: $err"
 			elif [ ! -s "$dir/report" ] || [ "$(field "$dir/report" vram_peak)" -gt $cap ]; then
 				fail "$what: VRAM above the cap, or no report"
-			elif [ "$(field "$dir/report" illegal_accesses)" -ne 0 ] || [ "$(field "$dir/report" remap_races)" -ne 0 ]; then
+			elif [ "$(field "$dir/report" illegal_accesses)" -ne 0 ] || [ "$(field "$dir/report" remap_races)" -ne 0 ] ||
+				[ "$(field "$dir/report" alias_races)" -ne 0 ]; then
 				fail "$what: illegal access, or a mapping changed under a kernel"
 			elif [ "$(field "$dir/report" unknown_streams)" -ne 0 ]; then
 				fail "$what: the driver was asked about a stream that is no more"

@@ -31,6 +31,7 @@ one() { # one WORKLOAD FUNCTION NTH [DRIVER [COLD]]
 	if grep -q '"calls".*}}' "$key.json" 2>/dev/null; then
 		[ "$(field "$key.json" vram_peak)" -le $cap ] || echo "$name $2:$3: VRAM above the cap"
 		[ "$(field "$key.json" illegal_accesses)" -eq 0 ] || echo "$name $2:$3: illegal access"
+		[ "$(field "$key.json" alias_races)" -eq 0 ] || echo "$name $2:$3: memory reached through two mappings at once"
 		[ "$(field "$key.json" remap_races)" -eq 0 ] || echo "$name $2:$3: mapping changed under a kernel"
 	fi
 	rm -f "$key".*

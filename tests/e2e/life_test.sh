@@ -30,7 +30,8 @@ for case in ${CASES:-threads forks graph_forks contexts primary two_contexts lea
 				fail "$what: status $status: $err"
 			elif [ "$(field "$dir/report" vram_peak)" -gt $cap ]; then
 				fail "$what: VRAM above the cap"
-			elif [ "$(field "$dir/report" illegal_accesses)" -ne 0 ] || [ "$(field "$dir/report" remap_races)" -ne 0 ]; then
+			elif [ "$(field "$dir/report" illegal_accesses)" -ne 0 ] || [ "$(field "$dir/report" remap_races)" -ne 0 ] ||
+				[ "$(field "$dir/report" alias_races)" -ne 0 ]; then
 				fail "$what: illegal access, or a mapping changed under a kernel"
 			else
 				passed=$((passed + 1))

@@ -53,6 +53,7 @@ one() { # one WORKLOAD POLICY CAP% SCHEDULER SEED SAFETY COLD: a line if somethi
 	[ "$(field "$key.json" vram_peak)" -le $cap ] || echo "$name $policy $percent% $scheduler/$seed: VRAM above the cap"
 	[ "$(field "$key.json" illegal_accesses)" -eq 0 ] || echo "$name $policy $percent% $scheduler/$seed: illegal access"
 	[ "$(field "$key.json" remap_races)" -eq 0 ] || echo "$name $policy $percent% $scheduler/$seed: mapping changed under a kernel"
+	[ "$(field "$key.json" alias_races)" -eq 0 ] || echo "$name $policy $percent% $scheduler/$seed: memory reached through two mappings at once"
 	if [ -s "$key.err" ] && grep -qE 'could not be put back|differs between' "$key.err"; then
 		echo "$name $policy $percent% $scheduler/$seed: lost"
 	fi

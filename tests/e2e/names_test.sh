@@ -29,6 +29,7 @@ check() { # check WHAT COMMAND...
 }
 clean() { # no illegal access, no remap under a kernel, never above the cap
 	[ "$(field "$dir/report" illegal_accesses)" = 0 ] && [ "$(field "$dir/report" remap_races)" = 0 ] &&
+		[ "$(field "$dir/report" alias_races)" = 0 ] &&
 		[ "$(field "$dir/report" vram_peak)" -le $((14 << 20)) ]
 }
 flavours='plain plain_per_thread extended extended_per_thread cooperative cooperative_per_thread multi_device in_a_graph'

@@ -13,7 +13,7 @@ finds() { # finds FAULT SEED: true if something is seen to be wrong
 	LOWTIDE_SIM_SEED=$2 LOWTIDE_SIM_REPORT=$report LOWTIDE_SIM_FAIL=$([ "$1" = hole ] && echo cuMemMap:4) \
 		timeout 60 "$O/e2e/sim_planted" "$1" >/dev/null 2>&1
 	local status=$?
-	[ $status -eq 1 ] || [ "$(field "$report" remap_races)" -gt 0 ] || [ "$(field "$report" illegal_accesses)" -gt 0 ] ||
+	[ $status -eq 1 ] || [ "$(field "$report" remap_races)" -gt 0 ] || [ "$(field "$report" alias_races)" -gt 0 ] || [ "$(field "$report" illegal_accesses)" -gt 0 ] ||
 		[ "$(field "$report" vram_peak)" -gt $cap ]
 }
 wrong=0
@@ -22,7 +22,7 @@ if [ $wrong -eq 0 ]; then passed=$((passed + 1)); else
 	failed=$((failed + 1))
 	echo "failed: the right pager is faulted with $wrong of 24 seeds"
 fi
-for fault in no_drain no_gate before_copy lost_write early_reuse above_cap hole; do
+for fault in no_drain no_gate before_copy lost_write early_reuse alias above_cap hole; do
 	found=
 	for seed in $(seq 1 64); do
 		if finds "$fault" "$seed"; then

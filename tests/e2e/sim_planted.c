@@ -1,9 +1,9 @@
 /*
  * A pager of one block, right or with one fault planted in it, to show that the simulated GPU
  * finds such faults. usage: sim_planted
- * right|no_drain|no_gate|before_copy|lost_write|early_reuse|above_cap|hole Exits 1 where a byte
- * is wrong or the device reports an illegal access; what else is wrong stands in the simulated
- * GPU's report.
+ * right|no_drain|no_gate|before_copy|lost_write|early_reuse|alias|above_cap|hole
+ * Exits 1 where a byte is wrong or the device reports an illegal access; what else is wrong
+ * stands in the simulated GPU's report.
  */
 #include <cuda.h>
 #include <pthread.h>
@@ -20,6 +20,7 @@ static const char *fault;
 static CUcontext context;
 static CUfunction fill_function, increment_function;
 static CUstream work, copies;
+static unsigned int *kept_word;
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 
 struct frame {
@@ -96,6 +97,19 @@ static void move(CUdeviceptr block, const struct frame *from, const struct frame
 		MUST(map(block, from));
 }
 
+/* Through the alias, while a kernel reaches the frame through the block's address: what it
+ * writes is there already, so that no byte comes out wrong. */
+static void write_beside(CUdeviceptr block, const struct frame *frame)
+{
+	if (!kept_word)
+		MUST(cuMemAllocHost((void **)&kept_word, sizeof(*kept_word)));
+	MUST(cuStreamSynchronize(work));
+	MUST(cuMemcpyDtoH(kept_word, block, sizeof(*kept_word)));
+	launch(increment_function, block, 0, work);
+	MUST(cuMemcpyHtoDAsync(frame->alias, kept_word, sizeof(*kept_word), copies));
+	MUST(cuStreamSynchronize(copies));
+}
+
 static void *launch_through(void *block)
 {
 	MUST(cuCtxSetCurrent(context));
@@ -142,6 +156,8 @@ int main(int argc, char **argv)
 			pthread_mutex_lock(&gate);
 			launch(increment_function, block, 1, work);
 			added++;
+			if (planted("alias"))
+				write_beside(block, home ? &ram : &vram);
 			move(block, home ? &ram : &vram, home ? &vram : &ram);
 			pthread_mutex_unlock(&gate);
 		}

@@ -6,6 +6,7 @@
 
 #include "fault.h"
 #include "price.h"
+#include "sim_control.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,8 +45,8 @@ static bool forked; /* and the driver is not there for it, as the real one */
 static FILE *call_log;
 static const char *report_path;
 
-struct sim_config sim_config;
 bool sim_initialized;
+_Thread_local bool sim_in_host_function;
 
 void sim_lock(void)
 {
@@ -102,35 +103,6 @@ uint64_t sim_counted(enum sim_counter counter)
 /* --- settings
  * ----------------------------------------------------------------------------------- */
 
-static double number(const char *name, double fallback)
-{
-	const char *text = getenv(name);
-	char *end;
-	double value;
-
-	if (!text || !*text)
-		return fallback;
-	value = strtod(text, &end);
-	switch (*end) {
-	case 'G':
-		value *= 1024; /* fall through */
-	case 'M':
-		value *= 1024; /* fall through */
-	case 'K':
-		value *= 1024;
-		end++;
-		break;
-	default:
-		break;
-	}
-	if (*end || value < 0) {
-		fprintf(stderr, "simulated GPU: %s=%s is not a number; using %g\n", name, text,
-			fallback);
-		return fallback;
-	}
-	return value;
-}
-
 /* LOWTIDE_SIM_FAIL=function:n[:code][,...]; `function:*`: each call of it. */
 static void read_failures(const char *text)
 {
@@ -159,52 +131,6 @@ static void note_fork(void)
 	forked = true;
 }
 
-static void configure(void)
-{
-	const char *scheduler = getenv("LOWTIDE_SIM_SCHED"),
-		   *log_path = getenv("LOWTIDE_SIM_LOG");
-
-	sim_config.vram_bytes = (uint64_t)number("LOWTIDE_SIM_VRAM", 8.0 * (1 << 30));
-	sim_config.host_bytes = (uint64_t)number("LOWTIDE_SIM_HOST", 16.0 * (1 << 30));
-	sim_config.context_bytes = (uint64_t)number("LOWTIDE_SIM_CONTEXT", 0);
-	sim_config.devices = (int)number("LOWTIDE_SIM_DEVICES", 1);
-	if (sim_config.devices < 1 || sim_config.devices > SIM_DEVICES)
-		sim_config.devices = 1;
-	sim_config.driver_version = (int)number("LOWTIDE_SIM_DRIVER", 13000);
-	/* What the environment says wins over a profile, and that over the presets. */
-	sim_config.h2d_rate = sim_config.d2h_rate = 25;
-	sim_config.vram_rate = 1000;
-	sim_config.zero_copy_share = sim_config.zero_copy_write_share = 0.6;
-	sim_config.host_numa = true;
-	sim_prices_read(getenv("LOWTIDE_SIM_PROFILE"));
-	sim_config.h2d_rate = number("LOWTIDE_SIM_H2D_GBPS", sim_config.h2d_rate);
-	sim_config.d2h_rate = number("LOWTIDE_SIM_D2H_GBPS", sim_config.d2h_rate);
-	sim_config.vram_rate = number("LOWTIDE_SIM_VRAM_GBPS", sim_config.vram_rate);
-	sim_config.zero_copy_write_share =
-	    number("LOWTIDE_SIM_ZEROCOPY", sim_config.zero_copy_write_share);
-	sim_config.zero_copy_share = number("LOWTIDE_SIM_ZEROCOPY", sim_config.zero_copy_share);
-	sim_config.host_numa = number("LOWTIDE_SIM_HOST_NUMA", sim_config.host_numa) != 0;
-	sim_config.numa_claimed = (int)number("LOWTIDE_SIM_NUMA_CLAIMED", 0);
-	sim_config.numa_node = (int)number("LOWTIDE_SIM_NUMA_NODE", 0);
-	sim_config.seed = (uint64_t)number("LOWTIDE_SIM_SEED", 1);
-	sim_config.scheduler = SIM_VIRTUAL;
-	if (scheduler && !strcmp(scheduler, "seeded"))
-		sim_config.scheduler = SIM_SEEDED;
-	if (scheduler && !strcmp(scheduler, "threads"))
-		sim_config.scheduler = SIM_THREADS;
-	read_failures(getenv("LOWTIDE_SIM_FAIL"));
-	report_path = getenv("LOWTIDE_SIM_REPORT");
-	if (log_path && *log_path)
-		call_log = fopen(log_path, "we");
-	sim_fault_install();
-	owner = getpid();
-	pthread_atfork(NULL, NULL, note_fork);
-	configured = true;
-}
-
-/* --- a call
- * ------------------------------------------------------------------------------------- */
-
 static struct counted_function *function_named(const char *name)
 {
 	size_t slot = 0;
@@ -221,6 +147,45 @@ static struct counted_function *function_named(const char *name)
 	}
 	return &functions[slot % FUNCTIONS];
 }
+
+SIM_EXPORT int lowtide_sim_fail(const char *function, uint64_t nth, CUresult code)
+{
+	struct failure *failure;
+	int taken = 0;
+
+	sim_lock();
+	if (failure_count < FAILURES && strlen(function) < sizeof(failure->name)) {
+		failure = &failures[failure_count++];
+		strcpy(failure->name, function);
+		failure->nth = 0;
+		if (nth)
+			failure->nth =
+			    nth + (strcmp(function, "*") != 0 ? function_named(function)->calls
+							      : any_calls);
+		failure->code = code;
+		taken = 1;
+	}
+	sim_unlock();
+	return taken;
+}
+
+static void configure(void)
+{
+	const char *log_path = getenv("LOWTIDE_SIM_LOG");
+
+	sim_config_read();
+	read_failures(getenv("LOWTIDE_SIM_FAIL"));
+	report_path = getenv("LOWTIDE_SIM_REPORT");
+	if (log_path && *log_path)
+		call_log = fopen(log_path, "we");
+	sim_fault_install();
+	owner = getpid();
+	pthread_atfork(NULL, NULL, note_fork);
+	configured = true;
+}
+
+/* --- a call
+ * ------------------------------------------------------------------------------------- */
 
 static CUresult planned(const char *name, uint64_t nth)
 {
@@ -265,7 +230,9 @@ struct sim_call sim_call_begin(const char *name, bool needs_context)
 	call_depth++;
 	if (!configured)
 		configure();
-	if (!call.outermost)
+	if (sim_in_host_function)
+		call.result = CUDA_ERROR_NOT_PERMITTED;
+	if (!call.outermost || sim_in_host_function)
 		return call;
 	any_calls++;
 	call.begin_ns = sim_host_ns;
@@ -301,7 +268,6 @@ void sim_call_end(struct sim_call *call)
 /* For the probe, which would else measure the simulator with the machine's own clock: what this
  * thread's calls have taken of the host's virtual time. Under `threads`, and in a wait for what
  * another thread must do, the time of other threads' calls is in it. */
-SIM_EXPORT double lowtide_sim_thread_ns(void);
 SIM_EXPORT double lowtide_sim_thread_ns(void)
 {
 	return thread_ns;
@@ -310,16 +276,37 @@ SIM_EXPORT double lowtide_sim_thread_ns(void)
 /* --- the report
  * ----------------------------------------------------------------------------------- */
 
+static const char *const counter_names[SIM_COUNTERS] = {
+    [SIM_BYTES_H2D] = "bytes_h2d",
+    [SIM_BYTES_D2H] = "bytes_d2h",
+    [SIM_BYTES_ZERO_COPY] = "bytes_zero_copy",
+    [SIM_ILLEGAL_ACCESSES] = "illegal_accesses",
+    [SIM_REMAP_RACES] = "remap_races",
+    [SIM_ALIAS_RACES] = "alias_races",
+    [SIM_TORN_READS] = "torn_reads",
+    [SIM_UNKNOWN_STREAMS] = "unknown_streams",
+};
+
+SIM_EXPORT uint64_t lowtide_sim_counted(const char *name)
+{
+	uint64_t value = UINT64_MAX;
+
+	sim_lock();
+	for (int i = 0; i < SIM_COUNTERS; i++)
+		if (!strcmp(counter_names[i], name))
+			value = counters[i];
+	if (!strcmp(name, "vram_peak"))
+		value = sim_vram_peak();
+	if (!strcmp(name, "host_peak"))
+		value = sim_host_peak();
+	if (!strcmp(name, "virtual_ns"))
+		value = (uint64_t)sim_host_ns;
+	sim_unlock();
+	return value;
+}
+
 __attribute__((destructor)) static void report(void)
 {
-	static const char *const names[SIM_COUNTERS] = {
-	    [SIM_BYTES_H2D] = "bytes_h2d",
-	    [SIM_BYTES_D2H] = "bytes_d2h",
-	    [SIM_BYTES_ZERO_COPY] = "bytes_zero_copy",
-	    [SIM_ILLEGAL_ACCESSES] = "illegal_accesses",
-	    [SIM_REMAP_RACES] = "remap_races",
-	    [SIM_UNKNOWN_STREAMS] = "unknown_streams",
-	};
 	const char *separator = "";
 	FILE *out;
 
@@ -336,10 +323,12 @@ __attribute__((destructor)) static void report(void)
 	fprintf(out,
 		"{\"vram_capacity\": %llu, \"vram_peak\": %llu, \"host_peak\": %llu, "
 		"\"virtual_ns\": %.0f",
-		(unsigned long long)sim_config.vram_bytes, (unsigned long long)sim_vram_peak(),
-		(unsigned long long)sim_host_peak(), sim_host_ns);
+		(unsigned long long)sim_config.vram_bytes[0],
+		(unsigned long long)sim_vram_peak(), (unsigned long long)sim_host_peak(),
+		sim_host_ns);
 	for (int i = 0; i < SIM_COUNTERS; i++)
-		fprintf(out, ", \"%s\": %llu", names[i], (unsigned long long)counters[i]);
+		fprintf(out, ", \"%s\": %llu", counter_names[i],
+			(unsigned long long)counters[i]);
 	fprintf(out, ", \"calls\": {");
 	for (size_t i = 0; i < FUNCTIONS; i++)
 		if (functions[i].name) {

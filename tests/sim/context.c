@@ -54,6 +54,7 @@ static void end(CUcontext context)
 	sim_pool_reap();
 	sim_forget_context_memory(context);
 	sim_forget_context_modules(context);
+	sim_peer_forget(context);
 	context->alive = false;
 	for (; stream; stream = next) {
 		next = stream->next;

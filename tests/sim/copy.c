@@ -35,8 +35,7 @@ static void check(struct sim_op *op, const struct sim_side *side, uintptr_t star
 	if (side->pageable)
 		return;
 	sim_lock();
-	allowed =
-	    sim_accessible(op->stream->context->device, start, bytes, write, &in_vram, &in_ram);
+	allowed = sim_accessible(side->device, start, bytes, write, &in_vram, &in_ram);
 	if (allowed)
 		sim_touch(op, start, bytes, write);
 	sim_unlock();
@@ -101,6 +100,12 @@ static bool in_ram(const struct sim_side *side)
 	return side->pageable || (region && region->host);
 }
 
+static double slower_way(void)
+{
+	return sim_config.d2h_rate < sim_config.h2d_rate ? sim_config.d2h_rate
+							 : sim_config.h2d_rate;
+}
+
 static void price(struct sim_op *op, const struct sim_box *box)
 {
 	uint64_t bytes = (uint64_t)box->width * box->height * box->depth;
@@ -118,16 +123,25 @@ static void price(struct sim_op *op, const struct sim_box *box)
 	} else {
 		op->duration_ns +=
 		    (double)bytes * (box->fill_bytes ? 1 : 2) / sim_config.vram_rate;
+		if (!box->fill_bytes && box->src.device != box->dst.device) {
+			/* From card to card it goes over the bus. */
+			op->engine = SIM_COPY_OUT;
+			op->duration_ns += (double)bytes / slower_way();
+		}
 	}
 }
 
 /* A side that the driver knows nothing of: pageable memory, if that is what the program may
  * mean. */
-static CUresult settle(struct sim_side *side)
+static CUresult settle(struct sim_side *side, CUstream stream)
 {
 	const struct sim_region *region = sim_region_at(side->start);
 
 	side->pageable = !region || region->kind == SIM_RESERVED;
+	if (region && region->kind == SIM_LINEAR)
+		side->device = region->device;
+	else if (!side->device_named)
+		side->device = stream->context->device;
 	if (side->pageable && side->must_be_device)
 		return CUDA_ERROR_INVALID_VALUE;
 	return CUDA_SUCCESS;
@@ -155,16 +169,15 @@ static bool waits(const struct sim_box *box, enum sim_blocking blocking)
 
 /* Partly in VRAM and partly in RAM? No documentation says what the driver does with such a
  * range, so nobody may count on it. */
-static bool mixed(CUstream stream, const struct sim_side *side, const struct sim_box *box,
-		  bool write)
+static bool mixed(const struct sim_side *side, const struct sim_box *box, bool write)
 {
 	uint64_t vram_bytes = 0, ram_bytes = 0;
 
 	if (side->pageable)
 		return false;
 	for (size_t row = 0; row < box->height * box->depth; row++)
-		sim_accessible(stream->context->device, row_at(side->start, side, box, row),
-			       box->width, write, &vram_bytes, &ram_bytes);
+		sim_accessible(side->device, row_at(side->start, side, box, row), box->width,
+			       write, &vram_bytes, &ram_bytes);
 	return vram_bytes && ram_bytes;
 }
 
@@ -179,11 +192,10 @@ CUresult sim_copy(struct sim_box box, CUstream handle, enum sim_blocking blockin
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!bytes)
 		return CUDA_SUCCESS;
-	if (settle(&box.dst) != CUDA_SUCCESS ||
-	    (!box.fill_bytes && settle(&box.src) != CUDA_SUCCESS))
+	if (settle(&box.dst, stream) != CUDA_SUCCESS ||
+	    (!box.fill_bytes && settle(&box.src, stream) != CUDA_SUCCESS))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (mixed(stream, &box.dst, &box, true) ||
-	    (!box.fill_bytes && mixed(stream, &box.src, &box, false)))
+	if (mixed(&box.dst, &box, true) || (!box.fill_bytes && mixed(&box.src, &box, false)))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!box.fill_bytes && box.src.pageable && blocking == SIM_ASYNC)
 		staged = bytes;
@@ -415,12 +427,106 @@ SIM_EXPORT CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *copy, CUstream strea
 	SIM_ANSWER(boxed(copy, stream, SIM_ASYNC));
 }
 
-SIM_EXPORT CUresult cuMemcpyPeer(CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src,
-				 CUcontext src_context, size_t bytes)
+/* --- from one context to another
+ * ------------------------------------------------------------------------------ */
+
+static CUresult between(CUDA_MEMCPY3D *copy, CUcontext to, CUcontext from, CUstream stream,
+			enum sim_blocking blocking)
 {
+	struct sim_box box;
+	CUresult result;
+
+	if (!sim_context_known(to) || !sim_context_known(from))
+		return CUDA_ERROR_INVALID_CONTEXT;
+	/* A graph's node has no room for two contexts. */
+	if (sim_capturing(sim_stream_named(stream)) && to->device != from->device)
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	if (to->device == from->device)
+		return boxed(copy, stream, blocking);
+	result = box_of(copy, &box);
+	if (result != CUDA_SUCCESS)
+		return result;
+	box.src.device = from->device;
+	box.dst.device = to->device;
+	box.src.device_named = box.dst.device_named = true;
+	return sim_copy(box, stream, blocking);
+}
+
+static CUDA_MEMCPY3D one_row(CUdeviceptr dst, CUdeviceptr src, size_t bytes)
+{
+	return (CUDA_MEMCPY3D){.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+			       .srcDevice = src,
+			       .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+			       .dstDevice = dst,
+			       .WidthInBytes = bytes,
+			       .Height = 1,
+			       .Depth = 1};
+}
+
+SIM_EXPORT CUresult cuMemcpyPeer(CUdeviceptr dst, CUcontext to, CUdeviceptr src, CUcontext from,
+				 size_t bytes)
+{
+	CUDA_MEMCPY3D row = one_row(dst, src, bytes);
+
 	SIM_CALL();
-	if (!sim_context_known(dst_context) || !sim_context_known(src_context))
-		SIM_ANSWER(CUDA_ERROR_INVALID_CONTEXT);
-	SIM_ANSWER(dst_context->device == src_context->device ? cuMemcpyDtoD_v2(dst, src, bytes)
-							      : CUDA_ERROR_NOT_SUPPORTED);
+	SIM_ANSWER(between(&row, to, from, NULL, SIM_SYNC));
+}
+
+SIM_EXPORT CUresult cuMemcpyPeerAsync(CUdeviceptr dst, CUcontext to, CUdeviceptr src,
+				      CUcontext from, size_t bytes, CUstream stream)
+{
+	CUDA_MEMCPY3D row = one_row(dst, src, bytes);
+
+	SIM_CALL();
+	SIM_ANSWER(between(&row, to, from, stream, SIM_ASYNC));
+}
+
+/* Without its contexts, which stand between the others' fields. */
+static CUDA_MEMCPY3D plain(const CUDA_MEMCPY3D_PEER *c)
+{
+	return (CUDA_MEMCPY3D){
+	    .srcXInBytes = c->srcXInBytes,
+	    .srcY = c->srcY,
+	    .srcZ = c->srcZ,
+	    .srcMemoryType = c->srcMemoryType,
+	    .srcHost = c->srcHost,
+	    .srcDevice = c->srcDevice,
+	    .srcArray = c->srcArray,
+	    .srcPitch = c->srcPitch,
+	    .srcHeight = c->srcHeight,
+	    .dstXInBytes = c->dstXInBytes,
+	    .dstY = c->dstY,
+	    .dstZ = c->dstZ,
+	    .dstMemoryType = c->dstMemoryType,
+	    .dstHost = c->dstHost,
+	    .dstDevice = c->dstDevice,
+	    .dstArray = c->dstArray,
+	    .dstPitch = c->dstPitch,
+	    .dstHeight = c->dstHeight,
+	    .WidthInBytes = c->WidthInBytes,
+	    .Height = c->Height,
+	    .Depth = c->Depth,
+	};
+}
+
+SIM_EXPORT CUresult cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER *copy)
+{
+	CUDA_MEMCPY3D box;
+
+	SIM_CALL();
+	if (!copy)
+		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+	box = plain(copy);
+	SIM_ANSWER(between(&box, copy->dstContext, copy->srcContext, NULL, SIM_SYNC));
+}
+
+SIM_EXPORT CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *copy, CUstream stream)
+{
+	CUDA_MEMCPY3D box;
+
+	SIM_CALL();
+	if (!copy)
+		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+	box = plain(copy);
+	SIM_ANSWER(between(&box, copy->dstContext, copy->srcContext, stream, SIM_ASYNC));
 }

@@ -9,6 +9,9 @@ struct sim_side {
 	size_t pitch, slice_pitch; /* bytes from row to row, and from plane to plane */
 	bool must_be_device;	   /* the program said so */
 	bool pageable;		   /* the driver does not know it */
+	int device; /* whose access counts: of linear memory its own card's, else the stream's
+		       or the one that the program named */
+	bool device_named;
 };
 
 struct sim_box {

@@ -1,7 +1,9 @@
 /* Devices: what the simulated cards say of themselves. */
 #include "sim.h"
 
+#include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static CUresult known(CUdevice device)
@@ -32,22 +34,56 @@ SIM_EXPORT CUresult cuDeviceGet(CUdevice *device, int ordinal)
 
 SIM_EXPORT CUresult cuDeviceGetName(char *name, int room, CUdevice device)
 {
+	char own[256];
+
 	SIM_CALL_ANYWHERE();
 	if (!name || room <= 0)
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
 	if (known(device) != CUDA_SUCCESS)
 		SIM_ANSWER(CUDA_ERROR_INVALID_DEVICE);
-	snprintf(name, (size_t)room, "Simulated GPU %d", device);
+	if (!sim_setting_of("LOWTIDE_SIM_NAME", device, own, sizeof(own)))
+		snprintf(own, sizeof(own), "Simulated GPU %d", device);
+	snprintf(name, (size_t)room, "%s", own);
 	SIM_ANSWER(CUDA_SUCCESS);
+}
+
+/* As nvidia-smi writes it: 32 hexadecimal digits, with or without GPU- and dashes. */
+static bool read_uuid(const char *text, CUuuid *uuid)
+{
+	size_t digits = 0;
+
+	if (!strncmp(text, "GPU-", 4))
+		text += 4;
+	memset(uuid, 0, sizeof(*uuid));
+	for (; *text; text++) {
+		const char *all = "0123456789abcdef", *digit;
+
+		if (*text == '-')
+			continue;
+		digit = strchr(all, tolower((unsigned char)*text));
+		if (!digit || digits == 2 * sizeof(uuid->bytes))
+			return false;
+		uuid->bytes[digits / 2] =
+		    (char)((unsigned char)uuid->bytes[digits / 2] << 4 | (digit - all));
+		digits++;
+	}
+	return digits == 2 * sizeof(uuid->bytes);
 }
 
 SIM_EXPORT CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice device)
 {
+	char own[64];
+
 	SIM_CALL_ANYWHERE();
 	if (!uuid)
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
 	if (known(device) != CUDA_SUCCESS)
 		SIM_ANSWER(CUDA_ERROR_INVALID_DEVICE);
+	if (sim_setting_of("LOWTIDE_SIM_UUID", device, own, sizeof(own))) {
+		if (read_uuid(own, uuid))
+			SIM_ANSWER(CUDA_SUCCESS);
+		fprintf(stderr, "simulated GPU: LOWTIDE_SIM_UUID: %s is no UUID\n", own);
+	}
 	memset(uuid, 0, sizeof(*uuid));
 	memcpy(uuid->bytes, "lowtide-sim", 11);
 	uuid->bytes[15] = (char)device;
@@ -66,7 +102,7 @@ SIM_EXPORT CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice device)
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
 	if (known(device) != CUDA_SUCCESS)
 		SIM_ANSWER(CUDA_ERROR_INVALID_DEVICE);
-	*bytes = sim_config.vram_bytes;
+	*bytes = sim_config.vram_bytes[device];
 	SIM_ANSWER(CUDA_SUCCESS);
 }
 
@@ -82,15 +118,24 @@ SIM_EXPORT CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice d
 	SIM_ANSWER(CUDA_SUCCESS);
 }
 
-SIM_EXPORT CUresult cuDeviceCanAccessPeer(int *can, CUdevice device, CUdevice peer)
+/* LOWTIDE_SIM_ATTRIBUTES=number:value[,...], of all cards. */
+static bool attribute_set(CUdevice_attribute attribute, int *value)
 {
-	SIM_CALL_ANYWHERE();
-	if (!can)
-		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
-	if (known(device) != CUDA_SUCCESS || known(peer) != CUDA_SUCCESS)
-		SIM_ANSWER(CUDA_ERROR_INVALID_DEVICE);
-	*can = 0;
-	SIM_ANSWER(CUDA_SUCCESS);
+	for (const char *at = getenv("LOWTIDE_SIM_ATTRIBUTES"); at && *at;) {
+		int number, used = 0;
+
+		if (sscanf(at, "%d:%d%n", &number, value, &used) != 2 ||
+		    (at[used] && at[used] != ',')) {
+			fprintf(stderr,
+				"simulated GPU: LOWTIDE_SIM_ATTRIBUTES: not number:value: %s\n",
+				at);
+			return false;
+		}
+		if (number == (int)attribute)
+			return true;
+		at += used + (at[used] == ',');
+	}
+	return false;
 }
 
 /* What is not listed is zero: the card lacks it. */
@@ -111,9 +156,9 @@ static int attribute_value(CUdevice_attribute attribute, CUdevice device)
 	case CU_DEVICE_ATTRIBUTE_WARP_SIZE:
 		return 32;
 	case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
-		return 16;
+		return SIM_MULTIPROCESSORS;
 	case CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR:
-		return 2048;
+		return SIM_MULTIPROCESSOR_THREADS;
 	case CU_DEVICE_ATTRIBUTE_CLOCK_RATE:
 		return 1000000; /* kHz */
 	case CU_DEVICE_ATTRIBUTE_PCI_BUS_ID:
@@ -152,7 +197,8 @@ SIM_EXPORT CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribut
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
 	if (known(device) != CUDA_SUCCESS)
 		SIM_ANSWER(CUDA_ERROR_INVALID_DEVICE);
-	*value = attribute_value(attribute, device);
+	if (!attribute_set(attribute, value))
+		*value = attribute_value(attribute, device);
 	SIM_ANSWER(CUDA_SUCCESS);
 }
 

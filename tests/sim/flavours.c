@@ -113,6 +113,13 @@ FLAVOUR(cuMemcpyPeer, _ptds,
 	(CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src, CUcontext src_context,
 	 size_t bytes),
 	(dst, dst_context, src, src_context, bytes))
+FLAVOUR(cuMemcpyPeerAsync, _ptsz,
+	(CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src, CUcontext src_context,
+	 size_t bytes, CUstream stream),
+	(dst, dst_context, src, src_context, bytes, stream))
+FLAVOUR(cuMemcpy3DPeer, _ptds, (const CUDA_MEMCPY3D_PEER *copy), (copy))
+FLAVOUR(cuMemcpy3DPeerAsync, _ptsz, (const CUDA_MEMCPY3D_PEER *copy, CUstream stream),
+	(copy, stream))
 FLAVOUR(cuLaunchKernel, _ptsz,
 	(CUfunction function, unsigned int gx, unsigned int gy, unsigned int gz,
 	 unsigned int bx, unsigned int by, unsigned int bz, unsigned int shared,

@@ -9,6 +9,7 @@
 #include "capture.h"
 #include "fault.h"
 #include "price.h"
+#include "sim_control.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,11 @@ static CUresult launch(CUfunction function, const unsigned int grid[3],
 	for (int i = 0; i < 3; i++)
 		if (!grid[i] || !block[i])
 			return CUDA_ERROR_INVALID_VALUE;
+	if ((uint64_t)block[0] * block[1] * block[2] > SIM_BLOCK_THREADS)
+		return CUDA_ERROR_INVALID_VALUE;
+	/* A library's kernel runs wherever its stream is, a module's function at home only. */
+	if (sim_function_context(function) && sim_function_context(function) != stream->context)
+		return CUDA_ERROR_INVALID_HANDLE;
 	if (sim_capturing(named)) {
 		CUDA_KERNEL_NODE_PARAMS_v2 node = {
 		    .func = function,
@@ -172,7 +178,6 @@ static CUresult launch(CUfunction function, const unsigned int grid[3],
 
 /* For benchmarks of what stands before the driver: from then on a launch does nothing. */
 static bool null_launches;
-SIM_EXPORT void sim_null_launches(void);
 SIM_EXPORT void sim_null_launches(void)
 {
 	null_launches = true;
@@ -190,26 +195,51 @@ SIM_EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned int gx, unsigne
 			  shared, stream, params, extra));
 }
 
+/* All blocks of a cooperative launch must be there at once, since they may wait for each
+ * other. */
+static bool too_large(const unsigned int grid[3], const unsigned int block[3])
+{
+	uint64_t threads = (uint64_t)block[0] * block[1] * block[2];
+
+	return threads && threads <= SIM_BLOCK_THREADS &&
+	       (uint64_t)grid[0] * grid[1] * grid[2] > sim_blocks_at_once(threads);
+}
+
 SIM_EXPORT CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned int gx,
 					      unsigned int gy, unsigned int gz, unsigned int bx,
 					      unsigned int by, unsigned int bz,
 					      unsigned int shared, CUstream stream,
 					      void **params)
 {
+	const unsigned int grid[] = {gx, gy, gz}, block[] = {bx, by, bz};
+
 	SIM_CALL();
-	SIM_ANSWER(launch(function, (unsigned int[]){gx, gy, gz}, (unsigned int[]){bx, by, bz},
-			  shared, stream, params, NULL));
+	if (too_large(grid, block))
+		SIM_ANSWER(CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE);
+	SIM_ANSWER(launch(function, grid, block, shared, stream, params, NULL));
+}
+
+static bool cooperative(const CUlaunchConfig *config)
+{
+	for (unsigned int i = 0; i < config->numAttrs; i++)
+		if (config->attrs[i].id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE &&
+		    config->attrs[i].value.cooperative)
+			return true;
+	return false;
 }
 
 SIM_EXPORT CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction function,
 				     void **params, void **extra)
 {
 	SIM_CALL();
-	if (!c)
+	if (!c || (c->numAttrs && !c->attrs))
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
-	SIM_ANSWER(launch(function, (unsigned int[]){c->gridDimX, c->gridDimY, c->gridDimZ},
-			  (unsigned int[]){c->blockDimX, c->blockDimY, c->blockDimZ},
-			  c->sharedMemBytes, c->hStream, params, extra));
+	const unsigned int grid[] = {c->gridDimX, c->gridDimY, c->gridDimZ};
+	const unsigned int block[] = {c->blockDimX, c->blockDimY, c->blockDimZ};
+
+	if (cooperative(c) && too_large(grid, block))
+		SIM_ANSWER(CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE);
+	SIM_ANSWER(launch(function, grid, block, c->sharedMemBytes, c->hStream, params, extra));
 }
 
 /* Each in the context of its own stream. */

@@ -53,6 +53,18 @@ const struct sim_kernel *sim_kernel_of(CUfunction function)
 	return known ? known->kernel : NULL;
 }
 
+CUcontext sim_function_context(CUfunction function)
+{
+	CUfunction known = known_function(function);
+
+	return known ? known->module->context : NULL;
+}
+
+unsigned int sim_blocks_at_once(uint64_t threads)
+{
+	return (unsigned int)(SIM_MULTIPROCESSORS * (SIM_MULTIPROCESSOR_THREADS / threads));
+}
+
 static bool known(CUmodule module)
 {
 	uintptr_t at = (uintptr_t)module - (uintptr_t)modules;
@@ -504,6 +516,6 @@ SIM_EXPORT CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks,
 	(void)shared;
 	if (!blocks || block_size <= 0 || !sim_kernel_of(function))
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
-	*blocks = 2048 / block_size;
+	*blocks = SIM_MULTIPROCESSOR_THREADS / block_size;
 	SIM_ANSWER(CUDA_SUCCESS);
 }

@@ -41,8 +41,8 @@ int sim_physical_file(bool host, int device)
 CUresult sim_physical_take(bool host, int device, uint64_t bytes, struct sim_physical *out)
 {
 	struct store *store = store_of(host, device);
-	uint64_t capacity =
-	    host ? sim_config.host_bytes : sim_config.vram_bytes - sim_config.context_bytes;
+	uint64_t capacity = host ? sim_config.host_bytes
+				 : sim_config.vram_bytes[device] - sim_config.context_bytes;
 
 	if (store->file < 0 || bytes > capacity || store->used > capacity - bytes)
 		return CUDA_ERROR_OUT_OF_MEMORY;

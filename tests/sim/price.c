@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MIB 1048576.0
@@ -202,4 +203,56 @@ void sim_prices_read(const char *path)
 	read_manners(trial_named(root, "stalls"), trial_named(root, "hints"),
 		     trial_named(root, "host_numa"));
 	json_decref(root);
+}
+
+/* --- the environment -----------------------------------------------------------------------
+ */
+
+/* LOWTIDE_SIM_PRICE=home.call:us[+us/MiB][,...]: device.map:3, host.create:150+90. The line
+ * takes the place of what the presets or a profile say of that call. */
+static bool read_price(const char *text, size_t *used)
+{
+	static const char *const calls[SIM_PRICED] = {"create", "map", "set_access", "unmap",
+						      "release"};
+	double fixed_us, mib_us = 0;
+	char home[8], name[16];
+	int end = 0, more = 0;
+
+	if (sscanf(text, "%7[a-z].%15[a-z_]:%lf%n", home, name, &fixed_us, &end) != 3 ||
+	    fixed_us < 0 || (strcmp(home, "device") != 0 && strcmp(home, "host") != 0))
+		return false;
+	if (text[end] == '+') {
+		if (sscanf(text + end, "+%lf%n", &mib_us, &more) != 1 || mib_us < 0)
+			return false;
+		end += more;
+	}
+	if (text[end] && text[end] != ',')
+		return false;
+	*used = (size_t)end;
+	for (int call = 0; call < SIM_PRICED; call++) {
+		if (strcmp(calls[call], name) != 0)
+			continue;
+		sim_prices.mapping[call][!strcmp(home, "host")] = (struct sim_curve){
+		    .fixed_ns = fixed_us * 1000, .per_byte_ns = mib_us * 1000 / MIB};
+		return true;
+	}
+	return false;
+}
+
+void sim_prices_from_environment(void)
+{
+	const char *at = getenv("LOWTIDE_SIM_PRICE");
+	size_t used;
+
+	sim_prices.call_ns = sim_setting_number("LOWTIDE_SIM_CALL_NS", sim_prices.call_ns);
+	sim_prices.launch_ns =
+	    sim_setting_number("LOWTIDE_SIM_LAUNCH_NS", sim_prices.launch_ns);
+	for (; at && *at; at += used + (at[used] == ','))
+		if (!read_price(at, &used)) {
+			fprintf(stderr,
+				"simulated GPU: LOWTIDE_SIM_PRICE: not home.call:us[+us/MiB], "
+				"as in host.create:150+90: %s\n",
+				at);
+			return;
+		}
 }

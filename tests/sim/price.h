@@ -40,6 +40,10 @@ extern struct sim_prices sim_prices;
  * that cannot be read, or is no probe result, is said so on stderr and changes nothing. */
 void sim_prices_read(const char *path);
 
+/* LOWTIDE_SIM_PRICE, LOWTIDE_SIM_CALL_NS and LOWTIDE_SIM_LAUNCH_NS: what they name, over the
+ * presets and the profile. */
+void sim_prices_from_environment(void);
+
 /* Of host time, beside that of any call. SIM_SET_ACCESS: of one call over so many mappings, of
  * `bytes` in all; the others: of one frame. */
 double sim_price_ns(enum sim_priced call, bool host, uint64_t bytes, size_t mappings);

@@ -1,16 +1,18 @@
 /* What programs ask about memory and pointers. */
 #include "sim.h"
 
+#include "sim_control.h"
+
 #include <string.h>
 
 SIM_EXPORT CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total_bytes)
 {
 	SIM_CALL();
 	if (free_bytes)
-		*free_bytes = sim_config.vram_bytes - sim_config.context_bytes -
-			      sim_vram_used(sim_context()->device);
+		*free_bytes = sim_config.vram_bytes[sim_context()->device] -
+			      sim_config.context_bytes - sim_vram_used(sim_context()->device);
 	if (total_bytes)
-		*total_bytes = sim_config.vram_bytes;
+		*total_bytes = sim_config.vram_bytes[sim_context()->device];
 	SIM_ANSWER(CUDA_SUCCESS);
 }
 
@@ -22,8 +24,6 @@ static const struct sim_region *memory_at(CUdeviceptr address)
 	return region && region->kind != SIM_RESERVED ? region : NULL;
 }
 
-/* For tests, which find it by dlsym: where the byte is now. -1: nowhere. */
-SIM_EXPORT int sim_in_vram(CUdeviceptr address);
 SIM_EXPORT int sim_in_vram(CUdeviceptr address)
 {
 	const struct sim_region *region;

@@ -7,7 +7,6 @@
 #include "fault.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 double sim_host_ns;
@@ -173,7 +172,7 @@ static void run_piece(struct sim_op *op)
 	struct CUctx_st *context = op->stream->context;
 
 	op->started = true;
-	if (context->sticky == CUDA_SUCCESS) {
+	if (context->sticky == CUDA_SUCCESS || op->despite_error) {
 		bool fault;
 
 		op->running = true;
@@ -387,38 +386,4 @@ bool sim_ended(struct sim_mark *mark)
 		while (!mark->done && progress(sim_host_ns))
 			;
 	return mark->done && mark->end_ns <= sim_host_ns;
-}
-
-void sim_touch(struct sim_op *op, uintptr_t start, size_t bytes, bool write)
-{
-	struct sim_range *more = op->touched;
-
-	if (op->touched_count == op->touched_room) {
-		op->touched_room = op->touched_room ? 2 * op->touched_room : 16;
-		more = realloc(op->touched, op->touched_room * sizeof(*more));
-		if (!more)
-			return;
-		op->touched = more;
-	}
-	op->touched[op->touched_count++] = (struct sim_range){start, start + bytes, write};
-}
-
-void sim_check_remap(uintptr_t start, uintptr_t end)
-{
-	for (struct CUstream_st *stream = sim_streams; stream; stream = stream->next) {
-		struct sim_op *op = stream->head;
-
-		if (!op || !(op->in_kernel || op->running))
-			continue;
-		for (size_t i = 0; i < op->touched_count; i++)
-			if (op->touched[i].start < end && start < op->touched[i].end) {
-				sim_count(SIM_REMAP_RACES, 1);
-				fprintf(
-				    stderr,
-				    "simulated GPU: [%#lx, %#lx) changed its mapping under a "
-				    "kernel that touches it\n",
-				    (unsigned long)start, (unsigned long)end);
-				return;
-			}
-	}
 }

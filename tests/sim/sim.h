@@ -21,6 +21,9 @@
 #define SIM_PAGE                                                                               \
 	((size_t)2 << 20) /* granularity of physical memory, as on every card since Volta */
 #define SIM_DEVICES 4
+#define SIM_MULTIPROCESSORS 16
+#define SIM_MULTIPROCESSOR_THREADS 2048
+#define SIM_BLOCK_THREADS 1024
 #define SIM_CALL_NS 300.0 /* of host time that any call takes; a launch near 2 us */
 #define SIM_LAUNCH_NS 2000.0
 
@@ -30,9 +33,10 @@ enum sim_engine { SIM_COMPUTE, SIM_COPY_IN, SIM_COPY_OUT, SIM_NO_ENGINE, SIM_ENG
 /* From the environment, at first use; immutable after. Rates in bytes per nanosecond, which is
  * GB/s. */
 struct sim_config {
-	uint64_t vram_bytes, host_bytes, context_bytes;
+	uint64_t vram_bytes[SIM_DEVICES], host_bytes, context_bytes;
 	int devices, driver_version;
 	double h2d_rate, d2h_rate, vram_rate, zero_copy_share, zero_copy_write_share;
+	bool peers; /* each card reaches the others' memory, once told to */
 	bool host_numa;
 	int numa_claimed; /* what the device says is its node; -1: there is no NUMA */
 	int numa_node;	  /* the only node that frames can be made on */
@@ -40,6 +44,16 @@ struct sim_config {
 	uint64_t seed;
 };
 extern struct sim_config sim_config;
+
+void sim_config_read(void); /* once, with the lock held */
+
+/* One card's entry of a setting that names a value for each, comma by comma; the last holds for
+ * the cards after it. False: the setting is absent, or its entry empty. The rest of the setting
+ * is never read past `room`. */
+bool sim_setting_of(const char *name, int device, char *out, size_t room);
+/* A number of the environment, with K, M or G; a bad one is said so once and `fallback` holds.
+ */
+double sim_setting_number(const char *name, double fallback);
 extern bool sim_initialized; /* cuInit succeeded */
 
 /* Reference-counted; guarded by the lock. */
@@ -52,9 +66,12 @@ struct sim_mark *sim_mark_new(void);
 struct sim_mark *sim_mark_hold(struct sim_mark *mark); /* NULL is fine */
 void sim_mark_drop(struct sim_mark *mark);	       /* NULL is fine */
 
+/* A piece of memory that an operation has touched, within one region. */
 struct sim_range {
 	uintptr_t start, end;
 	bool write;
+	uint64_t frame, offset;	    /* 0: it is not a mapped frame's; else where in the frame */
+	unsigned long long mapping; /* rises with each mapping made */
 };
 
 struct sim_op {
@@ -74,7 +91,8 @@ struct sim_op {
 	void (*release)(struct sim_op *op); /* frees `data`; NULL: free() */
 	void *data;
 	bool started, running;
-	bool in_kernel; /* between two steps of a kernel: its touches are in flight */
+	bool in_kernel;	    /* between two steps of a kernel: its touches are in flight */
+	bool despite_error; /* it runs though its context is lost: a callback, which is told */
 	struct sim_range *touched;
 	size_t touched_count, touched_room;
 };
@@ -144,6 +162,9 @@ CUresult sim_call_answer(struct sim_call *call, CUresult result);
 #define SIM_CALL_ANYWHERE() SIM_CALL_AS(__func__, false)
 #define SIM_ANSWER(result) return sim_call_answer(&sim_this_call, (result))
 
+/* While a host function runs on this thread: it may not call the driver. */
+extern _Thread_local bool sim_in_host_function;
+
 void sim_lock(void);
 void sim_unlock(void);
 /* Waits with the lock let go, whatever its depth; sim_pause: for a moment. */
@@ -156,6 +177,8 @@ enum sim_counter {
 	SIM_BYTES_ZERO_COPY,
 	SIM_ILLEGAL_ACCESSES,
 	SIM_REMAP_RACES,
+	SIM_ALIAS_RACES,
+	SIM_TORN_READS,
 	SIM_UNKNOWN_STREAMS, /* asked about: a real driver may crash */
 	SIM_COUNTERS
 };
@@ -179,15 +202,23 @@ CUresult sim_wait_context(struct CUctx_st *context);
 /* Has it ended by the host's time? Runs what decides that. */
 bool sim_ended(struct sim_mark *mark);
 void sim_seeded_progress(void);
+bool sim_drop_stream(CUstream stream);
+
+/* --- what is touched in flight (touch.c)
+ * ------------------------------------------------------------------ */
 /* Counts a remap of [start, end) against what is in flight. */
 void sim_check_remap(uintptr_t start, uintptr_t end);
+/* The operation accesses accessible memory: counts it against what is in flight and touches the
+ * same bytes of a frame through another mapping. */
 void sim_touch(struct sim_op *op, uintptr_t start, size_t bytes, bool write);
-bool sim_drop_stream(CUstream stream);
 
 /* --- contexts, streams
  * ---------------------------------------------------------------------------- */
 CUcontext sim_context(void); /* current; NULL: none */
 bool sim_context_known(CUcontext context);
+/* May kernels of the device reach what was allocated in another card's context? (peer.c) */
+bool sim_peer_reaches(int device, CUcontext context);
+void sim_peer_forget(CUcontext context);
 /* NULL, CU_STREAM_LEGACY, CU_STREAM_PER_THREAD or a handle -> a stream of the current context;
  * NULL: invalid. */
 CUstream sim_stream(CUstream stream);
@@ -262,6 +293,10 @@ uint64_t sim_vram_used(int device), sim_vram_peak(void), sim_host_peak(void);
  * --------------------------------------------------------------------------------------------
  */
 const struct sim_kernel *sim_kernel_of(CUfunction function); /* NULL: no such function */
+/* With which the function ends; NULL: a library's, or none. */
+CUcontext sim_function_context(CUfunction function);
+unsigned int
+sim_blocks_at_once(uint64_t threads); /* of so many threads each, on a whole card */
 CUresult sim_param_info(CUfunction function, size_t index, size_t *offset, size_t *bytes);
 void sim_forget_context_modules(CUcontext context);
 extern const struct sim_kernel *const sim_builtin_kernels[];

@@ -143,6 +143,12 @@ void sim_region_unmap(uintptr_t start)
 	}
 }
 
+static bool reached_by(const struct sim_region *region, int device, bool write)
+{
+	return (write ? region->writable : region->readable) & 1u << device ||
+	       (region->kind == SIM_LINEAR && sim_peer_reaches(device, region->context));
+}
+
 bool sim_accessible(int device, uintptr_t start, size_t bytes, bool write, uint64_t *vram_bytes,
 		    uint64_t *ram_bytes)
 {
@@ -152,8 +158,7 @@ bool sim_accessible(int device, uintptr_t start, size_t bytes, bool write, uint6
 	for (; start < end; region = sim_region_after(region)) {
 		uintptr_t upto;
 
-		if (!region || region->start > start ||
-		    !((write ? region->writable : region->readable) & 1u << device))
+		if (!region || region->start > start || !reached_by(region, device, write))
 			return false;
 		upto = region->end < end ? region->end : end;
 		*(region->host ? ram_bytes : vram_bytes) += upto - start;

@@ -226,10 +226,12 @@ static bool run_host(struct sim_op *op)
 {
 	struct host_work *work = op->data;
 
+	sim_in_host_function = true;
 	if (work->function)
 		work->function(work->data);
 	else
-		work->callback(work->stream, CUDA_SUCCESS, work->data);
+		work->callback(work->stream, op->stream->context->sticky, work->data);
+	sim_in_host_function = false;
 	return true;
 }
 
@@ -244,6 +246,8 @@ static CUresult enqueue_host(CUstream stream, struct host_work work)
 	}
 	*kept = work;
 	op->duration_ns = 1000;
+	/* Unlike a host function, a callback is called after an error too. */
+	op->despite_error = work.callback != NULL;
 	sim_enqueue(stream, op);
 	return CUDA_SUCCESS;
 }

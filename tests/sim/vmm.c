@@ -371,8 +371,8 @@ static CUresult set_access(struct sim_region *region, const CUmemAccessDesc *des
 	if (desc->location.type != CU_MEM_LOCATION_TYPE_DEVICE || desc->location.id < 0 ||
 	    desc->location.id >= sim_config.devices)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!region->host && region->device != desc->location.id)
-		return CUDA_ERROR_INVALID_DEVICE; /* no peer access between simulated cards */
+	if (!region->host && region->device != desc->location.id && !sim_config.peers)
+		return CUDA_ERROR_INVALID_DEVICE;
 	region->readable &= ~bit;
 	region->writable &= ~bit;
 	if (desc->flags == CU_MEM_ACCESS_FLAGS_PROT_READ ||

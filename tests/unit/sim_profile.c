@@ -1,12 +1,11 @@
 /* LOWTIDE_SIM_PROFILE: prices and manners from a result of the probe. */
+#include "sim_control.h"
 #include "sim_test.h"
 
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
-
-double lowtide_sim_thread_ns(void);
 
 static const char profile[] =
     "{\"lowtide_probe\": 1, \"trials\": ["
