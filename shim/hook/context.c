@@ -198,6 +198,20 @@ LT_EXPORT CUresult CUDAAPI cuGreenCtxDestroy(CUgreenCtx hCtx)
 	return result;
 }
 
+/* Work of the current context may then reach what was allocated in the other's device. */
+LT_EXPORT CUresult CUDAAPI cuCtxEnablePeerAccess(CUcontext peerContext, unsigned int Flags)
+{
+	CUdevice accessor;
+	CUresult result;
+
+	if (!driver_has(cuCtxEnablePeerAccess))
+		return CUDA_ERROR_NOT_FOUND;
+	result = real(cuCtxEnablePeerAccess)(peerContext, Flags);
+	if (result == CUDA_SUCCESS && real(cuCtxGetDevice)(&accessor) == CUDA_SUCCESS)
+		pager_peer_enabled(device_of(peerContext), accessor);
+	return result;
+}
+
 /* --- the primary context
  * --------------------------------------------------------------------------------- */
 

@@ -4,7 +4,12 @@
 
 #include <cuda.h>
 
-/* Reading and writing, for the device and for nobody else. */
+#include <stdbool.h>
+
+/* Reading and writing: for the device whose memory it is, and for those that were given access
+ * to it. */
 CUresult access_allow(CUdeviceptr start, size_t bytes, int device);
+/* From now on also for `peer`. False: it was so already. */
+bool access_add_peer(int device, int peer);
 
 #endif

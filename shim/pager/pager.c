@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "door/driver.h"
 #include "log.h"
+#include "pager/access.h"
 #include "pager/admission.h"
 #include "pager/content_hash.h"
 #include "pager/gate.h"
@@ -1219,6 +1220,38 @@ static void end(struct pager *pager)
 	pager->context = NULL;
 	atomic_store(&pager->pressed, false);
 	atomic_store(&pager->lost, 0);
+	pthread_mutex_unlock(&pager->lock);
+}
+
+void pager_peer_enabled(int owner, int accessor)
+{
+	struct pager *pager;
+
+	if (owner < 0 || owner >= PAGER_DEVICES || owner == accessor ||
+	    !access_add_peer(owner, accessor))
+		return;
+	/* As with a second context: its work is not asked for when mappings would change. */
+	streams_context_made(owner, 1);
+	log_info("device %d: device %d may reach its memory; nothing moves there any more",
+		 owner, accessor);
+	if (!is_alive(owner))
+		return;
+	pager = &pagers[owner];
+	pthread_mutex_lock(&pager->lock);
+	graced_settle(pager);
+	for (uint32_t i = 0; i < pager->table.block_end; i++) {
+		const struct block *block = &pager->table.blocks[i];
+		enum block_home home = atomic_load(&block->home);
+
+		if (block->component == NO_BLOCK || home == HOME_NONE ||
+		    (home == HOME_HOST && settings_get()->cold == COLD_UNMAPPED))
+			continue;
+		if (access_allow(block->address, block_bytes(block), owner) != CUDA_SUCCESS)
+			log_error(
+			    "device %d: device %d could not be given access to the memory "
+			    "at %#llx",
+			    owner, accessor, (unsigned long long)block->address);
+	}
 	pthread_mutex_unlock(&pager->lock);
 }
 

@@ -165,6 +165,9 @@ CUdeviceptr pager_reach(CUdeviceptr address);
 /* Pins or unpins the blocks of a range: they keep their home. */
 void pager_pin(CUdeviceptr start, uint64_t bytes, bool pin);
 
+/* Work on `accessor` may from now on reach memory of `owner` without our seeing when: there
+ * nothing moves any more, and what is mapped there is open to both. */
+void pager_peer_enabled(int owner, int accessor);
 /* Around a call that may end a context, so that no step of ours is inside it meanwhile. */
 void pager_context_ending(void);
 void pager_context_may_have_ended(void);

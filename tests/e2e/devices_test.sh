@@ -13,6 +13,14 @@ check() { # check WHAT COMMAND...
 	fi
 }
 check "without the library" timeout 60 "$O/e2e/sim_devices" bare
+check "peers, without the library" env LOWTIDE_SIM_PEERS=1 timeout 60 "$O/e2e/sim_devices" peers
+for safety in strict graced; do
+	for scheduler in virtual seeded threads; do
+		check "peers, $safety, $scheduler" env LOWTIDE_SIM_PEERS=1 LOWTIDE_VRAM=0:64M,1:14M LOWTIDE_BLOCK=2M LOWTIDE_POLICY=lru \
+			LOWTIDE_LOG=error LOWTIDE_SAFETY=$safety LOWTIDE_SIM_SCHED=$scheduler LD_PRELOAD="$O/liblowtide.so" \
+			timeout 60 "$O/e2e/sim_devices" peers
+	done
+done
 for safety in strict graced; do
 	for scheduler in virtual seeded threads; do
 		check "$safety, $scheduler" env LOWTIDE_VRAM=0:64M,1:14M LOWTIDE_BLOCK=2M LOWTIDE_POLICY=lru LOWTIDE_LOG=error \

@@ -1,6 +1,6 @@
 /*
  * A launch that names memory of two devices: each device's pager hears of it. usage:
- * sim_devices [bare]; two simulated devices, SIM_IMAGE naming the test kernels.
+ * sim_devices [bare|peers]; two simulated devices, SIM_IMAGE naming the test kernels.
  */
 #include <cuda.h>
 #include <dlfcn.h>
@@ -32,6 +32,48 @@ static int in_vram(CUdeviceptr at)
 	return ask(at);
 }
 
+/* A kernel of one device writes all of the other's memory, some of which may be in RAM, before
+ * and after more of it is allocated. */
+static int reach_peers(void)
+{
+	CUcontext context[2];
+	CUdeviceptr pieces[PIECES];
+	CUfunction fill;
+	CUmodule module;
+	unsigned int value = 7, found;
+	unsigned long words = BYTES / 4;
+
+	for (int i = 0; i < 2; i++)
+		MUST(cuDevicePrimaryCtxRetain(&context[i], i));
+	MUST(cuCtxSetCurrent(context[0]));
+	MUST(cuModuleLoad(&module, getenv("SIM_IMAGE")));
+	MUST(cuModuleGetFunction(&fill, module, "fill"));
+	for (int i = 0; i < PIECES; i++) {
+		if (i == PIECES / 2) {
+			MUST(cuCtxSetCurrent(context[0]));
+			MUST(cuCtxEnablePeerAccess(context[1], 0));
+		}
+		MUST(cuCtxSetCurrent(context[1]));
+		MUST(cuMemAlloc(&pieces[i], BYTES));
+	}
+	MUST(cuCtxSetCurrent(context[0]));
+	for (int i = 0; i < PIECES; i++) {
+		value = 7 + (unsigned int)i;
+		MUST(cuLaunchKernel(fill, 4, 1, 1, 1, 1, 1, 0, NULL,
+				    (void *[]){&pieces[i], &value, &words}, NULL));
+	}
+	MUST(cuCtxSynchronize());
+	MUST(cuCtxSetCurrent(context[1]));
+	for (int i = 0; i < PIECES; i++) {
+		MUST(cuMemcpyDtoH(&found, pieces[i] + BYTES - 4, 4));
+		if (found != 7 + (unsigned int)i + words - 1) {
+			fprintf(stderr, "piece %d holds %u\n", i, found);
+			return 1;
+		}
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	CUdeviceptr pieces[PIECES], out, many[400] = {0};
@@ -43,6 +85,8 @@ int main(int argc, char **argv)
 	int cold = -1;
 
 	MUST(cuInit(0));
+	if (argc == 2 && !strcmp(argv[1], "peers"))
+		return reach_peers();
 	for (int i = 0; i < 2; i++)
 		MUST(cuDevicePrimaryCtxRetain(&context[i], i));
 	MUST(cuCtxSetCurrent(context[1]));
