@@ -212,8 +212,7 @@ static void say_declined(int device, CUresult result)
 
 	log_warn("device %d: memory in RAM cannot be %s here (CUDA error %d): the cap is "
 		 "enforced but nothing is paged, as under LOWTIDE_POLICY=none%s",
-		 device, unmapped ? "copied to VRAM mapped anew" : "mapped for the GPU",
-		 (int)result,
+		 device, unmapped ? "copied to the GPU" : "mapped for the GPU", (int)result,
 		 unmapped ? "" : " (LOWTIDE_COLD=unmapped may page, at a price: see README)");
 }
 

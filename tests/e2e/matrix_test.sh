@@ -2,14 +2,14 @@
 # Each workload under every policy, at every cap, on every scheduler: the same digest as without the library, VRAM
 # never above the cap, no illegal access, no mapping changed under a kernel. Knobs: WORKLOADS POLICIES CAPS SCHEDS
 # SEEDS (of the seeded scheduler) SAFETIES COLDS MB (of weights).
-# With COLDS=unmapped (as unmapped_test.sh runs it), on a machine without host frames, what one operation may touch must fit: a program
+# With COLDS=unmapped (as unmapped_matrix_test.sh does), on a machine without host frames, what one operation may touch must fit: a program
 # may be refused for memory, but only those that name much at once (one buffer, a graph, a table of pointers), and only
 # below their own peak.
 set -u
 O=${O:-build}
 export O MB=${MB:-32}
 export LD_LIBRARY_PATH=$O/sim
-dir=$O/e2e/matrix
+dir=$O/e2e/matrix.${COLDS:-mapped}
 rm -rf "$dir"
 mkdir -p "$dir"
 
