@@ -15,7 +15,7 @@ struct slot {
 
 static _Atomic(struct slot *)
     slots; /* only ever grows: a slot is used again by a later thread */
-static atomic_bool shut;
+static atomic_uint shut; /* by so many pagers: each has a window of its own */
 static pthread_key_t leaving_key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static _Thread_local struct slot *mine;
@@ -115,23 +115,23 @@ bool gate_shut(uint64_t patience_ns)
 	uint64_t until_ns = 0;
 	bool empty;
 
-	atomic_store(&shut, true);
+	atomic_fetch_add(&shut, 1);
 	empty = empties(&anonymous, &until_ns, patience_ns);
 	for (struct slot *slot = atomic_load(&slots); slot && empty; slot = slot->next)
 		empty = empties(&slot->inside, &until_ns, patience_ns);
 	if (!empty)
-		atomic_store(&shut, false);
+		atomic_fetch_sub(&shut, 1);
 	return empty;
 }
 
 void gate_open(void)
 {
-	atomic_store(&shut, false);
+	atomic_fetch_sub(&shut, 1);
 }
 
 void gate_forget_threads(void)
 {
-	atomic_store(&shut, false);
+	atomic_store(&shut, 0);
 	atomic_store(&anonymous, 0);
 	for (struct slot *slot = atomic_load(&slots); slot; slot = slot->next)
 		if (slot != mine)

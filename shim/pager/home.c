@@ -200,12 +200,11 @@ static size_t allow_run(struct pager *pager, uint32_t *run, size_t count, enum b
 	return done;
 }
 
-static const struct block *sort_blocks; /* guarded by the pager's lock, as the sort is */
-
-static int by_address(const void *a, const void *b)
+static int by_address(const void *a, const void *b, void *argument)
 {
-	uint64_t x = sort_blocks[*(const uint32_t *)a].address,
-		 y = sort_blocks[*(const uint32_t *)b].address;
+	const struct block *blocks = argument;
+	uint64_t x = blocks[*(const uint32_t *)a].address,
+		 y = blocks[*(const uint32_t *)b].address;
 
 	return x < y ? -1 : x > y;
 }
@@ -216,8 +215,7 @@ size_t home_switch(struct pager *pager, uint32_t *blocks, size_t count, enum blo
 	bool bare = is_bare(pager, to); /* each is done with by itself */
 	size_t done = 0, run = 0;
 
-	sort_blocks = pager->table.blocks;
-	qsort(blocks, count, sizeof(*blocks), by_address);
+	qsort_r(blocks, count, sizeof(*blocks), by_address, pager->table.blocks);
 	for (size_t i = 0; i < count; i++) {
 		struct block *block = &pager->table.blocks[blocks[i]];
 		struct block *before = run ? &pager->table.blocks[blocks[i - 1]] : NULL;
