@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "pager/ledger.h"
+#include "pager/parts.h"
 #include "pager/resident.h"
 
 #include <pthread.h>
@@ -59,7 +60,7 @@ static void move(struct pager *pager, const struct pager_range *range, int verb)
 			    (struct policy_action){.verb = verb, .block = id};
 		at = block->address + block_bytes(block);
 	}
-	pager_carry_out(pager, actions);
+	carry_out(pager, actions);
 }
 
 static uint64_t room_bytes(const struct pager *pager)
@@ -77,9 +78,9 @@ void fallback_bring_in(struct pager *pager, const struct pager_range *range)
 	if (!ram_bytes)
 		return;
 	if (ram_bytes > room)
-		pager_carry_out(pager,
-				policy_pressure(pager->policy, ram_bytes - room, clock_now_ns(),
-						pager->actions, PAGER_ACTIONS));
+		carry_out(pager,
+			  policy_pressure(pager->policy, ram_bytes - room, clock_now_ns(),
+					  pager->actions, PAGER_ACTIONS));
 	move(pager, range, POLICY_PAGE_IN);
 }
 

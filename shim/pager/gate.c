@@ -14,7 +14,7 @@ struct slot {
 };
 
 static _Atomic(struct slot *)
-    slots; /* only ever grows: a slot is used again by a later thread */
+    slots;		 /* only ever grows: a slot is used again by a later thread */
 static atomic_uint shut; /* by so many pagers: each has a window of its own */
 static pthread_key_t leaving_key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;

@@ -71,9 +71,6 @@ struct pager {
 
 #define PAGER_ACTIONS 8192
 
-/* For the pager's own files: carries out the first `count` of pager->actions, if this is a
- * moment for it. The lock is held. */
-void pager_carry_out(struct pager *pager, size_t count);
 /* VRAM that device frames of blocks may take: the cap less everything else that is charged. */
 uint64_t pager_frames_cap_bytes(const struct pager *pager);
 /* NULL: no pager lives there, now. */

@@ -1,0 +1,181 @@
+/* Allocating and freeing: components, and the frames under their blocks. */
+#include "pager/parts.h"
+
+#include "clock.h"
+#include "door/driver.h"
+#include "pager/home.h"
+#include "pager/release.h"
+#include "pager/streams.h"
+#include "pager/transit.h"
+#include "settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool give_frame(struct pager *pager, struct block *block)
+{
+	bool wanted = policy_place_on_device(pager->policy, block_bytes(block));
+
+	if (wanted)
+		block->device = frame_take(&pager->frames, false, block->size_class);
+	if (!block->device)
+		block->host = transit_host_frame(pager, block->size_class);
+	if (!block->device && !block->host && !wanted)
+		block->device = frame_take(&pager->frames, false, block->size_class);
+	return block->device || block->host;
+}
+
+static bool fill_component(struct pager *pager, const struct component *component)
+{
+	uint32_t *ids = pager->named;
+	uint32_t done = 0;
+
+	for (; done < component->block_count; done++) {
+		ids[done] = component->first_block + done;
+		if (!give_frame(pager, &pager->table.blocks[ids[done]]))
+			goto take_back;
+	}
+	if (home_map(pager, ids, done) == CUDA_SUCCESS)
+		return true;
+take_back:
+	while (done--)
+		release_frames(pager, &pager->table.blocks[component->first_block + done]);
+	return false;
+}
+
+static void introduce(struct pager *pager, const struct component *component, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < component->block_count; i++) {
+		uint32_t id = component->first_block + i;
+		const struct block *block = &pager->table.blocks[id];
+
+		policy_block_added(pager->policy, id, block_bytes(block),
+				   component_index(&pager->table, component), 0,
+				   atomic_load(&block->home) == HOME_DEVICE, now_ns);
+	}
+	if (atomic_load(&component->cold_count))
+		begin_paging(pager);
+}
+
+static unsigned int largest_class(void)
+{
+	unsigned int c = 0;
+
+	while (c + 1 < FRAME_CLASSES && frame_bytes(c + 1) <= settings_get()->block_bytes)
+		c++;
+	return c;
+}
+
+enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
+{
+	struct pager *pager;
+	struct component *component;
+	enum pager_answer answer = PAGER_REFUSED;
+	uint64_t until_ns;
+
+	if (!out || bytes < settings_get()->min_bytes || streams_capture_forbids())
+		return PAGER_DECLINED;
+	pager = pager_here();
+	if (!pager)
+		return PAGER_DECLINED;
+	pthread_mutex_lock(&pager->lock);
+	release_ripe(pager, false);
+	until_ns = clock_now_ns() + PAGER_FREED_PATIENCE_NS;
+	do {
+		component =
+		    component_make(&pager->table, bytes, largest_class(), pager->context);
+		if (component && fill_component(pager, component)) {
+			introduce(pager, component, clock_now_ns());
+			*out = component->start;
+			answer = PAGER_DONE;
+		} else if (component) {
+			component_unmake(&pager->table, component);
+		}
+	} while (answer != PAGER_DONE && release_wait(pager, until_ns));
+	pthread_mutex_unlock(&pager->lock);
+	return answer;
+}
+
+/* What the program may free; NULL: nothing of its own begins there. */
+static struct component *component_to_free(struct pager *pager, uint64_t address)
+{
+	struct component *component = component_at(pager, address);
+
+	return component && component->start == address && !component->parked ? component
+									      : NULL;
+}
+
+enum pager_answer pager_free(CUdeviceptr address, CUresult *result)
+{
+	struct pager *pager = pager_of(address);
+	struct component *component;
+	bool captured;
+
+	if (!pager)
+		return PAGER_DECLINED;
+	*result = release_await(pager, &captured);
+	if (*result != CUDA_SUCCESS)
+		return PAGER_DONE;
+	pthread_mutex_lock(&pager->lock);
+	component = component_to_free(pager, address);
+	if (!component)
+		*result = CUDA_ERROR_INVALID_VALUE;
+	else if (captured)
+		release_later(pager, component, NULL);
+	else if (!release_component(pager, component))
+		*result = CUDA_ERROR_UNKNOWN;
+	release_ripe(pager, false);
+	pthread_mutex_unlock(&pager->lock);
+	return PAGER_DONE;
+}
+
+/* NULL: it cannot be made there; *result says why if the stream is at fault. */
+static CUevent event_behind(CUstream stream, CUresult *result)
+{
+	CUevent event = NULL;
+
+	*result = real(cuEventCreate)(&event, CU_EVENT_DISABLE_TIMING);
+	if (*result != CUDA_SUCCESS)
+		return NULL;
+	*result = real(cuEventRecord)(event, stream);
+	if (*result == CUDA_SUCCESS)
+		return event;
+	real(cuEventDestroy_v2)(event);
+	return NULL;
+}
+
+/* The event belongs to the calling thread's context, and may have to be asked when that has
+ * gone: only our own context's end is known here. */
+static bool in_own_context(const struct pager *pager)
+{
+	CUcontext context = NULL;
+
+	return real(cuCtxGetCurrent)(&context) == CUDA_SUCCESS && context == pager->context;
+}
+
+void pager_free_after(CUdeviceptr address, CUstream stream, CUresult *result)
+{
+	struct pager *pager = pager_of(address);
+	struct component *component;
+	CUevent event;
+
+	if (!in_own_context(pager)) {
+		*result = real(cuStreamSynchronize)(stream);
+		if (*result == CUDA_SUCCESS)
+			pager_free(address, result);
+		return;
+	}
+	event = event_behind(stream, result);
+	if (!event)
+		return;
+	pthread_mutex_lock(&pager->lock);
+	component = component_to_free(pager, address);
+	if (component)
+		release_later(pager, component, event);
+	else
+		*result = CUDA_ERROR_INVALID_VALUE;
+	release_ripe(pager, false);
+	pthread_mutex_unlock(&pager->lock);
+	if (!component)
+		real(cuEventDestroy_v2)(event);
+}

@@ -1,0 +1,208 @@
+/* Carrying moves out: the policy's actions in a window, room for what cannot page, and the steps of what
+ * is on its way by grace. */
+#include "pager/parts.h"
+
+#include "clock.h"
+#include "door/driver.h"
+#include "pager/graced.h"
+#include "pager/release.h"
+#include "pager/stepper.h"
+#include "pager/streams.h"
+#include "pager/transit.h"
+#include "pager/window.h"
+
+#include <time.h>
+
+static void tell_of_moves(struct pager *pager, const uint32_t *blocks, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		policy_block_moved(pager->policy, blocks[i],
+				   atomic_load(&pager->table.blocks[blocks[i]].home) ==
+				       HOME_DEVICE);
+}
+
+/* Everything launched before has ended. */
+static void forget_unknown_fences(struct pager *pager)
+{
+	for (uint32_t i = 0; pager->graced && i < pager->table.block_end; i++)
+		if (pager->table.blocks[i].fence == FENCE_NEVER)
+			pager->table.blocks[i].fence = 0;
+	for (uint32_t i = 0; pager->graced && i < pager->table.component_end; i++)
+		if (pager->table.components[i].fence == FENCE_NEVER)
+			pager->table.components[i].fence = 0;
+}
+
+/* Carries the policy's actions out, if this is a moment for it. */
+void carry_out(struct pager *pager, size_t actions)
+{
+	uint32_t *leaving = pager->moving, *coming = pager->moving + PAGER_ACTIONS;
+	size_t leaving_count = 0, coming_count = 0;
+
+	for (size_t i = 0; i < actions; i++) {
+		uint32_t id = pager->actions[i].block;
+		const struct block *block = &pager->table.blocks[id];
+		enum block_home home = atomic_load(&block->home);
+
+		if (block->component == NO_BLOCK || block->pins)
+			continue;
+		if (pager->actions[i].verb == POLICY_EVICT && home == HOME_DEVICE)
+			leaving[leaving_count++] = id;
+		else if (pager->actions[i].verb == POLICY_PAGE_IN && home == HOME_HOST)
+			coming[coming_count++] = id;
+	}
+	if (!leaving_count && !coming_count)
+		return;
+	graced_settle(pager);
+	if (!window_open(pager))
+		return;
+	forget_unknown_fences(pager);
+	release_ripe(pager, true);
+	transit_evict(pager, leaving, leaving_count);
+	transit_page_in(pager, coming, coming_count);
+	window_close(pager);
+	tell_of_moves(pager, leaving, leaving_count);
+	tell_of_moves(pager, coming, coming_count);
+}
+
+void refresh_cap(struct pager *pager)
+{
+	uint64_t cap = pager_frames_cap_bytes(pager);
+
+	if (cap != pager->policy_cap_bytes) {
+		pager->policy_cap_bytes = cap;
+		policy_cap_changed(pager->policy, cap);
+	}
+}
+
+/* The lock is held. What is spare first; then what the policy gives up. */
+static uint64_t make_room(struct pager *pager, uint64_t bytes)
+{
+	uint64_t gone;
+	size_t actions;
+
+	release_ripe(pager, false);
+	gone = frame_release_spare(&pager->frames, false, bytes);
+	if (gone >= bytes)
+		return gone;
+	actions = policy_pressure(pager->policy, bytes - gone, clock_now_ns(), pager->actions,
+				  PAGER_ACTIONS);
+	if (!actions)
+		return gone;
+	begin_paging(pager);
+	carry_out(pager, actions);
+	return gone + frame_release_spare(&pager->frames, false, bytes - gone);
+}
+
+/* How often, and with which pause, a window is tried that was refused because another thread
+ * was inside a call. */
+#define ROOM_TRIES 500
+#define ROOM_PAUSE_NS 2000000
+
+bool pager_make_room(int device, uint64_t bytes)
+{
+	const struct timespec pause = {0, ROOM_PAUSE_NS};
+	struct pager *pager = pager_on(device);
+	uint64_t gone = 0, refused, until_ns = clock_now_ns() + PAGER_FREED_PATIENCE_NS;
+	bool freed;
+
+	if (!pager)
+		return false;
+	for (int i = 0; i < ROOM_TRIES; i++) {
+		pthread_mutex_lock(&pager->lock);
+		refused = pager->stats.windows_refused;
+		gone += make_room(pager, bytes - gone);
+		refused = pager->stats.windows_refused - refused;
+		freed = gone < bytes && release_wait(pager, until_ns);
+		pthread_mutex_unlock(&pager->lock);
+		if (freed)
+			continue;
+		if (gone >= bytes || !refused || streams_capturing() ||
+		    !streams_one_context(device))
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return gone >= bytes;
+}
+
+/* The lock is held. The context need not be the current one of the calling thread. */
+static void step_in_context(struct pager *pager)
+{
+	CUcontext current = NULL;
+	bool pushed = false;
+
+	if (streams_capturing() || !streams_one_context(pager->device) ||
+	    real(cuCtxGetCurrent)(&current) != CUDA_SUCCESS)
+		return;
+	if (current != pager->context) {
+		pushed = real(cuCtxPushCurrent_v2)(pager->context) == CUDA_SUCCESS;
+		if (!pushed)
+			return;
+	}
+	graced_step(pager);
+	if (pushed)
+		real(cuCtxPopCurrent_v2)(NULL);
+}
+
+bool pager_step(void)
+{
+	bool busy = false;
+
+	for (int i = 0; i < PAGER_DEVICES; i++) {
+		struct pager *pager = pager_on(i);
+
+		if (!pager)
+			continue;
+		/* Whoever holds the lock steps, or will have made more to do. */
+		if (pthread_mutex_trylock(&pager->lock)) {
+			busy = true;
+			continue;
+		}
+		if (pager_on(i) && graced_busy(pager)) {
+			step_in_context(pager);
+			busy = busy || graced_busy(pager);
+		}
+		pthread_mutex_unlock(&pager->lock);
+	}
+	return busy;
+}
+
+bool pager_wants_steps(void)
+{
+	bool busy = false;
+
+	if (streams_capturing() || !stepper_is_absent())
+		return false;
+	for (int i = 0; i < PAGER_DEVICES && !busy; i++) {
+		struct pager *pager = pager_on(i);
+
+		if (!pager || pthread_mutex_trylock(&pager->lock))
+			continue;
+		busy = graced_busy(pager);
+		pthread_mutex_unlock(&pager->lock);
+	}
+	return busy;
+}
+
+void pager_quiet(void)
+{
+	CUcontext context = NULL;
+
+	for (int i = 0; i < PAGER_DEVICES; i++) {
+		struct pager *pager = pager_on(i);
+
+		if (!pager ||
+		    (!atomic_load_explicit(&pager->pressed, memory_order_relaxed) &&
+		     !atomic_load_explicit(&pager->parked_count, memory_order_relaxed)))
+			continue;
+		if (!context && real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
+			return;
+		if (pager->context != context)
+			continue;
+		pthread_mutex_lock(&pager->lock);
+		release_ripe(pager, false);
+		refresh_cap(pager);
+		carry_out(pager, policy_quiet(pager->policy, clock_now_ns(), pager->actions,
+					      PAGER_ACTIONS));
+		pthread_mutex_unlock(&pager->lock);
+	}
+}

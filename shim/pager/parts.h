@@ -1,0 +1,46 @@
+/*
+ * What the files that are the pager (pager.c, alloc.c, moves.c, use.c, telling.c, questions.c) share,
+ * and nobody else calls. The pager's lock is held in all of these unless they say otherwise.
+ */
+#ifndef LOWTIDE_PAGER_PARTS_H
+#define LOWTIDE_PAGER_PARTS_H
+
+#include "pager/pager.h"
+
+/* Uses that wait for what only a window can move, before the first is made for them. */
+#define PAGER_OWED_FIRST 16
+
+/* How long an allocation waits for what was freed but may still be in use. */
+#define PAGER_FREED_PATIENCE_NS 2000000000ull
+
+/* --- pager.c. No lock. */
+/* For the current context, made if need be; NULL: none, and the driver serves. */
+struct pager *pager_here(void);
+
+/* --- moves.c */
+/* Carries the policy's actions (the first so many of pager->actions) out, if this is a moment for
+ * it. */
+void carry_out(struct pager *pager, size_t actions);
+/* What frames may take may have changed: tells the policy. */
+void refresh_cap(struct pager *pager);
+
+/* --- use.c */
+/* The blocks of [start, end) into pager->named, which holds `count` so far; how many it holds
+ * then. */
+size_t name_range(struct pager *pager, uint64_t start, uint64_t end, size_t count);
+
+/* --- telling.c */
+void begin_paging(struct pager *pager);
+void tell_sometimes(struct pager *pager, uint64_t now_ns);
+uint64_t cold_bytes_of(const struct pager *pager, uint64_t *managed_bytes);
+
+/* The component that holds the address; NULL: none. */
+static inline struct component *component_at(struct pager *pager, uint64_t address)
+{
+	uint32_t id = block_find(&pager->table, address);
+
+	return id == NO_BLOCK ? NULL
+			      : &pager->table.components[pager->table.blocks[id].component];
+}
+
+#endif

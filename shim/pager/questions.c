@@ -1,0 +1,126 @@
+/* What the hooks and the reports ask of components and blocks. */
+#include "pager/parts.h"
+
+
+
+bool pager_component_at(CUdeviceptr address, struct pager_component *out)
+{
+	struct pager *pager = pager_of(address);
+	const struct component *component;
+
+	if (!pager)
+		return false;
+	pthread_mutex_lock(&pager->lock);
+	component = component_at(pager, address);
+	/* The last block may reach past what the program asked for. */
+	if (component && !component->parked && address - component->start < component->bytes)
+		*out = (struct pager_component){component->start, component->bytes,
+						component->id,	  component->context,
+						pager->device,	  component->sync_memops};
+	else
+		component = NULL;
+	pthread_mutex_unlock(&pager->lock);
+	return component != NULL;
+}
+
+CUdeviceptr pager_shown(CUdeviceptr address)
+{
+	struct pager *pager = pager_of(address);
+	const struct component *component;
+
+	if (!pager)
+		return address;
+	pthread_mutex_lock(&pager->lock);
+	component = component_at(pager, address);
+	if (component && component->parked)
+		address = component->start + component->span_bytes;
+	pthread_mutex_unlock(&pager->lock);
+	return address;
+}
+
+uint64_t pager_same_home(CUdeviceptr start, uint64_t bytes, bool *cold)
+{
+	struct pager *pager = pager_of(start);
+	uint32_t id = pager ? block_find(&pager->table, start) : NO_BLOCK;
+	uint64_t end = start;
+	enum block_home home;
+
+	*cold = false;
+	if (id == NO_BLOCK)
+		return bytes;
+	home = atomic_load(&pager->table.blocks[id].home);
+	*cold = home == HOME_HOST;
+	for (; id != NO_BLOCK && end < start + bytes; id = block_find(&pager->table, end)) {
+		const struct block *block = &pager->table.blocks[id];
+
+		if (atomic_load(&block->home) != home)
+			return end - start;
+		end = block->address + block_bytes(block);
+		/* The next one lies elsewhere in RAM. */
+		if (*cold && pager->frames.plain_host)
+			break;
+	}
+	return end - start < bytes ? end - start : bytes;
+}
+
+CUdeviceptr pager_reach(CUdeviceptr address)
+{
+	struct pager *pager = pager_of(address);
+	uint32_t id =
+	    pager && pager->frames.plain_host ? block_find(&pager->table, address) : NO_BLOCK;
+	const struct block *block;
+
+	if (id == NO_BLOCK)
+		return address;
+	block = &pager->table.blocks[id];
+	return atomic_load(&block->home) == HOME_HOST
+		   ? block->host->alias + (address - block->address)
+		   : address;
+}
+
+void pager_pin(CUdeviceptr start, uint64_t bytes, bool pin)
+{
+	struct pager *pager = pager_of(start);
+	size_t named;
+
+	if (!pager || !bytes)
+		return;
+	pthread_mutex_lock(&pager->lock);
+	pager->epoch++;
+	named = name_range(pager, start, start + bytes, 0);
+	for (size_t i = 0; i < named; i++) {
+		struct block *block = &pager->table.blocks[pager->named[i]];
+
+		if (!pin && !block->pins)
+			continue;
+		block->pins += pin ? 1 : -1u;
+		if (block->pins <= 1 && pin == (block->pins == 1))
+			policy_block_pinned(pager->policy, pager->named[i], pin);
+	}
+	pthread_mutex_unlock(&pager->lock);
+}
+
+void pager_residency(int device, uint64_t *managed_bytes, uint64_t *cold_bytes)
+{
+	struct pager *pager = pager_on(device);
+
+	*managed_bytes = *cold_bytes = 0;
+	if (!pager)
+		return;
+	pthread_mutex_lock(&pager->lock);
+	*cold_bytes = cold_bytes_of(pager, managed_bytes);
+	pthread_mutex_unlock(&pager->lock);
+}
+
+uint64_t pager_frame_bytes(int device)
+{
+	struct pager *pager = pager_on(device);
+	uint64_t bytes;
+
+	if (!pager)
+		return 0;
+	pthread_mutex_lock(&pager->lock);
+	bytes = pager->frames.device_bytes;
+	pthread_mutex_unlock(&pager->lock);
+	return bytes;
+}

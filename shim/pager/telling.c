@@ -1,0 +1,66 @@
+/* Never silently slow: when paging begins, and at most once a minute after, one line. */
+#include "pager/parts.h"
+
+#include "clock.h"
+#include "log.h"
+#include "pager/ledger.h"
+#include "settings.h"
+
+#include <inttypes.h>
+
+#define MIB ((uint64_t)1 << 20)
+
+void begin_paging(struct pager *pager)
+{
+	atomic_store(&pager->pressed, true);
+	if (pager->told_ns)
+		return;
+	log_warn("device %d: the cap of %" PRIu64 " MiB is reached: paging begins (policy %s)",
+		 pager->device, ledger_cap_bytes(pager->device) / MIB, settings_get()->policy);
+	pager->told_ns = clock_now_ns();
+}
+
+uint64_t cold_bytes_of(const struct pager *pager, uint64_t *managed_bytes)
+{
+	uint64_t cold_bytes = 0;
+
+	*managed_bytes = 0;
+	for (uint32_t i = 0; i < pager->table.block_end; i++) {
+		const struct block *block = &pager->table.blocks[i];
+
+		if (block->component == NO_BLOCK)
+			continue;
+		*managed_bytes += block_bytes(block);
+		if (atomic_load(&block->home) != HOME_DEVICE)
+			cold_bytes += block_bytes(block);
+	}
+	return cold_bytes;
+}
+
+#define TELL_EVERY_NS 60000000000ull
+
+/* Never silently slow: at most once a minute, what paging costs and what to try. */
+void tell_sometimes(struct pager *pager, uint64_t now_ns)
+{
+	uint64_t managed_bytes, cold_bytes, cap_bytes = ledger_cap_bytes(pager->device);
+	struct policy_report report;
+	double seconds;
+
+	if (!pager->told_ns || now_ns - pager->told_ns < TELL_EVERY_NS)
+		return;
+	cold_bytes = cold_bytes_of(pager, &managed_bytes);
+	policy_report(pager->policy, &report);
+	seconds = (double)(now_ns - pager->told_ns) / 1e9;
+	log_warn("device %d: %" PRIu64 " of %" PRIu64
+		 " MiB are in RAM; in the last %.0f s %" PRIu64 " MiB came in, %" PRIu64
+		 " MiB went out and %" PRIu64
+		 " launches read cold memory in place (policy %s). "
+		 "With LOWTIDE_VRAM=%" PRIu64 "M nothing would have to move",
+		 pager->device, cold_bytes / MIB, managed_bytes / MIB, seconds,
+		 (pager->stats.bytes_in - pager->told.bytes_in) / MIB,
+		 (pager->stats.bytes_out - pager->told.bytes_out) / MIB,
+		 pager->stats.launches_in_place - pager->told.launches_in_place, report.name,
+		 (cap_bytes + cold_bytes) / MIB + 1);
+	pager->told = pager->stats;
+	pager->told_ns = now_ns;
+}

@@ -1,0 +1,376 @@
+/* Uses: what an operation names, made known to the policy, and held still or brought in before it runs. */
+#include "pager/parts.h"
+
+#include "clock.h"
+#include "log.h"
+#include "pager/fence.h"
+#include "pager/graced.h"
+#include "pager/resident.h"
+#include "pager/streams.h"
+#include "settings.h"
+
+#include <sched.h>
+#include <string.h>
+
+/* By grace: how many uses wait for what only a window can move, before one is made. */
+#define OWED_MOST 4096
+/* Arrivals that a launch waits for at once; more in the next round. */
+#define AWAITED_MOST 64
+
+size_t name_range(struct pager *pager, uint64_t start, uint64_t end, size_t count)
+{
+	for (uint32_t id = block_find(&pager->table, start);
+	     id != NO_BLOCK && count < BLOCKS_MAX;) {
+		const struct block *block = &pager->table.blocks[id];
+
+		if (pager->named_mark[id] != pager->epoch) {
+			pager->named_mark[id] = pager->epoch;
+			pager->named[count++] = id;
+		}
+		if (block->address + block_bytes(block) >= end)
+			break;
+		id = block_find(&pager->table, block->address + block_bytes(block));
+	}
+	return count;
+}
+
+/* What a pointer asks for: the extent it points into, or all of its component, which is what a
+ * launch needs where cold memory has no mapping. */
+static size_t name_address(struct pager *pager, uint64_t address, size_t count)
+{
+	struct component *component = component_at(pager, address);
+	uint64_t start, end;
+
+	if (!component)
+		return count;
+	if (!pager->frames.plain_host &&
+	    extents_asked(&component->extents, address, &start, &end))
+		return name_range(pager, start, end, count);
+	return name_range(pager, component->start, component->start + component->span_bytes,
+			  count);
+}
+
+/* A fence for the operation that is about to be launched; 0: its end cannot be known. */
+static uint64_t open_fence(struct pager *pager, struct pager_use *use)
+{
+	uint64_t fence = streams_capturing() ? 0 : fence_open(&pager->fences);
+
+	if (!fence)
+		return FENCE_NEVER;
+	use->of[use->count].pager = pager;
+	use->of[use->count++].fence = fence;
+	return fence;
+}
+
+/* Everything that the addresses ask for, into pager->named. */
+static size_t name_all(struct pager *pager, const uint64_t *addresses, size_t count)
+{
+	size_t named = 0;
+
+	pager->epoch++;
+	for (size_t i = 0; i < count; i++)
+		named = name_address(pager, addresses[i], named);
+	return named;
+}
+
+/* Until they are there, or are not on their way any more. The lock is let go between looks:
+ * what they wait for may be something that another thread has yet to launch. False: it took
+ * too long, or they cannot come. */
+static bool await(struct pager *pager, const uint32_t *blocks, size_t count)
+{
+	uint64_t until_ns = graced_wait_until_ns(pager, clock_now_ns());
+
+	for (size_t i = 0; i < count && pager->graced;) {
+		if (!pager->table.blocks[blocks[i]].way) {
+			i++;
+			continue;
+		}
+		if (streams_capturing())
+			return false;
+		graced_step(pager);
+		if (!pager->table.blocks[blocks[i]].way)
+			continue;
+		if (graced_hopeless(pager, blocks[i]))
+			return false;
+		if (clock_now_ns() > until_ns) {
+			graced_waited_in_vain(pager, clock_now_ns());
+			return false;
+		}
+		pthread_mutex_unlock(&pager->lock);
+		sched_yield();
+		pthread_mutex_lock(&pager->lock);
+	}
+	return true;
+}
+
+/* A kernel may go anywhere in the components it is given, whatever part it asks for: none of
+ * their blocks may be on its way when it is launched. Returns how many blocks are named. */
+static size_t hold_still(struct pager *pager, const uint64_t *addresses, size_t count,
+			 size_t named)
+{
+	uint32_t arriving[AWAITED_MOST];
+	bool patient = !streams_capturing();
+
+	while (graced_busy(pager)) {
+		size_t waiting;
+
+		for (size_t i = 0; i < count; i++) {
+			const struct component *component = component_at(pager, addresses[i]);
+
+			if (component)
+				graced_hold(pager, component);
+		}
+		waiting = graced_arriving(pager, pager->named, named, arriving, AWAITED_MOST);
+		if (!waiting)
+			break;
+		patient = patient && await(pager, arriving, waiting);
+		/* Names and marks may be another thread's by now. */
+		named = name_all(pager, addresses, count);
+		for (size_t i = 0; !patient && i < named; i++)
+			graced_stop(pager, pager->named[i]);
+	}
+	return named;
+}
+
+static void use_by_grace(struct pager *pager, const uint64_t *addresses, size_t count,
+			 size_t named, size_t actions, struct pager_use *use)
+{
+	uint64_t fence;
+
+	if (!streams_capturing() && streams_one_context(pager->device)) {
+		if (graced_want(pager, pager->actions, actions) &&
+		    ++pager->owed >= pager->owed_limit) {
+			/* What grace cannot move holds frames that are wanted: a window, ever
+			 * more rarely. */
+			carry_out(pager, actions);
+			pager->owed = 0;
+			pager->owed_limit =
+			    pager->owed_limit < OWED_MOST ? 2 * pager->owed_limit : OWED_MOST;
+		}
+		graced_step(pager);
+	}
+	named = hold_still(pager, addresses, count, named);
+	fence = open_fence(pager, use);
+	for (size_t i = 0; i < count; i++) {
+		struct component *component = component_at(pager, addresses[i]);
+
+		if (!component)
+			continue;
+		component->named++;
+		component->fence = fence;
+	}
+	for (size_t i = 0; i < named; i++)
+		pager->table.blocks[pager->named[i]].named_since_in = true;
+}
+
+static bool any_cold(struct pager *pager, const uint64_t *addresses, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct component *component = component_at(pager, addresses[i]);
+
+		if (component &&
+		    atomic_load_explicit(&component->cold_count, memory_order_relaxed))
+			return true;
+	}
+	return false;
+}
+
+static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t count, bool cold,
+		       struct pager_use *use)
+{
+	uint64_t now_ns = clock_now_ns();
+	size_t named, actions;
+
+	pthread_mutex_lock(&pager->lock);
+	named = name_all(pager, addresses, count);
+	refresh_cap(pager);
+	actions = policy_use(pager->policy, pager->named, named, now_ns, pager->actions,
+			     PAGER_ACTIONS);
+	if (pager->graced)
+		use_by_grace(pager, addresses, count, named, actions, use);
+	else
+		carry_out(pager, actions);
+	/* It may have been brought in just now; without a mapping, it will be. */
+	if (cold && !pager->frames.plain_host && any_cold(pager, addresses, count))
+		pager->stats.launches_in_place++;
+	tell_sometimes(pager, now_ns);
+	pthread_mutex_unlock(&pager->lock);
+}
+
+void pager_used(const struct pager_use *use, CUstream stream, bool over)
+{
+	for (unsigned int i = 0; i < use->count; i++)
+		fence_close(&use->of[i].pager->fences, use->of[i].fence, stream, over);
+}
+
+static void use_ranges_of(struct pager *pager, const struct pager_range *ranges, size_t count,
+			  struct pager_use *use)
+{
+	size_t named = 0;
+	uint64_t fence;
+
+	pthread_mutex_lock(&pager->lock);
+	pager->epoch++;
+	for (size_t i = 0; i < count; i++)
+		named = name_range(pager, ranges[i].start, ranges[i].start + ranges[i].bytes,
+				   named);
+	for (size_t i = 0; i < named; i++)
+		graced_stop(pager, pager->named[i]);
+	fence = open_fence(pager, use);
+	for (size_t i = 0; i < named; i++) {
+		pager->table.blocks[pager->named[i]].fence = fence;
+		pager->table.blocks[pager->named[i]].named_since_in = true;
+	}
+	pthread_mutex_unlock(&pager->lock);
+}
+
+/* Each pager that these name, once: the next one that is not yet in `seen`. NULL: no more. */
+static struct pager *next_named(uint64_t address, uint32_t *seen)
+{
+	struct pager *pager = pager_of(address);
+
+	if (!pager || *seen & 1u << pager->device)
+		return NULL;
+	*seen |= 1u << pager->device;
+	return pager;
+}
+
+void pager_use_ranges(const struct pager_range *ranges, size_t count, struct pager_use *use)
+{
+	uint32_t seen = 0;
+
+	use->count = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct pager *pager = next_named(ranges[i].start, &seen);
+
+		if (pager && pager->graced)
+			use_ranges_of(pager, ranges, count, use);
+	}
+}
+
+void pager_bar(const uint64_t *addresses, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct pager *pager = pager_of(addresses[i]);
+		const struct component *component;
+
+		if (!pager || !pager->graced)
+			continue;
+		pthread_mutex_lock(&pager->lock);
+		component = component_at(pager, addresses[i]);
+		for (uint32_t b = 0; component && b < component->block_count; b++)
+			pager->table.blocks[component->first_block + b].barred = true;
+		if (component)
+			graced_settle(pager);
+		pthread_mutex_unlock(&pager->lock);
+	}
+}
+
+void pager_scan_table(const void *bytes, size_t count)
+{
+	uint64_t word;
+
+	for (size_t at = 0; at + 8 <= count; at += 8) {
+		memcpy(&word, (const unsigned char *)bytes + at, sizeof(word));
+		if (!pager_may_hold(word))
+			continue;
+		pager_bar(&word, 1);
+		resident_table(word);
+	}
+}
+
+void pager_unknown_work(void)
+{
+	for (int i = 0; i < PAGER_DEVICES; i++) {
+		struct pager *pager = pager_on(i);
+
+		if (!pager || !pager->graced)
+			continue;
+		pthread_mutex_lock(&pager->lock);
+		if (pager->graced) {
+			graced_settle(pager);
+			graced_destroy(pager->graced);
+			pager->graced = NULL;
+			log_info("device %d: work whose memory is not known was launched; "
+				 "mappings now change only "
+				 "while the device is idle (LOWTIDE_SAFETY=strict)",
+				 i);
+		}
+		pthread_mutex_unlock(&pager->lock);
+	}
+}
+
+static CUresult use_of(struct pager *pager, const uint64_t *addresses, size_t count,
+		       struct pager_use *use)
+{
+	bool cold;
+
+	if (atomic_load_explicit(&pager->lost, memory_order_relaxed))
+		return (CUresult)atomic_load(&pager->lost);
+	if (!atomic_load_explicit(&pager->worked, memory_order_relaxed))
+		atomic_store_explicit(&pager->worked, true, memory_order_relaxed);
+	cold = any_cold(pager, addresses, count);
+	if (cold || atomic_load_explicit(&pager->pressed, memory_order_relaxed))
+		use_slowly(pager, addresses, count, cold, use);
+	return (CUresult)atomic_load_explicit(&pager->lost, memory_order_relaxed);
+}
+
+/* Nearly always one pager's: of what lies in the arena of the one before, no more is asked. */
+CUresult pager_use(const uint64_t *addresses, size_t count, struct pager_use *use)
+{
+	const struct pager *last = NULL;
+	CUresult result = CUDA_SUCCESS;
+	uint32_t seen = 0;
+
+	use->count = 0;
+	for (size_t i = 0; i < count && result == CUDA_SUCCESS; i++) {
+		struct pager *pager;
+
+		if (last && arena_holds(&last->table.arena, addresses[i]))
+			continue;
+		pager = next_named(addresses[i], &seen);
+		if (!pager)
+			continue;
+		last = pager;
+		result = use_of(pager, addresses, count, use);
+	}
+	if (result == CUDA_SUCCESS)
+		return result;
+	/* It must not run: nothing of it is to be waited for. */
+	pager_used(use, NULL, true);
+	use->count = 0;
+	return result;
+}
+
+static void join_group(struct pager *pager, struct component *component)
+{
+	if (atomic_exchange(&pager->worked, false))
+		pager->group++;
+	if (component->group)
+		return;
+	component->group = pager->group;
+	for (uint32_t i = 0; i < component->block_count; i++)
+		policy_block_grouped(pager->policy, component->first_block + i,
+				     component->group);
+}
+
+void pager_uploaded(CUdeviceptr start, uint64_t bytes, uint64_t source)
+{
+	struct pager *pager = pager_of(start);
+	struct component *component;
+	size_t named;
+
+	if (!pager || !bytes)
+		return;
+	pthread_mutex_lock(&pager->lock);
+	component = component_at(pager, start);
+	if (component) {
+		join_group(pager, component);
+		extents_learn(&component->extents, start, start + bytes, source);
+		pager->epoch++;
+		named = name_range(pager, start, start + bytes, 0);
+		for (size_t i = 0; i < named; i++)
+			policy_block_uploaded(pager->policy, pager->named[i], clock_now_ns());
+	}
+	pthread_mutex_unlock(&pager->lock);
+}
