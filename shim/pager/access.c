@@ -8,7 +8,7 @@
 #include <time.h>
 
 #define FIRST_NAP_NS 20000
-#define LONGEST_NAP_NS 500000
+#define LONGEST_NAP_NS 100000
 
 static _Atomic uint64_t peers[SETTINGS_DEVICES]; /* by device, a bit a peer; atomic */
 

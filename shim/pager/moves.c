@@ -1,5 +1,5 @@
-/* Carrying moves out: the policy's actions in a window, room for what cannot page, and the steps of what
- * is on its way by grace. */
+/* Carrying moves out: the policy's actions in a window, room for what cannot page, and the
+ * steps of what is on its way by grace. */
 #include "pager/parts.h"
 
 #include "clock.h"

@@ -1,6 +1,7 @@
 /*
- * What the files that are the pager (pager.c, alloc.c, moves.c, use.c, telling.c, questions.c) share,
- * and nobody else calls. The pager's lock is held in all of these unless they say otherwise.
+ * What the files that are the pager (pager.c, alloc.c, moves.c, use.c, telling.c, questions.c)
+ * share, and nobody else calls. The pager's lock is held in all of these unless they say
+ * otherwise.
  */
 #ifndef LOWTIDE_PAGER_PARTS_H
 #define LOWTIDE_PAGER_PARTS_H
@@ -18,8 +19,8 @@
 struct pager *pager_here(void);
 
 /* --- moves.c */
-/* Carries the policy's actions (the first so many of pager->actions) out, if this is a moment for
- * it. */
+/* Carries the policy's actions (the first so many of pager->actions) out, if this is a moment
+ * for it. */
 void carry_out(struct pager *pager, size_t actions);
 /* What frames may take may have changed: tells the policy. */
 void refresh_cap(struct pager *pager);

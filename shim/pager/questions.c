@@ -1,8 +1,6 @@
 /* What the hooks and the reports ask of components and blocks. */
 #include "pager/parts.h"
 
-
-
 bool pager_component_at(CUdeviceptr address, struct pager_component *out)
 {
 	struct pager *pager = pager_of(address);

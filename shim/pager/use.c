@@ -1,4 +1,5 @@
-/* Uses: what an operation names, made known to the policy, and held still or brought in before it runs. */
+/* Uses: what an operation names, made known to the policy, and held still or brought in before
+ * it runs. */
 #include "pager/parts.h"
 
 #include "clock.h"

@@ -6,10 +6,6 @@
 
 #include <stdlib.h>
 
-/* A poll that finds nothing costs this much host time: whoever polls also sleeps a little
- * between two polls. */
-#define POLL_NS 5000.0
-
 static bool nothing(struct sim_op *op)
 {
 	(void)op;
@@ -115,7 +111,7 @@ SIM_EXPORT CUresult cuEventQuery(CUevent event)
 	if (sim_capture_event_captured(event))
 		SIM_ANSWER(CUDA_ERROR_CAPTURED_EVENT);
 	if (event->mark && !sim_ended(event->mark)) {
-		sim_host_spend(POLL_NS);
+		sim_host_spend(SIM_NOT_YET_NS);
 		SIM_ANSWER(event->context->sticky ? event->context->sticky
 						  : CUDA_ERROR_NOT_READY);
 	}

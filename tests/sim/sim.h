@@ -26,6 +26,8 @@
 #define SIM_BLOCK_THREADS 1024
 #define SIM_CALL_NS 300.0 /* of host time that any call takes; a launch near 2 us */
 #define SIM_LAUNCH_NS 2000.0
+/* Of host time that a "not yet" takes: whoever polls also sleeps a little between two polls. */
+#define SIM_NOT_YET_NS 5000.0
 
 enum sim_scheduler { SIM_VIRTUAL, SIM_SEEDED, SIM_THREADS };
 enum sim_engine { SIM_COMPUTE, SIM_COPY_IN, SIM_COPY_OUT, SIM_NO_ENGINE, SIM_ENGINES };

@@ -6,10 +6,6 @@
 
 #include <stdlib.h>
 
-/* A poll that finds nothing costs this much host time: whoever polls also sleeps a little
- * between two polls. */
-#define POLL_NS 5000.0
-
 struct CUstream_st *sim_streams; /* guarded by the lock */
 static unsigned long long next_id = 1;
 _Thread_local bool sim_default_is_per_thread;
@@ -157,7 +153,7 @@ SIM_EXPORT CUresult cuStreamQuery(CUstream handle)
 	if (result != CUDA_SUCCESS)
 		SIM_ANSWER(result);
 	if (stream->last && !sim_ended(stream->last)) {
-		sim_host_spend(POLL_NS);
+		sim_host_spend(SIM_NOT_YET_NS);
 		SIM_ANSWER(stream->context->sticky ? stream->context->sticky
 						   : CUDA_ERROR_NOT_READY);
 	}

@@ -395,8 +395,10 @@ SIM_EXPORT CUresult cuMemSetAccess(CUdeviceptr address, size_t bytes,
 	wait_as_planted(SIM_SET_ACCESS);
 	if (!desc || !count || !whole_mappings(address, bytes))
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
-	if (sim_prices.not_ready_under_load && sim_working())
+	if (sim_prices.not_ready_under_load && sim_working()) {
+		sim_host_spend(SIM_NOT_YET_NS);
 		SIM_ANSWER(CUDA_ERROR_NOT_READY);
+	}
 	for (; at < address + bytes; at = region->end) {
 		unsigned int readable, writable;
 
