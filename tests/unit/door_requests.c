@@ -32,6 +32,7 @@ static const struct {
     {"cuDevicePrimaryCtxReset", 7000, 0, "cuDevicePrimaryCtxReset"},
     {"cuCtxCreate", 3020, 0, "cuCtxCreate_v2"},
     {"cuCtxDetach", 2000, 0, "cuCtxDetach"},
+    {"cuCtxEnablePeerAccess", 4000, 0, "cuCtxEnablePeerAccess"},
     {"cuStreamWaitValue32", 8000, 0, "cuStreamWaitValue32"},
     {"cuStreamWaitValue32", 8000, 2, "cuStreamWaitValue32_ptsz"},
     {"cuStreamWriteValue32", 8000, 0, "cuStreamWriteValue32"},
