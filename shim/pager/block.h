@@ -26,8 +26,9 @@ struct block {
 	uint32_t component; /* index; NO_BLOCK: this entry is free */
 	uint8_t size_class;
 	_Atomic uint8_t
-	    home; /* enum block_home: what the program's address is mapped to; atomic */
-	bool leaving, clean; /* while a batch is under way */
+	    home;     /* enum block_home: what the program's address is mapped to; atomic */
+	bool leaving; /* its host frame is being written or compared: nobody else may have it */
+	bool clean;   /* while a batch is under way */
 	bool hashed; /* `hash` is of the host frame's bytes, and they are the block's as it came
 			in */
 	bool was_out;	/* has been evicted before */

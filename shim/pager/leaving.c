@@ -30,15 +30,17 @@ void leave_begin(struct pager *pager, struct slot *slot)
 {
 	struct block *block = way_block(pager, slot);
 
-	if (!way_is_over(pager, block))
+	/* What was begun for it before, and stopped, still has its host frame. */
+	if (!way_is_over(pager, block) || block->leaving)
 		return;
+	/* From here on nobody may take the host frame, until way_end. */
+	block->leaving = true;
 	if (!block->host) {
 		block->hashed = false;
-		block->leaving = true;
 		block->host = transit_host_frame(pager, block->size_class);
-		block->leaving = false;
 	}
 	if (!block->host) {
+		block->leaving = false;
 		way_end(pager, slot);
 	} else if (!block->hashed || settings_get()->dirty == DIRTY_ALWAYS) {
 		copy_out(pager, slot);

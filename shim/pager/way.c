@@ -94,6 +94,8 @@ static void let_go(struct pager *pager, struct slot *slot)
 void way_end(struct pager *pager, struct slot *slot)
 {
 	let_go(pager, slot);
+	if (slot->way > LEAVE_WAIT && slot->way <= LEAVE_VOID)
+		way_block(pager, slot)->leaving = false;
 	slot->way = WAY_NONE;
 	slot->frame = NULL;
 	pager->graced->busy--;
