@@ -8,10 +8,12 @@
 
 KERNEL3(fill, unsigned int *, out, unsigned int, value, unsigned long, n)
 {
-	FOR_EACH (i, n) {
-		TOUCH_WRITE(&out[i], sizeof(*out));
+	unsigned long from = n * sim_self->block / sim_self->blocks;
+	unsigned long upto = n * (sim_self->block + 1) / sim_self->blocks;
+
+	TOUCH_WRITE(&out[from], (upto - from) * sizeof(*out));
+	FOR_EACH (i, n)
 		out[i] = value + (unsigned int)i;
-	}
 }
 
 KERNEL3(increment, unsigned int *, out, unsigned int, by, unsigned long, n)
