@@ -31,7 +31,7 @@ UNIT_SRC   := $(filter-out tests/unit/sim_image.c,$(wildcard tests/unit/*.c))
 WORK_ALL   := $(wildcard tests/workloads/*.c)
 WORK_LIB   := $(wildcard tests/workloads/common*.c)
 WORK_SRC   := $(filter-out $(WORK_LIB) tests/workloads/kernels.c,$(WORK_ALL))
-E2E_SRC    := $(wildcard tests/e2e/*.c)
+E2E_SRC    := $(filter-out tests/e2e/program.c,$(wildcard tests/e2e/*.c))
 PROBE_SRC  := $(wildcard tests/gpu/probe/*.c)
 
 # Parts that are not all here yet join the build by being here.
@@ -161,7 +161,8 @@ $(O)/workloads/%: tests/workloads/%.c $(WORK_LIB) $(wildcard tests/workloads/*.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) $(SANFLAGS) -isystem $(CUDA_INC) -Itests/workloads -Itests/sim \
 		-o $@ $< $(WORK_LIB) -L$(O)/sim -l:libcuda.so.1 -pthread -lm
-E2E_CC = $(CC) $(CFLAGS) -std=gnu11 -D_GNU_SOURCE $(WARN) -isystem $(CUDA_INC) -o $@ $<
+E2E_FLAGS = $(CFLAGS) -std=gnu11 -D_GNU_SOURCE $(WARN) -MMD -MP -isystem $(CUDA_INC)
+E2E_CC    = $(CC) $(E2E_FLAGS) -MF $@.d -MT $@ -o $@ $<
 FAKE   := $(O)/fake/libcuda.so.1
 $(FAKE): tests/fake/libcuda.c
 	$(call say,LD,$@)
@@ -179,10 +180,17 @@ $(O)/e2e/static_launcher: tests/e2e/static_launcher.c
 $(O)/e2e/no_driver: tests/e2e/no_driver.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -ldl
-$(O)/e2e/sim_names $(O)/e2e/sim_handles: tests/e2e/names.h
-$(O)/e2e/sim_%: tests/e2e/sim_%.c | $(SIM)
+PROGRAM_OBJ := $(call objects,tests/e2e/program.c)
+EDGES_OBJ   := $(call objects,$(wildcard tests/e2e/edges/*.c))
+$(O)/obj/tests/e2e/%.o: tests/e2e/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(E2E_FLAGS) -Itests/e2e -c $< -o $@
+$(O)/e2e/sim_edges: $(EDGES_OBJ) $(PROGRAM_OBJ) | $(SIM)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -o $@ $^ -L$(O)/sim -l:libcuda.so.1 -pthread -ldl
+$(O)/e2e/sim_%: tests/e2e/sim_%.c $(PROGRAM_OBJ) | $(SIM)
 	$(call say,CC,$@)
-	$(Q)mkdir -p $(@D) && $(E2E_CC) -L$(O)/sim -l:libcuda.so.1 -pthread -ldl
+	$(Q)mkdir -p $(@D) && $(E2E_CC) $(PROGRAM_OBJ) -L$(O)/sim -l:libcuda.so.1 -pthread -ldl
 $(O)/e2e/%: tests/e2e/%.c $(FAKE)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -L$(O)/fake -l:libcuda.so.1 -pthread -ldl
@@ -233,7 +241,7 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 	$(if $(HAVE_SIM),,@echo 'skipped: tests/unit/sim_*: the simulated driver has no core yet')
 	$(Q)tests/run-units $(O) $(UNITS)
 
-E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) \
+E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) $(O)/e2e/sim_edges \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
 check-e2e: all $(E2E) $(BROKEN) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/unit/image_layouts $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1 ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)

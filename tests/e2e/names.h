@@ -13,8 +13,8 @@
 #ifndef NAMES_H
 #define NAMES_H
 
-#include <cuda.h>
-#include <dlfcn.h>
+#include "program.h"
+
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,70 +29,19 @@
 #define PIECE_BYTES ((size_t)2 << 20)
 #define ADDED 7u
 
-static CUcontext context;
-static CUmodule module;
 static CUdeviceptr piece[PIECES];
-static int (*in_vram)(CUdeviceptr);
 static enum { NOTICED, UNNOTICED, BARE } expect;
-
-static void must_(CUresult result, const char *what, int line)
-{
-	const char *name = "?";
-
-	if (result == CUDA_SUCCESS)
-		return;
-	cuGetErrorName(result, &name);
-	fprintf(stderr, "line %d: %s: %s\n", line, what, name);
-	exit(3);
-}
-
-#define MUST(call) must_((call), #call, __LINE__)
-
-static void wrong(const char *what)
-{
-	fprintf(stderr, "wrong: %s\n", what);
-	exit(1);
-}
-
-static CUfunction function(const char *name)
-{
-	CUfunction f;
-
-	MUST(cuModuleGetFunction(&f, module, name));
-	return f;
-}
-
-static void *driver_function(const char *name, cuuint64_t flags)
-{
-	CUdriverProcAddressQueryResult why;
-	void *found = NULL;
-
-	/* As far as this driver knows it. */
-	MUST(cuGetProcAddress(name, &found, 13000, flags, &why));
-	return found;
-}
 
 static void fill_all(void)
 {
-	for (unsigned int i = 0; i < PIECES; i++) {
-		unsigned int value = 100 * i;
-		unsigned long n = PIECE_BYTES / 4;
-		void *params[] = {&piece[i], &value, &n};
-
-		MUST(cuLaunchKernel(function("fill"), 8, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
-	}
+	for (unsigned int i = 0; i < PIECES; i++)
+		fill(piece[i], 100 * i, PIECE_BYTES, NULL);
 	MUST(cuCtxSynchronize());
 }
 
-static void start(void)
+static void start_pieces(void)
 {
-	MUST(cuInit(0));
-	MUST(cuDevicePrimaryCtxRetain(&context, 0));
-	MUST(cuCtxSetCurrent(context));
-	MUST(cuModuleLoad(&module, getenv("SIM_IMAGE")));
-	in_vram = __extension__(int (*)(CUdeviceptr)) dlsym(RTLD_DEFAULT, "sim_in_vram");
-	if (!in_vram)
-		wrong("this is not the simulated driver");
+	start();
 	for (unsigned int i = 0; i < PIECES; i++)
 		MUST(cuMemAlloc(&piece[i], PIECE_BYTES));
 	/* Twice: what is filled first is resident from the start. */
@@ -150,11 +99,11 @@ typedef CUresult (*launch_fn)(CUfunction, unsigned int, unsigned int, unsigned i
 			      void **, void **);
 static void plain_with(CUfunction f, cuuint64_t flags)
 {
-	launch_fn launch = __extension__(launch_fn) driver_function("cuLaunchKernel", flags);
+	launch_fn call = (launch_fn)driver_function("cuLaunchKernel", 13000, flags);
 	struct arguments a;
 
 	arguments_for(&a, cold_piece());
-	MUST(launch(f, 1, 1, 1, 1, 1, 1, 0, NULL, a.params, NULL));
+	MUST(call(f, 1, 1, 1, 1, 1, 1, 0, NULL, a.params, NULL));
 	check_noticed(a.out, "cuLaunchKernel");
 }
 
@@ -220,27 +169,18 @@ static CUlibrary library_of(const void *code)
 	return library;
 }
 
-struct names_case {
-	const char *name;
-	void (*run)(void);
-};
-
 /* main() of both. */
-static int run_case(const struct names_case *cases, size_t count, int argc, char **argv)
+static int run_named(const struct program_case *cases, size_t count, int argc, char **argv)
 {
-	if (argc != 3)
+	if (argc != 3) {
+		fprintf(stderr, "usage: %s CASE noticed|unnoticed|bare\n", argv[0]);
 		return 2;
+	}
 	expect = !strcmp(argv[2], "noticed")	 ? NOTICED
 		 : !strcmp(argv[2], "unnoticed") ? UNNOTICED
 						 : BARE;
-	for (size_t i = 0; i < count; i++)
-		if (!strcmp(cases[i].name, argv[1])) {
-			start();
-			cases[i].run();
-			return 0;
-		}
-	fprintf(stderr, "usage: %s CASE noticed|unnoticed|bare\n", argv[0]);
-	return 2;
+	start_pieces();
+	return run_case(cases, count, 2, argv);
 }
 
 #endif

@@ -6,53 +6,22 @@
  * usage: sim_blocking, with SIM_IMAGE naming the test kernels. On stderr: where the memory of
  * each kind lies.
  */
-#include <cuda.h>
+#include "program.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MIB ((size_t)1 << 20)
 #define BYTES (6 * MIB) /* three blocks */
 #define PITCH MIB
 #define ROWS (BYTES / PITCH)
 
-static CUmodule module;
 static CUfunction spin;
 
-static void must_(CUresult result, const char *what)
-{
-	const char *name = "?";
-
-	if (result == CUDA_SUCCESS)
-		return;
-	cuGetErrorName(result, &name);
-	fprintf(stderr, "%s: %s\n", what, name);
-	exit(3);
-}
-#define MUST(call) must_((call), #call)
-
-/* --- the functions, of one flavour or the other
- * ------------------------------------------------ */
+/* --- the functions, of one flavour or the other */
 
 static unsigned long long flavour; /* CU_GET_PROC_ADDRESS_... */
-
-typedef void (*any_function)(void);
-
-static any_function function(const char *name)
-{
-	CUdriverProcAddressQueryResult why;
-	void *found = NULL;
-	any_function callable;
-
-	MUST(cuGetProcAddress(name, &found, 13000, flavour, &why));
-	if (!found) {
-		fprintf(stderr, "%s: not found\n", name);
-		exit(3);
-	}
-	memcpy(&callable, &found, sizeof(callable));
-	return callable;
-}
 
 /* What is called: where to, where from, how much; or a value to fill with. */
 struct call {
@@ -61,7 +30,7 @@ struct call {
 	CUstream stream;
 };
 #define HOST(address) ((void *)(uintptr_t)(address))
-#define FUNCTION(name, ...) ((CUresult(*)(__VA_ARGS__))function(name))
+#define FUNCTION(name, ...) ((CUresult(*)(__VA_ARGS__))driver_function(name, 13000, flavour))
 
 static CUresult generic(const struct call *c)
 {
@@ -202,8 +171,7 @@ static CUresult fill_rows_async(const struct call *c)
 			CUstream)(c->dst, PITCH, FILL, PITCH / 4, ROWS, c->stream);
 }
 
-/* --- what is tried
- * ------------------------------------------------------------------------------ */
+/* --- what is tried */
 
 enum { D = 1, H = 2, ANY = D | H };
 static const struct {
@@ -339,15 +307,11 @@ static void try_all(CUstream other)
 
 int main(void)
 {
-	CUcontext context;
 	CUstream other;
 	void *pinned;
 
-	MUST(cuInit(0));
-	MUST(cuDevicePrimaryCtxRetain(&context, 0));
-	MUST(cuCtxSetCurrent(context));
-	MUST(cuModuleLoad(&module, getenv("SIM_IMAGE")));
-	MUST(cuModuleGetFunction(&spin, module, "spin"));
+	start();
+	spin = function("spin");
 	MUST(cuStreamCreate(&other, CU_STREAM_NON_BLOCKING));
 	/* Not paged, and resident: what the program's own memory management maps. */
 	for (size_t k = 0; k < KINDS; k++) {

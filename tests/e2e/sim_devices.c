@@ -2,68 +2,47 @@
  * A launch that names memory of two devices: each device's pager hears of it. usage:
  * sim_devices [bare|peers]; two simulated devices, SIM_IMAGE naming the test kernels.
  */
-#include <cuda.h>
-#include <dlfcn.h>
+#include "program.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PIECES 10
 #define TURNS 1000
-#define BYTES ((size_t)2 << 20)
-
-static void must_(CUresult result, const char *what, int line)
-{
-	const char *name = "?";
-
-	if (result == CUDA_SUCCESS)
-		return;
-	cuGetErrorName(result, &name);
-	fprintf(stderr, "line %d: %s: %s\n", line, what, name);
-	exit(3);
-}
-#define MUST(call) must_((call), #call, __LINE__)
-
-static int in_vram(CUdeviceptr at)
-{
-	int (*ask)(CUdeviceptr) =
-	    __extension__(int (*)(CUdeviceptr)) dlsym(RTLD_DEFAULT, "sim_in_vram");
-
-	return ask(at);
-}
+#define BYTES (2 * MIB)
 
 /* A kernel of one device writes all of the other's memory, some of which may be in RAM, before
  * and after more of it is allocated. */
 static int reach_peers(void)
 {
-	CUcontext context[2];
+	CUcontext contexts[2];
 	CUdeviceptr pieces[PIECES];
 	CUfunction fill;
-	CUmodule module;
 	unsigned int value = 7, found;
 	unsigned long words = BYTES / 4;
 
 	for (int i = 0; i < 2; i++)
-		MUST(cuDevicePrimaryCtxRetain(&context[i], i));
-	MUST(cuCtxSetCurrent(context[0]));
+		MUST(cuDevicePrimaryCtxRetain(&contexts[i], i));
+	MUST(cuCtxSetCurrent(contexts[0]));
 	MUST(cuModuleLoad(&module, getenv("SIM_IMAGE")));
 	MUST(cuModuleGetFunction(&fill, module, "fill"));
 	for (int i = 0; i < PIECES; i++) {
 		if (i == PIECES / 2) {
-			MUST(cuCtxSetCurrent(context[0]));
-			MUST(cuCtxEnablePeerAccess(context[1], 0));
+			MUST(cuCtxSetCurrent(contexts[0]));
+			MUST(cuCtxEnablePeerAccess(contexts[1], 0));
 		}
-		MUST(cuCtxSetCurrent(context[1]));
+		MUST(cuCtxSetCurrent(contexts[1]));
 		MUST(cuMemAlloc(&pieces[i], BYTES));
 	}
-	MUST(cuCtxSetCurrent(context[0]));
+	MUST(cuCtxSetCurrent(contexts[0]));
 	for (int i = 0; i < PIECES; i++) {
 		value = 7 + (unsigned int)i;
 		MUST(cuLaunchKernel(fill, 4, 1, 1, 1, 1, 1, 0, NULL,
 				    (void *[]){&pieces[i], &value, &words}, NULL));
 	}
 	MUST(cuCtxSynchronize());
-	MUST(cuCtxSetCurrent(context[1]));
+	MUST(cuCtxSetCurrent(contexts[1]));
 	for (int i = 0; i < PIECES; i++) {
 		MUST(cuMemcpyDtoH(&found, pieces[i] + BYTES - 4, 4));
 		if (found != 7 + (unsigned int)i + words - 1) {
@@ -77,9 +56,8 @@ static int reach_peers(void)
 int main(int argc, char **argv)
 {
 	CUdeviceptr pieces[PIECES], out, many[400] = {0};
-	CUcontext context[2];
+	CUcontext contexts[2];
 	CUfunction by_many;
-	CUmodule module;
 	unsigned int by = 1;
 	void *params[] = {many, &by};
 	int cold = -1;
@@ -88,8 +66,8 @@ int main(int argc, char **argv)
 	if (argc == 2 && !strcmp(argv[1], "peers"))
 		return reach_peers();
 	for (int i = 0; i < 2; i++)
-		MUST(cuDevicePrimaryCtxRetain(&context[i], i));
-	MUST(cuCtxSetCurrent(context[1]));
+		MUST(cuDevicePrimaryCtxRetain(&contexts[i], i));
+	MUST(cuCtxSetCurrent(contexts[1]));
 	for (int i = 0; i < PIECES; i++) {
 		MUST(cuMemAlloc(&pieces[i], BYTES));
 		MUST(cuMemsetD8(pieces[i], 0, BYTES));
@@ -97,7 +75,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < PIECES && cold < 0; i++)
 		if (!in_vram(pieces[i]))
 			cold = i;
-	MUST(cuCtxSetCurrent(context[0]));
+	MUST(cuCtxSetCurrent(contexts[0]));
 	MUST(cuModuleLoad(&module, getenv("SIM_IMAGE")));
 	MUST(cuModuleGetFunction(&by_many, module, "by_many"));
 	MUST(cuMemAlloc(&out, BYTES));
@@ -120,7 +98,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	MUST(cuMemFree(out));
-	MUST(cuCtxSetCurrent(context[1]));
+	MUST(cuCtxSetCurrent(contexts[1]));
 	for (int i = 0; i < PIECES; i++)
 		MUST(cuMemFree(pieces[i]));
 	return 0;

@@ -131,14 +131,14 @@ static void context_ended(void)
 	check_again(again);
 }
 
-static const struct names_case cases[] = {
-    {"reloaded", reloaded},
-    {"one_of_two", one_of_two},
-    {"library_reloaded", library_reloaded},
-    {"context_ended", context_ended},
+static const struct program_case cases[] = {
+    CASE(reloaded),
+    CASE(one_of_two),
+    CASE(library_reloaded),
+    CASE(context_ended),
 };
 
 int main(int argc, char **argv)
 {
-	return run_case(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
+	return run_named(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
 }

@@ -4,83 +4,18 @@
  * holds its own memory against what it should be, and exits 0 if all is well, with or without
  * the library.
  */
-#include <cuda.h>
+#include "program.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdint.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MIB ((size_t)1 << 20)
 #define PIECES 12
-#define WORDS (2 * MIB / 4)
-
-static CUcontext context;
-static CUmodule module;
-
-static void must_(CUresult result, const char *what, int line)
-{
-	const char *name = "?";
-
-	if (result == CUDA_SUCCESS)
-		return;
-	cuGetErrorName(result, &name);
-	fprintf(stderr, "line %d: %s: %s\n", line, what, name);
-	exit(3);
-}
-#define MUST(call) must_((call), #call, __LINE__)
-
-static void wrong(const char *what)
-{
-	fprintf(stderr, "wrong: %s\n", what);
-	exit(1);
-}
-
-static CUfunction function(const char *name)
-{
-	CUfunction f;
-
-	MUST(cuModuleGetFunction(&f, module, name));
-	return f;
-}
-
-static void start(void)
-{
-	MUST(cuInit(0));
-	MUST(cuDevicePrimaryCtxRetain(&context, 0));
-	MUST(cuCtxSetCurrent(context));
-	MUST(cuModuleLoad(&module, getenv("SIM_IMAGE")));
-}
-
-static void fill(CUdeviceptr out, unsigned int value, CUstream stream)
-{
-	unsigned long n = WORDS;
-	void *params[] = {&out, &value, &n};
-
-	MUST(cuLaunchKernel(function("fill"), 8, 1, 1, 1, 1, 1, 0, stream, params, NULL));
-}
-
-static void increment(CUdeviceptr out, unsigned int by, CUstream stream)
-{
-	unsigned long n = WORDS;
-	void *params[] = {&out, &by, &n};
-
-	MUST(cuLaunchKernel(function("increment"), 8, 1, 1, 1, 1, 1, 0, stream, params, NULL));
-}
-
-static void check(CUdeviceptr at, unsigned int value)
-{
-	unsigned int *host = malloc(2 * MIB);
-
-	MUST(cuMemcpyDtoH(host, at, 2 * MIB));
-	for (unsigned int i = 0; i < WORDS; i++)
-		if (host[i] != value + i)
-			wrong("a word");
-	free(host);
-}
+#define PIECE_BYTES (2 * MIB)
+#define WORDS (PIECE_BYTES / 4)
 
 /* Twice what the cap holds: filled, incremented in turn, checked. */
 static void work(CUstream stream, unsigned int seed)
@@ -88,15 +23,15 @@ static void work(CUstream stream, unsigned int seed)
 	CUdeviceptr piece[PIECES];
 
 	for (unsigned int i = 0; i < PIECES; i++) {
-		MUST(cuMemAlloc(&piece[i], 2 * MIB));
-		fill(piece[i], seed + i, stream);
+		MUST(cuMemAlloc(&piece[i], PIECE_BYTES));
+		fill(piece[i], seed + i, PIECE_BYTES, stream);
 	}
 	for (unsigned int round = 1; round <= 3; round++)
 		for (unsigned int i = 0; i < PIECES; i++)
-			increment(piece[i], round, stream);
+			increment(piece[i], round, PIECE_BYTES, stream);
 	MUST(cuStreamSynchronize(stream));
 	for (unsigned int i = 0; i < PIECES; i++)
-		check(piece[i], seed + i + 6);
+		check(piece[i], seed + i + 6, PIECE_BYTES);
 	for (unsigned int i = 0; i < PIECES; i++)
 		MUST(cuMemFree(piece[i]));
 }
@@ -183,7 +118,7 @@ static void graph_forks(void)
 	CUgraph graph;
 
 	start();
-	MUST(cuMemAlloc(&shared_piece, 2 * MIB));
+	MUST(cuMemAlloc(&shared_piece, PIECE_BYTES));
 	MUST(cuModuleGetFunction(&function, module, "increment"));
 	node.func = function;
 	node.kernelParams = params;
@@ -230,8 +165,8 @@ static void contexts(void)
 			before = free_bytes();
 		work(NULL, round);
 		for (int i = 0; i < PIECES; i++)
-			MUST(cuMemAlloc(&left, 2 * MIB)); /* goes with the context */
-		fill(left, 1, NULL);
+			MUST(cuMemAlloc(&left, PIECE_BYTES)); /* goes with the context */
+		fill(left, 1, PIECE_BYTES, NULL);
 		MUST(cuCtxDestroy(context));
 	}
 	MUST(cuCtxCreate(&context, NULL, 0, 0));
@@ -280,8 +215,8 @@ static void leave_busy(void)
 
 	start();
 	for (unsigned int i = 0; i < PIECES; i++) {
-		MUST(cuMemAlloc(&piece[i], 2 * MIB));
-		fill(piece[i], i, NULL);
+		MUST(cuMemAlloc(&piece[i], PIECE_BYTES));
+		fill(piece[i], i, PIECE_BYTES, NULL);
 	}
 	MUST(cuLaunchKernel(function("spin"), 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
 }
@@ -307,11 +242,11 @@ static void trap(void)
 		/* No allocation is freed here: a free waits for everything, with or without the
 		 * library. */
 		for (unsigned int p = 0; p < PIECES; p++) {
-			MUST(cuMemAlloc(&piece[p], 2 * MIB));
-			fill(piece[p], i + p, goes_on);
+			MUST(cuMemAlloc(&piece[p], PIECE_BYTES));
+			fill(piece[p], i + p, PIECE_BYTES, goes_on);
 		}
 		for (unsigned int p = 0; p < PIECES; p++)
-			increment(piece[p], 5, goes_on);
+			increment(piece[p], 5, PIECE_BYTES, goes_on);
 		MUST(cuStreamSynchronize(goes_on));
 	}
 	__atomic_store_n(flag, 1, __ATOMIC_SEQ_CST);
@@ -327,13 +262,13 @@ static void destroyed_stream(void)
 	void *params[] = {&ns};
 
 	start();
-	MUST(cuMemAlloc(&kept, 2 * MIB));
+	MUST(cuMemAlloc(&kept, PIECE_BYTES));
 	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
 	MUST(cuLaunchKernel(function("spin"), 1, 1, 1, 1, 1, 1, 0, stream, params, NULL));
-	fill(kept, 77, stream);
+	fill(kept, 77, PIECE_BYTES, stream);
 	MUST(cuStreamDestroy(stream));
 	work(NULL, 5);
-	check(kept, 77);
+	check(kept, 77, PIECE_BYTES);
 }
 
 typedef CUresult (*launch_fn)(CUfunction, unsigned int, unsigned int, unsigned int,
@@ -342,27 +277,23 @@ typedef CUresult (*launch_fn)(CUfunction, unsigned int, unsigned int, unsigned i
 
 static void *per_thread_work(void *seed)
 {
-	CUdriverProcAddressQueryResult why;
 	unsigned int value = (unsigned int)(uintptr_t)seed;
 	CUdeviceptr piece[PIECES];
 	unsigned long n = WORDS;
-	launch_fn launch;
-	void *found;
+	launch_fn call = (launch_fn)driver_function(
+	    "cuLaunchKernel", 13000, CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM);
 
 	MUST(cuCtxSetCurrent(context));
-	MUST(cuGetProcAddress("cuLaunchKernel", &found, 13000,
-			      CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, &why));
-	memcpy(&launch, &found, sizeof(launch));
 	for (unsigned int i = 0; i < PIECES; i++) {
 		void *params[] = {&piece[i], &value, &n};
 
-		MUST(cuMemAlloc(&piece[i], 2 * MIB));
-		MUST(launch(function("fill"), 4, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
-		MUST(launch(function("increment"), 4, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+		MUST(cuMemAlloc(&piece[i], PIECE_BYTES));
+		MUST(call(function("fill"), 4, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+		MUST(call(function("increment"), 4, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
 	}
 	MUST(cuStreamSynchronize(CU_STREAM_PER_THREAD));
 	for (unsigned int i = 0; i < PIECES; i++)
-		check(piece[i], 2 * value);
+		check(piece[i], 2 * value, PIECE_BYTES);
 	return NULL;
 }
 
@@ -399,8 +330,8 @@ static void capture(void)
 	pthread_t thread;
 
 	start();
-	MUST(cuMemAlloc(&target, 2 * MIB));
-	fill(target, 0, NULL);
+	MUST(cuMemAlloc(&target, PIECE_BYTES));
+	fill(target, 0, PIECE_BYTES, NULL);
 	MUST(cuCtxSynchronize());
 	MUST(cuThreadExchangeStreamCaptureMode(&relaxed));
 	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
@@ -408,7 +339,7 @@ static void capture(void)
 	for (int round = 0; round < 5; round++) {
 		MUST(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
 		for (int i = 0; i < 10; i++)
-			increment(target, 1, stream);
+			increment(target, 1, PIECE_BYTES, stream);
 		MUST(cuStreamEndCapture(stream, &graph));
 		MUST(cuGraphInstantiate(&exec, graph, 0));
 		MUST(cuGraphLaunch(exec, stream));
@@ -418,7 +349,7 @@ static void capture(void)
 	}
 	atomic_store(&captured, true);
 	pthread_join(thread, NULL);
-	check(target, 50);
+	check(target, 50, PIECE_BYTES);
 }
 
 static void sizes(void)
@@ -471,8 +402,8 @@ static void questions(void)
 	for (unsigned int i = 0; i < PIECES; i++) {
 		void *host;
 
-		MUST(cuMemAlloc(&piece[i], 2 * MIB));
-		fill(piece[i], i, NULL);
+		MUST(cuMemAlloc(&piece[i], PIECE_BYTES));
+		fill(piece[i], i, PIECE_BYTES, NULL);
 		MUST(cuPointerGetAttributes(3, asked, answers, piece[i] + 100));
 		if (type != CU_MEMORYTYPE_DEVICE || owner != context ||
 		    device_pointer != piece[i] + 100)
@@ -483,24 +414,14 @@ static void questions(void)
 	}
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} cases[] = {
-    {"threads", threads},	{"forks", forks},     {"graph_forks", graph_forks},
-    {"contexts", contexts},	{"primary", primary}, {"two_contexts", two_contexts},
-    {"leave_busy", leave_busy}, {"trap", trap},	      {"destroyed_stream", destroyed_stream},
-    {"per_thread", per_thread}, {"capture", capture}, {"sizes", sizes},
-    {"questions", questions},
+static const struct program_case cases[] = {
+    CASE(threads),	    CASE(forks),	CASE(graph_forks), CASE(contexts),
+    CASE(primary),	    CASE(two_contexts), CASE(leave_busy),  CASE(trap),
+    CASE(destroyed_stream), CASE(per_thread),	CASE(capture),	   CASE(sizes),
+    CASE(questions),
 };
 
 int main(int argc, char **argv)
 {
-	for (size_t i = 0; argc == 2 && i < sizeof(cases) / sizeof(cases[0]); i++)
-		if (!strcmp(cases[i].name, argv[1])) {
-			cases[i].run();
-			return 0;
-		}
-	fprintf(stderr, "usage: sim_life CASE\n");
-	return 2;
+	return run_case(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
 }

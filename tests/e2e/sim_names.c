@@ -16,8 +16,7 @@ static void plain_per_thread(void)
 
 static void extended_with(cuuint64_t flags)
 {
-	launch_ex_fn launch =
-	    __extension__(launch_ex_fn) driver_function("cuLaunchKernelEx", flags);
+	launch_ex_fn call = (launch_ex_fn)driver_function("cuLaunchKernelEx", 13000, flags);
 	CUlaunchConfig config = {.gridDimX = 1,
 				 .gridDimY = 1,
 				 .gridDimZ = 1,
@@ -27,7 +26,7 @@ static void extended_with(cuuint64_t flags)
 	struct arguments a;
 
 	arguments_for(&a, cold_piece());
-	MUST(launch(&config, function("increment"), a.params, NULL));
+	MUST(call(&config, function("increment"), a.params, NULL));
 	check_noticed(a.out, "cuLaunchKernelEx");
 }
 
@@ -43,12 +42,12 @@ static void extended_per_thread(void)
 
 static void cooperative_with(cuuint64_t flags)
 {
-	launch_cooperative_fn launch = __extension__(launch_cooperative_fn)
-	    driver_function("cuLaunchCooperativeKernel", flags);
+	launch_cooperative_fn call =
+	    (launch_cooperative_fn)driver_function("cuLaunchCooperativeKernel", 13000, flags);
 	struct arguments a;
 
 	arguments_for(&a, cold_piece());
-	MUST(launch(function("increment"), 1, 1, 1, 1, 1, 1, 0, NULL, a.params));
+	MUST(call(function("increment"), 1, 1, 1, 1, 1, 1, 0, NULL, a.params));
 	check_noticed(a.out, "cuLaunchCooperativeKernel");
 }
 
@@ -64,9 +63,9 @@ static void cooperative_per_thread(void)
 
 static void multi_device(void)
 {
-	CUresult (*launch)(CUDA_LAUNCH_PARAMS *, unsigned int, unsigned int) =
-	    __extension__(CUresult(*)(CUDA_LAUNCH_PARAMS *, unsigned int, unsigned int))
-		driver_function("cuLaunchCooperativeKernelMultiDevice", 0);
+	CUresult (*call)(CUDA_LAUNCH_PARAMS *, unsigned int, unsigned int) =
+	    (CUresult(*)(CUDA_LAUNCH_PARAMS *, unsigned int, unsigned int))driver_function(
+		"cuLaunchCooperativeKernelMultiDevice", 13000, 0);
 	struct arguments a;
 	CUDA_LAUNCH_PARAMS one = {.function = function("increment"),
 				  .gridDimX = 1,
@@ -79,7 +78,7 @@ static void multi_device(void)
 	MUST(cuStreamCreate(&one.hStream, CU_STREAM_DEFAULT));
 	arguments_for(&a, cold_piece());
 	one.kernelParams = a.params;
-	MUST(launch(&one, 1, 0));
+	MUST(call(&one, 1, 0));
 	check_noticed(a.out, "cuLaunchCooperativeKernelMultiDevice");
 }
 
@@ -506,41 +505,41 @@ static void table_3d_beside(void)
 	table_beside(3);
 }
 
-static const struct names_case cases[] = {
-    {"plain", plain},
-    {"plain_per_thread", plain_per_thread},
-    {"extended", extended},
-    {"extended_per_thread", extended_per_thread},
-    {"cooperative", cooperative},
-    {"cooperative_per_thread", cooperative_per_thread},
-    {"multi_device", multi_device},
-    {"packed_buffer", packed_buffer},
-    {"in_a_graph", in_a_graph},
-    {"by_struct", by_struct},
-    {"by_packed", by_packed},
-    {"by_large", by_large},
-    {"by_many", by_many},
-    {"nothing", nothing},
-    {"tensor_tiled", tensor_tiled},
-    {"tensor_im2col", tensor_im2col},
-    {"tensor_im2col_wide", tensor_im2col_wide},
-    {"tensor_replaced", tensor_replaced},
-    {"tensor_in_memory", tensor_in_memory},
-    {"from_data", from_data},
-    {"from_data_ex", from_data_ex},
-    {"from_fat_binary", from_fat_binary},
-    {"from_ptx", from_ptx},
-    {"from_library", from_library},
-    {"from_library_function", from_library_function},
-    {"from_library_module", from_library_module},
-    {"unknown_beside", unknown_beside},
-    {"map_beside", map_beside},
-    {"texture_beside", texture_beside},
-    {"table_2d_beside", table_2d_beside},
-    {"table_3d_beside", table_3d_beside},
+static const struct program_case cases[] = {
+    CASE(plain),
+    CASE(plain_per_thread),
+    CASE(extended),
+    CASE(extended_per_thread),
+    CASE(cooperative),
+    CASE(cooperative_per_thread),
+    CASE(multi_device),
+    CASE(packed_buffer),
+    CASE(in_a_graph),
+    CASE(by_struct),
+    CASE(by_packed),
+    CASE(by_large),
+    CASE(by_many),
+    CASE(nothing),
+    CASE(tensor_tiled),
+    CASE(tensor_im2col),
+    CASE(tensor_im2col_wide),
+    CASE(tensor_replaced),
+    CASE(tensor_in_memory),
+    CASE(from_data),
+    CASE(from_data_ex),
+    CASE(from_fat_binary),
+    CASE(from_ptx),
+    CASE(from_library),
+    CASE(from_library_function),
+    CASE(from_library_module),
+    CASE(unknown_beside),
+    CASE(map_beside),
+    CASE(texture_beside),
+    CASE(table_2d_beside),
+    CASE(table_3d_beside),
 };
 
 int main(int argc, char **argv)
 {
-	return run_case(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
+	return run_named(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
 }

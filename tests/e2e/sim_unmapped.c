@@ -5,71 +5,17 @@
  * "refusals" want an error where memory cannot be brought to VRAM; without the library, or with
  * cold memory mapped, they fail.
  */
-#include <cuda.h>
+#include "program.h"
+
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define MIB ((size_t)1 << 20)
 #define PIECES 6
 #define BYTES (6 * MIB) /* three blocks */
 #define LARGE (14 * MIB)
-
-static CUcontext context;
-static CUmodule module;
-
-static void must_(CUresult result, CUresult want, const char *what, int line)
-{
-	const char *name = "?";
-
-	if (result == want)
-		return;
-	cuGetErrorName(result, &name);
-	fprintf(stderr, "line %d: %s: %s\n", line, what, name);
-	exit(3);
-}
-#define MUST(call) must_((call), CUDA_SUCCESS, #call, __LINE__)
-#define MUST_FAIL(error, call) must_((call), (error), #call, __LINE__)
-
-static void wrong(const char *what)
-{
-	fprintf(stderr, "wrong: %s\n", what);
-	exit(1);
-}
-
-static void start(void)
-{
-	MUST(cuInit(0));
-	MUST(cuDevicePrimaryCtxRetain(&context, 0));
-	MUST(cuCtxSetCurrent(context));
-	MUST(cuModuleLoad(&module, getenv("SIM_IMAGE")));
-}
-
-static CUresult launch(const char *name, CUdeviceptr out, unsigned int value, size_t bytes,
-		       CUstream stream)
-{
-	unsigned long n = bytes / 4;
-	void *params[] = {&out, &value, &n};
-	CUfunction f;
-
-	MUST(cuModuleGetFunction(&f, module, name));
-	return cuLaunchKernel(f, 8, 1, 1, 1, 1, 1, 0, stream, params, NULL);
-}
-
-static void check(CUdeviceptr at, unsigned int value, size_t bytes)
-{
-	unsigned int *host = malloc(bytes);
-
-	MUST(cuMemcpyDtoH(host, at, bytes));
-	for (unsigned int i = 0; i < bytes / 4; i++)
-		if (host[i] != value + i)
-			wrong("a word");
-	free(host);
-}
 
 /* More than the cap holds; the last ones begin in RAM. */
 static void make_pieces(CUdeviceptr *pieces)
@@ -77,7 +23,7 @@ static void make_pieces(CUdeviceptr *pieces)
 	for (unsigned int i = 0; i < PIECES; i++)
 		MUST(cuMemAlloc(&pieces[i], BYTES));
 	for (unsigned int i = 0; i < PIECES; i++)
-		MUST(launch("fill", pieces[i], 100 * i, BYTES, NULL));
+		fill(pieces[i], 100 * i, BYTES, NULL);
 	MUST(cuCtxSynchronize());
 }
 
@@ -97,7 +43,7 @@ static void *rival_run(void *of)
 
 	MUST(cuCtxSetCurrent(context));
 	for (int i = 0; i < ROUNDS; i++) {
-		MUST(launch("increment", rival->at, 1, LARGE, rival->stream));
+		increment(rival->at, 1, LARGE, rival->stream);
 		if (i % 8 == 7)
 			MUST(cuStreamSynchronize(rival->stream));
 	}
@@ -114,7 +60,7 @@ static void rivals(void)
 	for (unsigned int i = 0; i < 2; i++) {
 		MUST(cuMemAlloc(&rival[i].at, LARGE));
 		MUST(cuStreamCreate(&rival[i].stream, CU_STREAM_NON_BLOCKING));
-		MUST(launch("fill", rival[i].at, 1000 * i, LARGE, rival[i].stream));
+		fill(rival[i].at, 1000 * i, LARGE, rival[i].stream);
 	}
 	MUST(cuCtxSynchronize());
 	for (int i = 0; i < 2; i++)
@@ -167,7 +113,7 @@ static void copies(void)
 		for (unsigned int w = 0; w < BYTES / 4; w++)
 			if (pinned[w])
 				wrong("a fill");
-		MUST(launch("increment", pieces[i], 1, BYTES, stream));
+		increment(pieces[i], 1, BYTES, stream);
 		MUST(cuStreamSynchronize(stream));
 		check(pieces[i], 7 * i + 1, BYTES);
 	}
@@ -195,7 +141,7 @@ static void captured(void)
 	MUST(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
 	MUST(cuMemcpyHtoDAsync(cold, pinned, BYTES, stream));
 	MUST(cuMemcpyDtoDAsync(pieces[1], cold, BYTES, stream));
-	MUST(launch("increment", pieces[1], 2, BYTES, stream));
+	increment(pieces[1], 2, BYTES, stream);
 	MUST(cuStreamEndCapture(stream, &graph));
 	MUST(cuGraphInstantiate(&executable, graph, 0));
 	for (unsigned int round = 0; round < 3; round++) {
@@ -205,7 +151,7 @@ static void captured(void)
 		check(pieces[1], 11, BYTES);
 		/* Whatever may leave does. */
 		for (unsigned int i = 2; i < PIECES; i++)
-			MUST(launch("increment", pieces[i], 1, BYTES, NULL));
+			increment(pieces[i], 1, BYTES, NULL);
 		MUST(cuCtxSynchronize());
 	}
 	for (unsigned int i = 2; i < PIECES; i++)
@@ -226,7 +172,7 @@ static void too_large(void)
 	MUST(cuMemsetD32(whole, 3, 30 * MIB / 4));
 	MUST_FAIL(CUDA_ERROR_OUT_OF_MEMORY, launch("fill", whole, 0, BYTES, NULL));
 	/* Nothing is lost by it: neither bytes nor the context. */
-	MUST(launch("fill", piece, 8, BYTES, NULL));
+	fill(piece, 8, BYTES, NULL);
 	check(piece, 8, BYTES);
 	for (size_t at = 0; at < 30 * MIB; at += MIB) {
 		unsigned int word = 0;
@@ -236,7 +182,7 @@ static void too_large(void)
 			wrong("a word of what was refused");
 	}
 	MUST(cuMemFree(whole));
-	MUST(launch("increment", piece, 1, BYTES, NULL));
+	increment(piece, 1, BYTES, NULL);
 	check(piece, 9, BYTES);
 }
 
@@ -251,12 +197,12 @@ static void tables(void)
 	MUST(cuMemAlloc(&table, 4096));
 	MUST(cuMemcpyHtoD(table, pieces, 2 * sizeof(*pieces)));
 	for (unsigned int i = 0; i < PIECES; i++) /* two, and one more: they fit */
-		MUST(launch("increment", pieces[i], 1, BYTES, NULL));
+		increment(pieces[i], 1, BYTES, NULL);
 	MUST(cuMemcpyHtoD(table, pieces, sizeof(pieces)));
 	MUST_FAIL(CUDA_ERROR_OUT_OF_MEMORY, launch("increment", pieces[0], 1, BYTES, NULL));
 	for (unsigned int i = 3; i < PIECES; i++)
 		MUST(cuMemFree(pieces[i]));
-	MUST(launch("increment", pieces[0], 1, BYTES, NULL));
+	increment(pieces[0], 1, BYTES, NULL);
 	check(pieces[0], 2, BYTES);
 	check(pieces[1], 101, BYTES);
 }
@@ -283,7 +229,7 @@ static void late(void)
 	MUST_FAIL(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES,
 		  launch("increment", pieces[0], 1, BYTES, NULL));
 	atomic_store(&may_end, true);
-	MUST(launch("increment", pieces[0], 1, BYTES, NULL));
+	increment(pieces[0], 1, BYTES, NULL);
 	check(pieces[0], 1, BYTES);
 }
 
@@ -298,11 +244,11 @@ static void beside_a_capture(void)
 	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
 	MUST(cuStreamCreate(&other, CU_STREAM_NON_BLOCKING));
 	MUST(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
-	MUST(launch("increment", pieces[0], 1, BYTES, stream)); /* does not run */
+	increment(pieces[0], 1, BYTES, stream); /* does not run */
 	MUST_FAIL(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES,
 		  launch("increment", pieces[0], 1, BYTES, other));
 	MUST(cuStreamEndCapture(stream, &graph));
-	MUST(launch("increment", pieces[0], 1, BYTES, other));
+	increment(pieces[0], 1, BYTES, other);
 	MUST(cuStreamSynchronize(other));
 	check(pieces[0], 1, BYTES);
 }
@@ -315,39 +261,22 @@ static void unknown(void)
 	start();
 	for (unsigned int i = 0; i < 3; i++) {
 		MUST(cuMemAlloc(&pieces[i], BYTES));
-		MUST(launch("fill", pieces[i], i, BYTES, NULL));
+		fill(pieces[i], i, BYTES, NULL);
 	}
 	MUST(cuMemAlloc(&pieces[3], BYTES));
 	MUST_FAIL(CUDA_ERROR_OUT_OF_MEMORY, launch("fill", pieces[0], 7, BYTES, NULL));
 	MUST(cuMemFree(pieces[3]));
-	MUST(launch("fill", pieces[0], 7, BYTES, NULL));
+	fill(pieces[0], 7, BYTES, NULL);
 	check(pieces[0], 7, BYTES);
 	check(pieces[2], 2, BYTES);
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} cases[] = {
-    {"rivals", rivals},
-    {"copies", copies},
-    {"captured", captured},
-    {"too_large", too_large},
-    {"tables", tables},
-    {"late", late},
-    {"beside_a_capture", beside_a_capture},
-    {"unknown", unknown},
+static const struct program_case cases[] = {
+    CASE(rivals), CASE(copies), CASE(captured),		CASE(too_large),
+    CASE(tables), CASE(late),	CASE(beside_a_capture), CASE(unknown),
 };
 
 int main(int argc, char **argv)
 {
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (argc == 2 && !strcmp(cases[i].name, argv[1])) {
-			cases[i].run();
-			return 0;
-		}
-		if (argc == 1)
-			puts(cases[i].name);
-	}
-	return argc == 1 ? 0 : 2;
+	return run_case(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
 }
