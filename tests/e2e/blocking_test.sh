@@ -1,20 +1,10 @@
 #!/usr/bin/env bash
 # Every copy and fill returns, or waits, as it does without the library, whatever the homes of the memory it names: all
 # resident, all in RAM, some of each. So do the bytes arrive, and a pageable source may be written again as soon.
-set -u
-O=${O:-build}
+. "$(dirname "$0")/lib.sh"
 export LD_LIBRARY_PATH=$O/sim SIM_IMAGE=$O/unit/sim_image.so
-passed=0 failed=0
 dir=$O/e2e/blocking
 mkdir -p "$dir"
-check() { # check WHAT COMMAND...
-	local what=$1
-	shift
-	if "$@"; then passed=$((passed + 1)); else
-		failed=$((failed + 1))
-		echo "failed: $what"
-	fi
-}
 # An asynchronous copy from pageable memory may wait for its stream (the driver may have to stage it); it must only be
 # done with the source when it returns.
 expected() { sed -E '/^[^ ]*Async.* <- pageable/s/ (waits|returns),/ returns or waits,/' "$1"; }
@@ -33,5 +23,4 @@ for safety in strict graced; do
 	check "$safety: two in RAM" [ "$(grep -cE '^(third|fourth) rrr$' "$dir/$safety.homes")" -eq 2 ]
 	check "$safety: as without the library" diff <(expected "$dir/bare") <(expected "$dir/$safety")
 done
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+finish

@@ -1,17 +1,7 @@
 #!/usr/bin/env bash
 # A program under a cap never holds more than the cap, is refused as on a smaller card, and is otherwise unchanged.
-set -u
-O=${O:-build}
+. "$(dirname "$0")/lib.sh"
 export LD_LIBRARY_PATH=$O/fake
-passed=0 failed=0
-check() { # check WHAT COMMAND...
-	local what=$1
-	shift
-	if "$@"; then passed=$((passed + 1)); else
-		failed=$((failed + 1))
-		echo "failed: $what"
-	fi
-}
 run() { # run VARIABLE=VALUE...: sets out and err
 	out=$(env "$@" LD_PRELOAD="$O/liblowtide.so" timeout 60 "$O/e2e/capped" 2>"$O/e2e/capped.err")
 	status=$?
@@ -55,5 +45,4 @@ plain=$(env LOWTIDE_VRAM=potato LD_PRELOAD="$O/liblowtide.so" /bin/echo hello 2>
 check "a process without CUDA is left alone" [ "$plain" = hello ]
 check "a program with no driver still gets its error" env -u LD_LIBRARY_PATH LD_PRELOAD="$O/liblowtide.so" \
 	"$O/e2e/no_driver"
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+finish

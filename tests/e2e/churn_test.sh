@@ -1,14 +1,11 @@
 #!/usr/bin/env bash
 # Random allocations, frees, copies, fills and launches against an oracle in host memory, seed after seed, each under
 # another policy, cap, scheduler and level of safety. Knob: CHURNS (how many seeds).
-set -u
-O=${O:-build}
-export O
+. "$(dirname "$0")/lib.sh"
 export LD_LIBRARY_PATH=$O/sim
 dir=$O/e2e/churn
 rm -rf "$dir"
 mkdir -p "$dir"
-field() { sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1"; }
 one() { # one SEED: a line if something is wrong
 	local seed=$1 policies=(lru balanced sequential group auto) caps=(12 18 26) schedulers=(virtual seeded threads)
 	local policy=${policies[$((seed % 5))]} cap=$((${caps[$((seed / 5 % 3))]} << 20))
@@ -20,15 +17,12 @@ one() { # one SEED: a line if something is wrong
 	status=$?
 	if [ $status -ne 0 ] || grep -q 'differs between' "$key.err"; then
 		echo "churn $seed ($policy, $((cap >> 20)) MiB, $scheduler, $safety): status $status: $(tail -n 1 "$key.err")"
-	elif [ "$(field "$key.json" vram_peak)" -gt $cap ]; then
-		echo "churn $seed ($policy, $((cap >> 20)) MiB, $scheduler, $safety): VRAM above the cap"
-	elif [ "$(field "$key.json" illegal_accesses)" -ne 0 ] || [ "$(field "$key.json" remap_races)" -ne 0 ] ||
-		[ "$(field "$key.json" alias_races)" -ne 0 ]; then
-		echo "churn $seed ($policy, $((cap >> 20)) MiB, $scheduler, $safety): illegal access, or a race"
+	else
+		faults "$key.json" $cap | head -n 1 | sed "s/^/churn $seed ($policy, $((cap >> 20)) MiB, $scheduler, $safety): /"
 	fi
 	rm -f "$key".*
 }
-export -f one field
+export -f one field faults
 export dir
 runs=${CHURNS:-1000}
 seq 1 "$runs" | xargs -P "$(nproc)" -n 1 bash -c 'one "$@"' one >"$dir/wrong"

@@ -1,25 +1,15 @@
 #!/usr/bin/env bash
 # The command: a program run by it behaves as if it had been called by itself, settings are refused before anything
 # runs, a library that did not load is noticed, and the doctor says the truth of several machines.
-set -u
-O=${O:-build}
+. "$(dirname "$0")/lib.sh"
 case $O in /*) ;; *) O=$PWD/$O ;; esac
 lowtide=$O/lowtide library=$O/liblowtide.so
-passed=0 failed=0
 dir=$O/e2e/command
 rm -rf "$dir"
 mkdir -p "$dir"
 unset LD_PRELOAD LOWTIDE_LIBRARY
 while read -r name; do unset "$name"; done < <(compgen -e LOWTIDE_)
-check() { # check WHAT COMMAND...
-	local what=$1
-	shift
-	if "$@"; then passed=$((passed + 1)); else
-		failed=$((failed + 1))
-		echo "failed: $what"
-		[ -z "${err:-}${out:-}" ] || printf '    %s\n' "status $status" "$out" "$err" | head -n 20
-	fi
-}
+explain() { [ -z "${err:-}${out:-}" ] || printf '    %s\n' "status $status" "$out" "$err" | head -n 20; }
 run() { # run COMMAND...: sets out, err, status
 	out=$(timeout 60 "$@" 2>"$dir/err" </dev/null)
 	status=$?
@@ -336,5 +326,4 @@ run env $simulated LOWTIDE_HOST=4G "$dir/inst/bin/lowtide" doctor
 check "no probe: one line" eval 'is 0 && [ "$(grep -c probe <<<"$out")" -eq 1 ] && printed "not installed"'
 
 rm -rf "$dir"
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+finish

@@ -1,17 +1,6 @@
 #!/usr/bin/env bash
 # The demonstration keeps what it promises, at a small size: same outputs, within the cap, and a picture.
-set -u
-O=${O:-build}
-export O
-passed=0 failed=0
-check() {
-	local what=$1
-	shift
-	if "$@"; then passed=$((passed + 1)); else
-		failed=$((failed + 1))
-		echo "failed: $what"
-	fi
-}
+. "$(dirname "$0")/lib.sh"
 rm -rf "$O/demo"
 out=$(MB=32 STEPS=4 CAPS="75 40" timeout 120 python3 tests/bench/demo.py 2>&1)
 status=$?
@@ -19,5 +8,4 @@ check "the demonstration ends well" [ $status -eq 0 ]
 check "twelve runs gave the same output" [ "$(grep -c ' same ' <<<"$out")" -eq 12 ]
 check "the picture is there" grep -q '</svg>' "$O/demo/residency.svg"
 check "the picture shows both homes" [ "$(grep -oE '#1f6f8b"/>|#d7e4e8"/>' "$O/demo/residency.svg" | sort -u | wc -l)" -eq 2 ]
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+finish

@@ -1,9 +1,7 @@
 #!/usr/bin/env bash
 # Every door answers with our wrapper where there is one, and with the driver's own function elsewhere.
 # UNDER: an emulator in front of the program, whose -E sets the program's environment and not its own.
-set -u
-O=${O:-build}
-passed=0 failed=0
+. "$(dirname "$0")/lib.sh"
 doors() { # doors [VARIABLE=VALUE]
 	local settings=("LD_LIBRARY_PATH=$O/fake" "$@") options=() setting
 	if [ -n "${UNDER:-}" ]; then
@@ -18,10 +16,9 @@ bare=$(doors)
 ours=$(doors "LD_PRELOAD=$O/liblowtide.so")
 expect() { # expect DOOR WITHOUT WITH
 	if grep -qx "$1 $2" <<<"$bare" && grep -qx "$1 $3" <<<"$ours"; then
-		passed=$((passed + 1))
+		pass
 	else
-		failed=$((failed + 1))
-		echo "door $1: wanted '$2' and under the preload '$3', got '$(grep "^$1 " <<<"$bare")' and '$(grep "^$1 " <<<"$ours")'"
+		fail "door $1: wanted '$2' and under the preload '$3', got '$(grep "^$1 " <<<"$bare")' and '$(grep "^$1 " <<<"$ours")'"
 	fi
 }
 for door in linked dlsym default next resolver itself again deepbind; do
@@ -36,5 +33,4 @@ done
 expect per_thread "own flavour" "own flavour"
 expect plain "own flavour" "own flavour"
 expect refused 500 500
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+finish

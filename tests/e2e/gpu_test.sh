@@ -1,21 +1,10 @@
 #!/usr/bin/env bash
 # make check-gpu and make bench-gpu: where no card is they say so, in the exact words; what they do on one is done here on
 # the simulated one, small.
-set -u
-O=${O:-build}
-export O
+. "$(dirname "$0")/lib.sh"
 dir=$O/e2e/gpu
 rm -rf "$dir"
 mkdir -p "$dir"
-passed=0 failed=0
-check() { # check WHAT COMMAND...
-	local what=$1
-	shift
-	if "$@"; then passed=$((passed + 1)); else
-		failed=$((failed + 1))
-		echo "failed: $what"
-	fi
-}
 unset LOWTIDE_GPU_SIMULATED LD_LIBRARY_PATH
 if ldconfig -p | grep -q 'libcuda\.so\.1 '; then
 	echo "skipped: what is said without a driver: this machine has one"
@@ -54,5 +43,4 @@ assert set(names) == {"step_ms/decode/bare", "step_ms/decode/balanced/50/strict"
 assert names["step_ms/decode/balanced/50/strict"] >= names["step_ms/decode/bare"] > 0
 PYTHON
 check "the results are written, with card, driver and commit" python3 "$dir/look.py" "$dir"
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+finish

@@ -2,16 +2,13 @@
 # The nth call of each driver function fails, for every function the library calls: the result is right, or the
 # program is told an error; never a wrong digest, a crash, a hang, an illegal access or VRAM above the cap.
 # Knobs: WORKLOADS FUNCTIONS NTH MB COLDS.
-set -u
-O=${O:-build}
-export O MB=${MB:-12}
+. "$(dirname "$0")/lib.sh"
+export MB=${MB:-12}
 export LD_LIBRARY_PATH=$O/sim
 dir=$O/e2e/inject
 rm -rf "$dir"
 mkdir -p "$dir"
 cap=$((12 << 20))
-
-field() { sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1"; }
 
 one() { # one WORKLOAD FUNCTION NTH [DRIVER [COLD]]
 	local name=$1 key=$dir/$1.$2.$3.${4:-new}.${5:-mapped} status
@@ -29,14 +26,11 @@ one() { # one WORKLOAD FUNCTION NTH [DRIVER [COLD]]
 	*) echo "$name $2:$3: status $status: $(tail -n 1 "$key.err")" ;;
 	esac
 	if grep -q '"calls".*}}' "$key.json" 2>/dev/null; then
-		[ "$(field "$key.json" vram_peak)" -le $cap ] || echo "$name $2:$3: VRAM above the cap"
-		[ "$(field "$key.json" illegal_accesses)" -eq 0 ] || echo "$name $2:$3: illegal access"
-		[ "$(field "$key.json" alias_races)" -eq 0 ] || echo "$name $2:$3: memory reached through two mappings at once"
-		[ "$(field "$key.json" remap_races)" -eq 0 ] || echo "$name $2:$3: mapping changed under a kernel"
+		faults "$key.json" $cap | sed "s/^/$name $2:$3: /"
 	fi
 	rm -f "$key".*
 }
-export -f one field
+export -f one field faults
 export dir cap
 
 functions="cuMemAddressReserve cuMemCreate cuMemMap cuMemSetAccess cuMemUnmap cuMemRelease cuMemAddressFree

@@ -1,21 +1,10 @@
 #!/usr/bin/env bash
 # Other machines: no host frames, a driver that tells no parameters, several cards. What cannot be done is said in one
 # line, and what comes out is the same.
-set -u
-O=${O:-build}
+. "$(dirname "$0")/lib.sh"
 export LD_LIBRARY_PATH=$O/sim
-passed=0 failed=0
 dir=$O/e2e/machines
 mkdir -p "$dir"
-field() { sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1"; }
-check() { # check WHAT COMMAND...
-	local what=$1
-	shift
-	if "$@"; then passed=$((passed + 1)); else
-		failed=$((failed + 1))
-		echo "failed: $what"
-	fi
-}
 cap=$((32 << 20))
 run() { # run WORKLOAD VARIABLE=VALUE...: sets out, err, status
 	local name=$1
@@ -98,5 +87,4 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
 	check "streams, refused in several threads: status 3" [ $status -eq 3 ]
 	check "streams, refused in several threads: within the cap" within $((16 << 20))
 done
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+finish

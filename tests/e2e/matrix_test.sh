@@ -5,15 +5,12 @@
 # With COLDS=unmapped (as unmapped_matrix_test.sh does), on a machine without host frames, what one operation may touch must fit: a program
 # may be refused for memory, but only those that name much at once (one buffer, a graph, a table of pointers), and only
 # below their own peak.
-set -u
-O=${O:-build}
-export O MB=${MB:-32}
+. "$(dirname "$0")/lib.sh"
+export MB=${MB:-32}
 export LD_LIBRARY_PATH=$O/sim
 dir=$O/e2e/matrix.${COLDS:-mapped}
 rm -rf "$dir"
 mkdir -p "$dir"
-
-field() { sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1"; }
 
 at_once="onebuffer capture experts"
 
@@ -50,16 +47,13 @@ one() { # one WORKLOAD POLICY CAP% SCHEDULER SEED SAFETY COLD: a line if somethi
 		rm -f "$key".*
 		return
 	fi
-	[ "$(field "$key.json" vram_peak)" -le $cap ] || echo "$name $policy $percent% $scheduler/$seed: VRAM above the cap"
-	[ "$(field "$key.json" illegal_accesses)" -eq 0 ] || echo "$name $policy $percent% $scheduler/$seed: illegal access"
-	[ "$(field "$key.json" remap_races)" -eq 0 ] || echo "$name $policy $percent% $scheduler/$seed: mapping changed under a kernel"
-	[ "$(field "$key.json" alias_races)" -eq 0 ] || echo "$name $policy $percent% $scheduler/$seed: memory reached through two mappings at once"
+	faults "$key.json" $cap | sed "s|^|$name $policy $percent% $scheduler/$seed: |"
 	if [ -s "$key.err" ] && grep -qE 'could not be put back|differs between' "$key.err"; then
 		echo "$name $policy $percent% $scheduler/$seed: lost"
 	fi
 	rm -f "$key".*
 }
-export -f one field
+export -f one field faults
 export dir at_once
 
 workloads=${WORKLOADS:-diffusion decode experts onebuffer streams inplace churn capture}

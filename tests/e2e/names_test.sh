@@ -1,13 +1,10 @@
 #!/usr/bin/env bash
 # What a launch names is found, on drivers that tell how parameters lie and on older ones, where module images do;
 # where nothing does, the launch is right all the same, its memory used where it lies.
-set -u
-O=${O:-build}
+. "$(dirname "$0")/lib.sh"
 export LD_LIBRARY_PATH=$O/sim SIM_IMAGE=$O/unit/sim_image.so
-passed=0 failed=0
 dir=$O/e2e/names
 mkdir -p "$dir"
-field() { sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1"; }
 handles='reloaded one_of_two library_reloaded context_ended'
 program() { case " $handles " in *" $1 "*) echo sim_handles ;; *) echo sim_names ;; esac; }
 bare() { timeout 60 "$O/e2e/$(program "$1")" "$1" bare; }
@@ -19,67 +16,54 @@ capped() { # capped CASE EXPECT VARIABLE=VALUE...
 		LOWTIDE_STATS="$dir/stats" LOWTIDE_SIM_REPORT="$dir/report" "$@" LD_PRELOAD="$O/liblowtide.so" \
 		timeout 60 "$O/e2e/$(program "$case")" "$case" "$expect"
 }
-check() { # check WHAT COMMAND...
-	local what=$1 err
-	shift
-	if err=$("$@" 2>&1); then passed=$((passed + 1)); else
-		failed=$((failed + 1))
-		echo "failed: $what: $err"
-	fi
-}
-clean() { # no illegal access, no remap under a kernel, never above the cap
-	[ "$(field "$dir/report" illegal_accesses)" = 0 ] && [ "$(field "$dir/report" remap_races)" = 0 ] &&
-		[ "$(field "$dir/report" alias_races)" = 0 ] &&
-		[ "$(field "$dir/report" vram_peak)" -le $((14 << 20)) ]
-}
+clean() { ! faults "$dir/report" $((14 << 20)) | grep .; }
 flavours='plain plain_per_thread extended extended_per_thread cooperative cooperative_per_thread multi_device in_a_graph'
 lists='by_struct by_packed by_large by_many nothing'
 tensors='tensor_tiled tensor_im2col tensor_im2col_wide tensor_replaced'
 images='from_data from_data_ex from_fat_binary from_ptx from_library from_library_function from_library_module'
 all="$flavours packed_buffer $lists $tensors $images $handles"
 besides='map_beside texture_beside table_2d_beside table_3d_beside'
-for case in $all tensor_in_memory unknown_beside $besides; do check "$case, without the library" bare "$case"; done
+for case in $all tensor_in_memory unknown_beside $besides; do ends_well "$case, without the library" bare "$case"; done
 old=LOWTIDE_SIM_DRIVER=12030
 for driver in LOWTIDE_SIM_DRIVER=13000 $old; do
 	for case in $all; do
-		check "$case, $driver" capped "$case" noticed $driver
-		check "$case, $driver: clean" clean
+		ends_well "$case, $driver" capped "$case" noticed $driver
+		ends_well "$case, $driver: clean" clean
 		check "$case, $driver: nothing is unknown" [ "$(field "$dir/stats" unknown_launches)" = 0 ]
 	done
 	# The address of a map that lies in device memory is in no parameter.
-	check "tensor_in_memory, $driver" capped tensor_in_memory unnoticed $driver
+	ends_well "tensor_in_memory, $driver" capped tensor_in_memory unnoticed $driver
 	for word in 15 scrambled; do
 		for case in $tensors; do
-			check "$case, address in word $word, $driver" capped "$case" noticed $driver LOWTIDE_SIM_TMA=$word
+			ends_well "$case, address in word $word, $driver" capped "$case" noticed $driver LOWTIDE_SIM_TMA=$word
 		done
 	done
 done
 # A driver in which the functions are not there at all.
 for case in plain in_a_graph by_large from_ptx from_library reloaded; do
-	check "$case, a driver without the functions" capped "$case" noticed $old LD_LIBRARY_PATH="$O/sim-12.3"
+	ends_well "$case, a driver without the functions" capped "$case" noticed $old LD_LIBRARY_PATH="$O/sim-12.3"
 done
-for case in $flavours; do check "$case, threads" capped "$case" noticed LOWTIDE_SIM_SCHED=threads; done
+for case in $flavours; do ends_well "$case, threads" capped "$case" noticed LOWTIDE_SIM_SCHED=threads; done
 # Neither the driver nor the images tell.
 export SIM_IMAGE=$O/unit/sim_image_silent.so
 for case in $flavours $lists tensor_tiled from_library; do
-	check "$case, nobody tells" capped "$case" unnoticed $old
-	check "$case, nobody tells: clean" clean
+	ends_well "$case, nobody tells" capped "$case" unnoticed $old
+	ends_well "$case, nobody tells: clean" clean
 	check "$case, nobody tells: counted" [ "$(field "$dir/stats" unknown_launches)" -gt 0 ]
 done
-check "packed_buffer, nobody tells" capped packed_buffer noticed $old
+ends_well "packed_buffer, nobody tells" capped packed_buffer noticed $old
 # By grace a piece moves while work runs that does not name it. Work of which nothing is known may use any piece.
 for seed in 1 2 3 4; do
-	check "unknown_beside, seed $seed" capped unknown_beside noticed $old LOWTIDE_SAFETY=graced LOWTIDE_SIM_SCHED=seeded \
+	ends_well "unknown_beside, seed $seed" capped unknown_beside noticed $old LOWTIDE_SAFETY=graced LOWTIDE_SIM_SCHED=seeded \
 		LOWTIDE_SIM_SEED=$seed
-	check "unknown_beside, seed $seed: clean" clean
+	ends_well "unknown_beside, seed $seed: clean" clean
 done
 # Nor does work name what it finds in a tensor map, through a texture, or in a table that was uploaded.
 export SIM_IMAGE=$O/unit/sim_image.so
 for seed in 1 2 3 4; do
 	for case in $besides; do
-		check "$case, seed $seed" capped "$case" noticed LOWTIDE_SAFETY=graced LOWTIDE_SIM_SCHED=seeded LOWTIDE_SIM_SEED=$seed
-		check "$case, seed $seed: clean" clean
+		ends_well "$case, seed $seed" capped "$case" noticed LOWTIDE_SAFETY=graced LOWTIDE_SIM_SCHED=seeded LOWTIDE_SIM_SEED=$seed
+		ends_well "$case, seed $seed: clean" clean
 	done
 done
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+finish

@@ -1,22 +1,12 @@
 #!/usr/bin/env bash
 # The probe, trial by trial, against the simulated driver: what is planted there is what it must answer. And what it
 # does where a driver lacks calls, fails, crashes, hangs, or is not there.
-set -u
-O=${O:-build}
+. "$(dirname "$0")/lib.sh"
 probe=$O/gpu/probe
 driver=$O/sim/libcuda.so.1
 dir=$O/e2e/probe
 rm -rf "$dir"
 mkdir -p "$dir"
-passed=0 failed=0
-check() { # check WHAT COMMAND...
-	local what=$1
-	shift
-	if "$@"; then passed=$((passed + 1)); else
-		failed=$((failed + 1))
-		echo "failed: $what"
-	fi
-}
 # ask NAME [VARIABLE=VALUE...] -- OPTIONS...: runs the probe; the record is $dir/NAME.json, the exit status in
 # $dir/NAME.status. What it measures is virtual time, so that several may run at once.
 ask() {
@@ -276,5 +266,4 @@ done
 for trial in $("$probe" --list | cut -d' ' -f1); do
 	check "tests/gpu/README.md tells of $trial" grep -q "\`$trial\`" tests/gpu/README.md
 done
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+finish

@@ -1,24 +1,12 @@
 #!/usr/bin/env bash
 # The README's tables are those the sources generate (tools/tables), and the manual has every row of them.
-set -u
-passed=0 failed=0
+. "$(dirname "$0")/lib.sh"
 for table in settings policies hooks; do
 	missing=$(tools/tables "$table" | sed 's/ *$//' | while read -r line; do
 		grep -qxF -- "$line" <(sed 's/ *$//' README.md) || echo "$line"
 	done)
-	if [ -z "$missing" ]; then passed=$((passed + 1)); else
-		failed=$((failed + 1))
-		echo "the README lacks, of tools/tables $table:" "$missing"
-	fi
+	check "the README lacks, of tools/tables $table: $missing" [ -z "$missing" ]
 done
-check() { # check WHAT COMMAND...
-	local what=$1
-	shift
-	if "$@"; then passed=$((passed + 1)); else
-		failed=$((failed + 1))
-		echo "failed: $what"
-	fi
-}
 manual=$(tools/tables man)
 check "the manual could be written" [ $? -eq 0 ]
 terms=$(sed -nE 's/^\*([^*]+)\*$/\1/p' <<<"$manual" | sed 's/\\//g')
@@ -38,5 +26,4 @@ if command -v scdoc >/dev/null; then
 else
 	echo "skipped: the manual was not rendered: scdoc is not here"
 fi
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+finish

@@ -1,23 +1,12 @@
 #!/usr/bin/env bash
 # Machines whose kernels cannot reach host frames, with LOWTIDE_COLD=unmapped: the roads of sim_unmapped and sim_edges,
 # copies that return as they should, what is refused and what is said. Knob: CASES.
-set -u
-O=${O:-build}
+. "$(dirname "$0")/lib.sh"
 export LD_LIBRARY_PATH=$O/sim
-passed=0 failed=0
 dir=$O/e2e/unmapped
 rm -rf "$dir"
 mkdir -p "$dir"
-field() { sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1"; }
-check() { # check WHAT COMMAND...
-	local what=$1
-	shift
-	if "$@"; then passed=$((passed + 1)); else
-		failed=$((failed + 1))
-		echo "failed: $what"
-		head -n 5 "$dir/err"
-	fi
-}
+explain() { head -n 5 "$dir/err"; }
 cap=$((22 << 20))
 unmapped() { # unmapped VARIABLE=VALUE... PROGRAM ARGUMENT...: sets status, err
 	rm -f "$dir/report" "$dir/stats"
@@ -29,9 +18,7 @@ unmapped() { # unmapped VARIABLE=VALUE... PROGRAM ARGUMENT...: sets status, err
 }
 said() { grep -qE -- "$1" <<<"$err"; }
 sound() { # the cap was held, and nothing touched what is not mapped or was being changed
-	[ -s "$dir/report" ] && [ "$(field "$dir/report" vram_peak)" -le $cap ] &&
-		[ "$(field "$dir/report" illegal_accesses)" -eq 0 ] && [ "$(field "$dir/report" remap_races)" -eq 0 ] &&
-		! said 'could not be put back|differs between'
+	[ -z "$(faults "$dir/report" $cap)" ] && ! said 'could not be put back|differs between'
 }
 paged() { [ "$(field "$dir/stats" page_ins)" -gt 0 ] && [ "$(field "$dir/stats" launches_in_place)" -eq 0 ]; }
 
@@ -97,5 +84,4 @@ for name in onebuffer experts; do
 	check "$name, does not fit: one line says why" [ "$(grep -c 'must be in VRAM together' <<<"$err")" -eq 1 ]
 	check "$name, does not fit: sound" sound
 done
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+finish
