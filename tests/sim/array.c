@@ -1,6 +1,7 @@
 /*
  * Arrays, as far as their being made, described and ended: texels are laid out in tiles, so
- * that one takes more VRAM than its texels need. Nothing reads or writes them.
+ * that one takes more VRAM than its texels need. One of a single line may be copied to and
+ * from memory, and written by a kernel through a surface.
  */
 #include "sim.h"
 
@@ -183,4 +184,45 @@ SIM_EXPORT CUresult cuMipmappedArrayDestroy(CUmipmappedArray array)
 {
 	SIM_CALL();
 	SIM_ANSWER(end((struct CUarray_st *)array));
+}
+
+CUdeviceptr sim_array_memory(CUarray array)
+{
+	const struct CUarray_st *a = known(array);
+
+	return a ? a->memory : 0;
+}
+
+static CUresult line_at(CUarray array, size_t offset, size_t bytes, CUdeviceptr *out)
+{
+	const struct CUarray_st *a = known(array);
+	size_t line;
+
+	if (!a)
+		return CUDA_ERROR_INVALID_HANDLE;
+	line = a->desc.Width * texel_bytes(a->desc.Format) * a->desc.NumChannels;
+	if (a->desc.Height || a->desc.Depth || offset > line || bytes > line - offset)
+		return CUDA_ERROR_INVALID_VALUE;
+	*out = a->memory + offset;
+	return CUDA_SUCCESS;
+}
+
+SIM_EXPORT CUresult cuMemcpyDtoA_v2(CUarray array, size_t offset, CUdeviceptr src, size_t bytes)
+{
+	CUdeviceptr dst;
+	CUresult result;
+
+	SIM_CALL();
+	result = line_at(array, offset, bytes, &dst);
+	SIM_ANSWER(result == CUDA_SUCCESS ? cuMemcpyDtoD_v2(dst, src, bytes) : result);
+}
+
+SIM_EXPORT CUresult cuMemcpyAtoD_v2(CUdeviceptr dst, CUarray array, size_t offset, size_t bytes)
+{
+	CUdeviceptr src;
+	CUresult result;
+
+	SIM_CALL();
+	result = line_at(array, offset, bytes, &src);
+	SIM_ANSWER(result == CUDA_SUCCESS ? cuMemcpyDtoD_v2(dst, src, bytes) : result);
 }

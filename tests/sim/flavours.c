@@ -99,6 +99,10 @@ FLAVOUR(cuMemcpyHtoDAsync_v2, _ptsz,
 FLAVOUR(cuMemcpyDtoH_v2, _ptds, (void *dst, CUdeviceptr src, size_t bytes), (dst, src, bytes))
 FLAVOUR(cuMemcpyDtoHAsync_v2, _ptsz,
 	(void *dst, CUdeviceptr src, size_t bytes, CUstream stream), (dst, src, bytes, stream))
+FLAVOUR(cuMemcpyDtoA_v2, _ptds, (CUarray dst, size_t offset, CUdeviceptr src, size_t bytes),
+	(dst, offset, src, bytes))
+FLAVOUR(cuMemcpyAtoD_v2, _ptds, (CUdeviceptr dst, CUarray src, size_t offset, size_t bytes),
+	(dst, src, offset, bytes))
 FLAVOUR(cuMemcpyDtoD_v2, _ptds, (CUdeviceptr dst, CUdeviceptr src, size_t bytes),
 	(dst, src, bytes))
 FLAVOUR(cuMemcpyDtoDAsync_v2, _ptsz,

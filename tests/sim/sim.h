@@ -288,6 +288,7 @@ void sim_physical_give(const struct sim_physical *memory);
 int sim_physical_file(bool host, int device);
 CUresult sim_linear_free(CUdeviceptr address);
 CUresult sim_linear_alloc(CUcontext context, size_t bytes, CUdeviceptr *out);
+CUdeviceptr sim_array_memory(CUarray array); /* 0: it is not known */
 void sim_forget_context_memory(CUcontext context);
 uint64_t sim_vram_used(int device), sim_vram_peak(void), sim_host_peak(void);
 

@@ -291,6 +291,7 @@ static bool reached(struct sim_op *op)
 	uint64_t now, mask = wanted->wide ? UINT64_MAX : UINT32_MAX,
 		      value = wanted->value & mask;
 
+	sim_touch(op, wanted->address, wanted->wide ? 8 : 4, false);
 	if (wanted->wide)
 		now = *(const volatile uint64_t *)(uintptr_t)wanted->address;
 	else
@@ -317,6 +318,7 @@ static bool write_value(struct sim_op *op)
 {
 	const struct memory_value *value = op->data;
 
+	sim_touch(op, value->address, value->wide ? 8 : 4, true);
 	if (value->wide)
 		*(volatile uint64_t *)(uintptr_t)value->address = value->value;
 	else

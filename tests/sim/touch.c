@@ -16,9 +16,10 @@
 #define TOLD 4	 /* races that stderr hears of; the report counts all */
 #define RECENT 8 /* of an operation's touches, which a new one may be part of */
 
+/* One that waits for a value has touched it before it starts, and does again and again. */
 static bool in_flight(const struct sim_op *op)
 {
-	return op && (op->in_kernel || op->running);
+	return op && (op->in_kernel || op->running || (op->may_start && op->touched_count));
 }
 
 /* A kernel declares the same range block after block: one record is enough. False: nothing new,

@@ -69,3 +69,22 @@ Test(sim_array, what_does_not_fit_or_makes_no_sense_is_refused)
 	EXPECT(CUDA_ERROR_INVALID_VALUE, cuArray3DCreate(&array, NULL));
 	cr_assert_eq(sim_free_bytes(), before);
 }
+
+Test(sim_array, a_line_is_copied_to_and_from_memory)
+{
+	CUDA_ARRAY_DESCRIPTOR line = {1024, 0, CU_AD_FORMAT_UNSIGNED_INT32, 1};
+	CUdeviceptr in, out;
+	CUarray array, rows;
+
+	sim_start();
+	in = sim_alloc(4096), out = sim_alloc(4096);
+	OK(cuArrayCreate(&array, &line));
+	OK(sim_fill(in, 5, 1024, 1, NULL));
+	OK(cuMemcpyDtoA(array, 1024, in, 3072));
+	OK(cuMemcpyAtoD(out, array, 1024, 3072));
+	sim_check_fill(out, 5, 3072 / 4);
+	EXPECT(CUDA_ERROR_INVALID_VALUE, cuMemcpyAtoD(out, array, 1024, 3073));
+	EXPECT(CUDA_ERROR_INVALID_HANDLE, cuMemcpyDtoA(NULL, 0, in, 16));
+	OK(cuArray3DCreate(&rows, &wide));
+	EXPECT(CUDA_ERROR_INVALID_VALUE, cuMemcpyDtoA(rows, 0, in, 16));
+}

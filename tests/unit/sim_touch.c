@@ -160,3 +160,22 @@ Test(sim_touch, an_unmap_under_a_kernel_is_counted)
 	}
 	cr_assert_gt(counted, 0);
 }
+
+/* It looks at the value as long as it waits. */
+Test(sim_touch, an_unmap_under_a_stream_that_waits_for_a_value_is_counted)
+{
+	struct two two = start(CU_MEM_LOCATION_TYPE_DEVICE, "11");
+
+	OK(cuMemsetD32(two.address, 1, 1));
+	OK(cuCtxSynchronize());
+	OK(cuStreamWaitValue32(two.kernels, two.address, 1, CU_STREAM_WAIT_VALUE_EQ));
+	OK(cuStreamSynchronize(two.kernels));
+	OK(cuMemUnmap(two.address, BLOCK));
+	cr_assert_eq(lowtide_sim_counted("remap_races"), 0);
+	two.address = mapped(two.frame);
+	OK(cuStreamWaitValue32(two.kernels, two.address, 2, CU_STREAM_WAIT_VALUE_EQ));
+	EXPECT(CUDA_ERROR_NOT_READY, cuStreamQuery(two.kernels));
+	OK(cuMemUnmap(two.address, BLOCK));
+	cr_assert_eq(lowtide_sim_counted("remap_races"), 1);
+	_exit(0); /* It waits for ever. */
+}
