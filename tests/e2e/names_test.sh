@@ -22,7 +22,7 @@ lists='by_struct by_packed by_large by_many nothing'
 tensors='tensor_tiled tensor_im2col tensor_im2col_wide tensor_replaced'
 images='from_data from_data_ex from_fat_binary from_ptx from_library from_library_function from_library_module'
 all="$flavours packed_buffer $lists $tensors $images $handles"
-besides='map_beside texture_beside table_2d_beside table_3d_beside'
+besides='map_beside texture_beside reference_beside reference_2d_of_3_2_beside reference_2d_of_4_1_beside table_2d_beside table_3d_beside'
 for case in $all tensor_in_memory unknown_beside $besides; do ends_well "$case, without the library" bare "$case"; done
 old=LOWTIDE_SIM_DRIVER=12030
 for driver in LOWTIDE_SIM_DRIVER=13000 $old; do

@@ -462,6 +462,50 @@ static void texture_beside(void)
 	MUST(cuTexObjectDestroy(texture));
 }
 
+/* References are of a module's and passed to nobody; the simulator's kernels are passed one. */
+static CUtexref reference(void)
+{
+	CUresult (*create)(CUtexref *) =
+	    (CUresult(*)(CUtexref *))driver_function("cuTexRefCreate", 13000, 0);
+	CUtexref texture;
+
+	MUST(create(&texture));
+	return texture;
+}
+
+static void reference_beside(void)
+{
+	CUresult (*bind)(size_t *, CUtexref, CUdeviceptr, size_t) =
+	    (CUresult(*)(size_t *, CUtexref, CUdeviceptr, size_t))driver_function(
+		"cuTexRefSetAddress", 13000, 0);
+	CUtexref texture = reference();
+
+	MUST(bind(NULL, texture, piece[HIDDEN], PIECE_BYTES));
+	beside((CUdeviceptr)(uintptr_t)texture);
+}
+
+static void reference_2d_beside(int version)
+{
+	CUresult (*bind)(CUtexref, const CUDA_ARRAY_DESCRIPTOR *, CUdeviceptr, size_t) =
+	    (CUresult(*)(CUtexref, const CUDA_ARRAY_DESCRIPTOR *, CUdeviceptr,
+			 size_t))driver_function("cuTexRefSetAddress2D", version, 0);
+	CUDA_ARRAY_DESCRIPTOR rows = {256, PIECE_BYTES / 1024, CU_AD_FORMAT_UNSIGNED_INT32, 1};
+	CUtexref texture = reference();
+
+	MUST(bind(texture, &rows, piece[HIDDEN], 1024));
+	beside((CUdeviceptr)(uintptr_t)texture);
+}
+
+static void reference_2d_of_3_2_beside(void)
+{
+	reference_2d_beside(3020);
+}
+
+static void reference_2d_of_4_1_beside(void)
+{
+	reference_2d_beside(4010);
+}
+
 /* A table of pointers, uploaded in rows and planes. */
 static void table_beside(int dimensions)
 {
@@ -535,6 +579,9 @@ static const struct program_case cases[] = {
     CASE(unknown_beside),
     CASE(map_beside),
     CASE(texture_beside),
+    CASE(reference_beside),
+    CASE(reference_2d_of_3_2_beside),
+    CASE(reference_2d_of_4_1_beside),
     CASE(table_2d_beside),
     CASE(table_3d_beside),
 };

@@ -40,7 +40,7 @@ for case in ${CASES:-$("$O/e2e/sim_unmapped")}; do
 		esac
 	done
 done
-for case in peer_copies handles stream_of_2_0 capture_beside_a_thread free_beside_a_capture destroy_beside_a_capture; do
+for case in peer_copies array_copies values_at_once handles stream_of_2_0 capture_beside_a_thread free_beside_a_capture destroy_beside_a_capture; do
 	for scheduler in virtual seeded threads; do
 		unmapped SIM_IMAGE="$O/unit/sim_image.so" LOWTIDE_SIM_SCHED=$scheduler "$O/e2e/sim_edges" $case
 		check "$case, $scheduler: all is well (status $status)" [ $status -eq 0 ]

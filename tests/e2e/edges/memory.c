@@ -1,25 +1,9 @@
-/* Paged memory: copies between contexts, what it is made of, what stays with it. */
+/* Paged memory: what it is made of, what is asked for it, what stays with it. */
 #include "edges.h"
 
 #include <dlfcn.h>
 #include <stdint.h>
-
-void peer_copies(void)
-{
-	CUdeviceptr pieces[PIECES];
-
-	start();
-	fill_pieces(pieces);
-	for (unsigned int i = 0; i + 1 < PIECES; i += 2) {
-		MUST(cuMemcpyPeer(pieces[i], context, pieces[i + 1], context, BYTES));
-		MUST(cuCtxSynchronize());
-		check(pieces[i], 100 * (i + 1), BYTES);
-		stir(pieces, NULL);
-		check(pieces[i], 100 * (i + 1) + 3, BYTES);
-		for (unsigned int p = 0; p < PIECES; p++)
-			fill(pieces[p], 100 * p, BYTES, NULL);
-	}
-}
+#include <stdlib.h>
 
 /* Memory of cuMemAlloc has no handle, wherever it lies. */
 void handles(void)
@@ -66,4 +50,41 @@ void attribute_stays(void)
 			wrong("the attribute stayed");
 	}
 	check(pieces[1], 100 + 18, BYTES);
+}
+
+/* Rows that start where the driver says: filled and read as rows, used as one range. */
+void pitch(void)
+{
+	size_t row_bytes = MIB - 1000, rows = BYTES / MIB, pitch_bytes;
+	unsigned int *host = malloc(row_bytes * rows);
+	CUdeviceptr pieces[PIECES];
+
+	start();
+	if (cuMemAllocPitch(&pieces[0], &pitch_bytes, row_bytes, rows, 3) !=
+	    CUDA_ERROR_INVALID_VALUE)
+		wrong("elements of three bytes");
+	for (unsigned int i = 0; i < PIECES; i++) {
+		MUST(cuMemAllocPitch(&pieces[i], &pitch_bytes, row_bytes, rows, 4));
+		if (pitch_bytes < row_bytes)
+			wrong("rows overlap");
+		MUST(cuMemsetD2D32(pieces[i], pitch_bytes, 1000 * i, row_bytes / 4, rows));
+	}
+	for (unsigned int round = 0; round < 3; round++)
+		for (unsigned int i = 0; i < PIECES; i++)
+			increment(pieces[i], 1, pitch_bytes * rows, NULL);
+	for (unsigned int i = 0; i < PIECES; i++) {
+		MUST(cuMemcpy2D(&(CUDA_MEMCPY2D){.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+						 .srcDevice = pieces[i],
+						 .srcPitch = pitch_bytes,
+						 .dstMemoryType = CU_MEMORYTYPE_HOST,
+						 .dstHost = host,
+						 .dstPitch = row_bytes,
+						 .WidthInBytes = row_bytes,
+						 .Height = rows}));
+		for (size_t word = 0; word < row_bytes / 4 * rows; word++)
+			if (host[word] != 1000 * i + 3)
+				wrong("a word of a row");
+		MUST(cuMemFree(pieces[i]));
+	}
+	free(host);
 }

@@ -24,6 +24,30 @@ void stream_of_2_0(void)
 	check(pieces[1], 100 + 18, BYTES);
 }
 
+/* A stream with a priority is one of those that are waited for before anything moves. */
+void stream_with_priority(void)
+{
+	CUdeviceptr pieces[PIECES];
+	CUstream stream;
+	int least, greatest;
+
+	start();
+	MUST(cuCtxGetStreamPriorityRange(&least, &greatest));
+	fill_pieces(pieces);
+	for (unsigned int round = 0; round < 3; round++) {
+		MUST(cuStreamCreateWithPriority(&stream, CU_STREAM_NON_BLOCKING, greatest));
+		for (unsigned int i = 0; i < 20; i++)
+			increment(pieces[0], 1, BYTES, stream);
+		for (unsigned int i = 1; i < PIECES; i++)
+			increment(pieces[i], 1, BYTES, NULL);
+		MUST(cuStreamSynchronize(NULL));
+		MUST(cuStreamSynchronize(stream));
+		MUST(cuStreamDestroy(stream));
+	}
+	check(pieces[0], 60, BYTES);
+	check(pieces[1], 103, BYTES);
+}
+
 static CUdeviceptr shared_pieces[PIECES];
 static atomic_int stage;
 

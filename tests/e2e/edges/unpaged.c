@@ -31,6 +31,38 @@ void pool_keeps(void)
 	}
 }
 
+/* What a pool keeps is free again when the pool ends. */
+void pool_ends(void)
+{
+	CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+				.location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
+	cuuint64_t threshold = UINT64_MAX;
+	CUdeviceptr pieces[PIECES], pooled;
+	CUmemoryPool pool;
+
+	start();
+	for (unsigned int round = 0; round < 4; round++) {
+		CUresult (*alloc)(CUdeviceptr *, size_t, CUmemoryPool, CUstream) =
+		    (CUresult(*)(CUdeviceptr *, size_t, CUmemoryPool, CUstream))driver_function(
+			"cuMemAllocFromPoolAsync", 13000,
+			round % 2 ? CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM : 0);
+
+		MUST(cuMemPoolCreate(&pool, &props));
+		MUST(
+		    cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &threshold));
+		MUST(alloc(&pooled, 7 * MIB, pool, NULL));
+		MUST(cuMemsetD8Async(pooled, 1, 7 * MIB, NULL));
+		MUST(cuMemFreeAsync(pooled, NULL));
+		MUST(cuCtxSynchronize());
+		fill_pieces(pieces);
+		stir(pieces, NULL);
+		check(pieces[3], 303, BYTES);
+		for (unsigned int i = 0; i < PIECES; i++)
+			MUST(cuMemFree(pieces[i]));
+		MUST(cuMemPoolDestroy(pool));
+	}
+}
+
 /* Arrays take VRAM, in tiles: none may pass the cap, and what one took is there again when it
  * has gone. With what is paged beside them, which makes room. */
 void arrays(void)
