@@ -1,149 +1,203 @@
 /*
  * Streams that wait for a value in memory, or write one: passed on, but not while mappings
- * change, and where cold memory is unmapped with what they name in VRAM.
+ * change, and where cold memory is unmapped with what they name in VRAM. Drivers have two
+ * versions of each, of the same parameters.
  */
 #include "door/driver.h"
 #include "door/export.h"
 #include "hook/work.h"
 
-LT_EXPORT CUresult CUDAAPI cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr addr,
-						   cuuint32_t value, unsigned int flags)
+/* Each is given the driver's function, NULL where there is none, and the stream as the driver
+ * and as the pager knows it. */
+static CUresult value_32(PFN_cuStreamWriteValue32_v11070 call, CUstream stream, CUstream where,
+			 CUdeviceptr addr, cuuint32_t value, unsigned int flags)
 {
 	CUresult result;
 	bool begun;
 
-	if (!driver_has(cuStreamWriteValue32_v2))
+	if (!call)
 		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_at(addr, work_legacy(stream), &begun);
+	result = work_begin_at(addr, where, &begun);
 	if (result == CUDA_SUCCESS)
-		result = real(cuStreamWriteValue32_v2)(stream, addr, value, flags);
-	return work_end(begun, work_legacy(stream), result);
+		result = call(stream, addr, value, flags);
+	return work_end(begun, where, result);
+}
+
+static CUresult value_64(PFN_cuStreamWriteValue64_v11070 call, CUstream stream, CUstream where,
+			 CUdeviceptr addr, cuuint64_t value, unsigned int flags)
+{
+	CUresult result;
+	bool begun;
+
+	if (!call)
+		return CUDA_ERROR_NOT_FOUND;
+	result = work_begin_at(addr, where, &begun);
+	if (result == CUDA_SUCCESS)
+		result = call(stream, addr, value, flags);
+	return work_end(begun, where, result);
+}
+
+static CUresult batch(PFN_cuStreamBatchMemOp_v11070 call, CUstream stream, CUstream where,
+		      unsigned int count, CUstreamBatchMemOpParams *operations,
+		      unsigned int flags)
+{
+	CUresult result;
+	bool begun;
+
+	if (!call)
+		return CUDA_ERROR_NOT_FOUND;
+	result = work_begin_unknown(where, &begun);
+	if (result == CUDA_SUCCESS)
+		result = call(stream, count, operations, flags);
+	return work_end(begun, where, result);
+}
+
+#define DRIVERS(symbol) (driver_has(symbol) ? real(symbol) : NULL)
+
+/* --- as of CUDA 8 and 9 */
+
+LT_EXPORT CUresult CUDAAPI cuStreamWriteValue32(CUstream stream, CUdeviceptr addr,
+						cuuint32_t value, unsigned int flags)
+{
+	return value_32(DRIVERS(cuStreamWriteValue32), stream, work_legacy(stream), addr, value,
+			flags);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamWriteValue32_ptsz(CUstream stream, CUdeviceptr addr,
+						     cuuint32_t value, unsigned int flags)
+{
+	return value_32(DRIVERS(cuStreamWriteValue32_ptsz), stream, work_per_thread(stream),
+			addr, value, flags);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamWriteValue64(CUstream stream, CUdeviceptr addr,
+						cuuint64_t value, unsigned int flags)
+{
+	return value_64(DRIVERS(cuStreamWriteValue64), stream, work_legacy(stream), addr, value,
+			flags);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamWriteValue64_ptsz(CUstream stream, CUdeviceptr addr,
+						     cuuint64_t value, unsigned int flags)
+{
+	return value_64(DRIVERS(cuStreamWriteValue64_ptsz), stream, work_per_thread(stream),
+			addr, value, flags);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamWaitValue32(CUstream stream, CUdeviceptr addr,
+					       cuuint32_t value, unsigned int flags)
+{
+	return value_32(DRIVERS(cuStreamWaitValue32), stream, work_legacy(stream), addr, value,
+			flags);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamWaitValue32_ptsz(CUstream stream, CUdeviceptr addr,
+						    cuuint32_t value, unsigned int flags)
+{
+	return value_32(DRIVERS(cuStreamWaitValue32_ptsz), stream, work_per_thread(stream),
+			addr, value, flags);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamWaitValue64(CUstream stream, CUdeviceptr addr,
+					       cuuint64_t value, unsigned int flags)
+{
+	return value_64(DRIVERS(cuStreamWaitValue64), stream, work_legacy(stream), addr, value,
+			flags);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamWaitValue64_ptsz(CUstream stream, CUdeviceptr addr,
+						    cuuint64_t value, unsigned int flags)
+{
+	return value_64(DRIVERS(cuStreamWaitValue64_ptsz), stream, work_per_thread(stream),
+			addr, value, flags);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamBatchMemOp(CUstream stream, unsigned int count,
+					      CUstreamBatchMemOpParams *paramArray,
+					      unsigned int flags)
+{
+	return batch(DRIVERS(cuStreamBatchMemOp), stream, work_legacy(stream), count,
+		     paramArray, flags);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamBatchMemOp_ptsz(CUstream stream, unsigned int count,
+						   CUstreamBatchMemOpParams *paramArray,
+						   unsigned int flags)
+{
+	return batch(DRIVERS(cuStreamBatchMemOp_ptsz), stream, work_per_thread(stream), count,
+		     paramArray, flags);
+}
+
+/* --- as of CUDA 11.7 */
+
+LT_EXPORT CUresult CUDAAPI cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr addr,
+						   cuuint32_t value, unsigned int flags)
+{
+	return value_32(DRIVERS(cuStreamWriteValue32_v2), stream, work_legacy(stream), addr,
+			value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWriteValue32_v2_ptsz(CUstream stream, CUdeviceptr addr,
 							cuuint32_t value, unsigned int flags)
 {
-	CUresult result;
-	bool begun;
-
-	if (!driver_has(cuStreamWriteValue32_v2_ptsz))
-		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_at(addr, work_per_thread(stream), &begun);
-	if (result == CUDA_SUCCESS)
-		result = real(cuStreamWriteValue32_v2_ptsz)(stream, addr, value, flags);
-	return work_end(begun, work_per_thread(stream), result);
+	return value_32(DRIVERS(cuStreamWriteValue32_v2_ptsz), stream, work_per_thread(stream),
+			addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr addr,
 						   cuuint64_t value, unsigned int flags)
 {
-	CUresult result;
-	bool begun;
-
-	if (!driver_has(cuStreamWriteValue64_v2))
-		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_at(addr, work_legacy(stream), &begun);
-	if (result == CUDA_SUCCESS)
-		result = real(cuStreamWriteValue64_v2)(stream, addr, value, flags);
-	return work_end(begun, work_legacy(stream), result);
+	return value_64(DRIVERS(cuStreamWriteValue64_v2), stream, work_legacy(stream), addr,
+			value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWriteValue64_v2_ptsz(CUstream stream, CUdeviceptr addr,
 							cuuint64_t value, unsigned int flags)
 {
-	CUresult result;
-	bool begun;
-
-	if (!driver_has(cuStreamWriteValue64_v2_ptsz))
-		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_at(addr, work_per_thread(stream), &begun);
-	if (result == CUDA_SUCCESS)
-		result = real(cuStreamWriteValue64_v2_ptsz)(stream, addr, value, flags);
-	return work_end(begun, work_per_thread(stream), result);
+	return value_64(DRIVERS(cuStreamWriteValue64_v2_ptsz), stream, work_per_thread(stream),
+			addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWaitValue32_v2(CUstream stream, CUdeviceptr addr,
 						  cuuint32_t value, unsigned int flags)
 {
-	CUresult result;
-	bool begun;
-
-	if (!driver_has(cuStreamWaitValue32_v2))
-		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_at(addr, work_legacy(stream), &begun);
-	if (result == CUDA_SUCCESS)
-		result = real(cuStreamWaitValue32_v2)(stream, addr, value, flags);
-	return work_end(begun, work_legacy(stream), result);
+	return value_32(DRIVERS(cuStreamWaitValue32_v2), stream, work_legacy(stream), addr,
+			value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWaitValue32_v2_ptsz(CUstream stream, CUdeviceptr addr,
 						       cuuint32_t value, unsigned int flags)
 {
-	CUresult result;
-	bool begun;
-
-	if (!driver_has(cuStreamWaitValue32_v2_ptsz))
-		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_at(addr, work_per_thread(stream), &begun);
-	if (result == CUDA_SUCCESS)
-		result = real(cuStreamWaitValue32_v2_ptsz)(stream, addr, value, flags);
-	return work_end(begun, work_per_thread(stream), result);
+	return value_32(DRIVERS(cuStreamWaitValue32_v2_ptsz), stream, work_per_thread(stream),
+			addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWaitValue64_v2(CUstream stream, CUdeviceptr addr,
 						  cuuint64_t value, unsigned int flags)
 {
-	CUresult result;
-	bool begun;
-
-	if (!driver_has(cuStreamWaitValue64_v2))
-		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_at(addr, work_legacy(stream), &begun);
-	if (result == CUDA_SUCCESS)
-		result = real(cuStreamWaitValue64_v2)(stream, addr, value, flags);
-	return work_end(begun, work_legacy(stream), result);
+	return value_64(DRIVERS(cuStreamWaitValue64_v2), stream, work_legacy(stream), addr,
+			value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWaitValue64_v2_ptsz(CUstream stream, CUdeviceptr addr,
 						       cuuint64_t value, unsigned int flags)
 {
-	CUresult result;
-	bool begun;
-
-	if (!driver_has(cuStreamWaitValue64_v2_ptsz))
-		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_at(addr, work_per_thread(stream), &begun);
-	if (result == CUDA_SUCCESS)
-		result = real(cuStreamWaitValue64_v2_ptsz)(stream, addr, value, flags);
-	return work_end(begun, work_per_thread(stream), result);
+	return value_64(DRIVERS(cuStreamWaitValue64_v2_ptsz), stream, work_per_thread(stream),
+			addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBatchMemOp_v2(CUstream stream, unsigned int count,
 						 CUstreamBatchMemOpParams *paramArray,
 						 unsigned int flags)
 {
-	CUresult result;
-	bool begun;
-
-	if (!driver_has(cuStreamBatchMemOp_v2))
-		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_unknown(work_legacy(stream), &begun);
-	if (result == CUDA_SUCCESS)
-		result = real(cuStreamBatchMemOp_v2)(stream, count, paramArray, flags);
-	return work_end(begun, work_legacy(stream), result);
+	return batch(DRIVERS(cuStreamBatchMemOp_v2), stream, work_legacy(stream), count,
+		     paramArray, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBatchMemOp_v2_ptsz(CUstream stream, unsigned int count,
 						      CUstreamBatchMemOpParams *paramArray,
 						      unsigned int flags)
 {
-	CUresult result;
-	bool begun;
-
-	if (!driver_has(cuStreamBatchMemOp_v2_ptsz))
-		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_unknown(work_per_thread(stream), &begun);
-	if (result == CUDA_SUCCESS)
-		result = real(cuStreamBatchMemOp_v2_ptsz)(stream, count, paramArray, flags);
-	return work_end(begun, work_per_thread(stream), result);
+	return batch(DRIVERS(cuStreamBatchMemOp_v2_ptsz), stream, work_per_thread(stream),
+		     count, paramArray, flags);
 }
