@@ -1,6 +1,8 @@
 /* Memory that is freed while work, a capture or the context itself is under way. */
 #include "edges.h"
 
+#include <stdint.h>
+
 /* It is no memory of the program's any more. */
 static void is_freed(CUdeviceptr at)
 {
@@ -65,12 +67,14 @@ void free_beside_a_capture(void)
 void free_in_stream_order(void)
 {
 	CUdeviceptr pieces[PIECES];
+	unsigned int *may_go;
 	CUstream stream;
 	CUevent last;
 
 	start();
 	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
 	MUST(cuEventCreate(&last, CU_EVENT_DISABLE_TIMING));
+	MUST(cuMemHostAlloc((void **)&may_go, sizeof(*may_go), 0));
 	fill_pieces(pieces);
 	for (unsigned int round = 0; round < 20; round++) {
 		unsigned int i = round % PIECES;
@@ -78,12 +82,16 @@ void free_in_stream_order(void)
 		for (unsigned int n = 0; n < 20; n++)
 			increment(pieces[i], 1, BYTES, stream);
 		MUST(cuMemcpyAsync(pieces[(i + 1) % PIECES], pieces[i], BYTES, stream));
+		__atomic_store_n(may_go, 0, __ATOMIC_SEQ_CST);
+		MUST(cuStreamWaitValue32(stream, (CUdeviceptr)(uintptr_t)may_go, 1,
+					 CU_STREAM_WAIT_VALUE_EQ));
 		MUST(cuEventRecord(last, stream));
 		MUST(cuMemFreeAsync(pieces[i], stream));
 		if (cuEventQuery(last) != CUDA_ERROR_NOT_READY)
 			wrong("it waited for the stream");
 		if (cuMemFreeAsync(pieces[i], stream) != CUDA_ERROR_INVALID_VALUE)
 			wrong("memory was freed twice in stream order");
+		__atomic_store_n(may_go, 1, __ATOMIC_SEQ_CST);
 		/* What was freed and this one together are more RAM than there may be. */
 		MUST(cuMemAlloc(&pieces[i], BYTES));
 		fill(pieces[i], 100 * i, BYTES, NULL);
