@@ -3,8 +3,11 @@
 
 #include "clock.h"
 #include "door/driver.h"
+#include "pager/ahead.h"
+#include "pager/graced.h"
 #include "pager/home.h"
 #include "pager/release.h"
+#include "pager/stepper.h"
 #include "pager/streams.h"
 #include "pager/transit.h"
 #include "settings.h"
@@ -86,12 +89,14 @@ enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 		    component_make(&pager->table, bytes, largest_class(), pager->context);
 		if (component && fill_component(pager, component)) {
 			introduce(pager, component, clock_now_ns());
+			if (ahead_wanted(pager))
+				stepper_wake();
 			*out = component->start;
 			answer = PAGER_DONE;
 		} else if (component) {
 			component_unmake(&pager->table, component);
 		}
-	} while (answer != PAGER_DONE && release_wait(pager, until_ns));
+	} while (answer != PAGER_DONE && (release_wait(pager, until_ns) || ahead_wait(pager)));
 	pthread_mutex_unlock(&pager->lock);
 	return answer;
 }

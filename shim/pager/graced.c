@@ -70,6 +70,11 @@ static size_t copies_under_way(const struct pager *pager)
 	return count;
 }
 
+bool graced_bus_is_fed(const struct pager *pager)
+{
+	return copies_under_way(pager) >= COPIES_QUEUED;
+}
+
 /* Spare frames first, for all: making one of another size releases those that are spare.
  * Returns how many copies began. */
 static size_t begin_arrivals(struct pager *pager)
