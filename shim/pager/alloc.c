@@ -15,9 +15,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* By grace alone: a window would stop all work for one allocation. */
+static bool make_place(struct pager *pager, const struct block *block)
+{
+	size_t actions;
+
+	if (!pager->graced || streams_capturing() || !streams_one_context(pager->device))
+		return false;
+	actions = policy_make_place(pager->policy, pager->actions, PAGER_ACTIONS);
+	return actions && graced_make_place(pager, actions, block->size_class);
+}
+
 static bool give_frame(struct pager *pager, struct block *block)
 {
-	bool wanted = policy_place_on_device(pager->policy, block_bytes(block));
+	bool wanted = policy_place_on_device(pager->policy, block_bytes(block)) ||
+		      make_place(pager, block);
 
 	if (wanted)
 		block->device = frame_take(&pager->frames, false, block->size_class);
