@@ -87,9 +87,16 @@ static bool place_on_device(const struct policy *policy, uint64_t bytes)
 	return bytes <= limit && policy->table.resident_bytes <= limit - bytes;
 }
 
+static void make_place(struct policy *policy, struct batch *batch)
+{
+	if (streams(policy) && policy->balanced.spread && cycle_predicts(&policy->cycle))
+		stream_make_place(batch);
+}
+
 const struct policy_kind policy_kind_balanced = {
     .pages = true,
     .use = use,
     .quiet = quiet,
     .place_on_device = place_on_device,
+    .make_place = make_place,
 };

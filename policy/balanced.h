@@ -27,6 +27,8 @@ void settle_move(struct policy *policy, struct batch *batch);
 void spread_choose(struct policy *policy);
 void spread_forget(struct policy *policy);
 
+/* Offers what is in the ring, for a new block to take its place. */
+void stream_make_place(struct batch *batch);
 void stream_use(struct policy *policy, const uint32_t *blocks, size_t count,
 		struct batch *batch);
 

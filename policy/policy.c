@@ -135,6 +135,17 @@ bool policy_place_on_device(const struct policy *policy, uint64_t bytes)
 	return bytes <= cap && policy->table.resident_bytes <= cap - bytes;
 }
 
+size_t policy_make_place(struct policy *policy, struct policy_action *actions, size_t max)
+{
+	struct batch batch;
+
+	if (!policy->kind->pages || !policy->acting->make_place)
+		return 0;
+	batch_begin(&batch, policy, false, actions, max);
+	policy->acting->make_place(policy, &batch);
+	return batch_end(&batch, NULL, 0);
+}
+
 size_t policy_use(struct policy *policy, const uint32_t *blocks, size_t count, uint64_t now_ns,
 		  struct policy_action *actions, size_t max)
 {

@@ -92,6 +92,10 @@ void policy_cap_changed(struct policy *policy, uint64_t cap_bytes);
  */
 bool policy_place_on_device(const struct policy *policy, uint64_t bytes);
 
+/* A new block found no room there. Evictions that would make it, best victims first: the caller
+ * carries out as few as serve, or none. 0: whatever is there deserves VRAM more. */
+size_t policy_make_place(struct policy *policy, struct policy_action *actions, size_t max);
+
 /* An operation names these blocks (each once). Writes at most `max` actions, returns how many.
  * The caller asks before the operation runs and may execute none of them. A block named and not
  * resident, with no action for it, is used in place. */

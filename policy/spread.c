@@ -17,7 +17,9 @@
 #include "victims.h"
 
 #define RING_BLOCKS 8
-#define LEAST_RING 5
+#define LEAST_RING 2
+#define LATER_OPS 4
+#define BATCH_RING 5
 #define MOST_RATE 63
 #define GOLDEN 0x9E3779B97F4A7C15ull
 #define TURN_BITS 57
@@ -75,9 +77,11 @@ static void count_names(struct policy *policy, struct round *round)
 }
 
 /* What one step streams in passes what the step before did: two steps' worth is the least that
- * has nobody wait. Kernels may read two blocks in turns, and what was used stays for the grace
- * after it, hence five. More only hides jitter, and each is a block more to stream: up to a
- * sixteenth of the stream. */
+ * has nobody wait. A block that was used stays until a few later operations are over (the grace
+ * after it; kernels that read two blocks in turns), and those of them that stream hold frames
+ * too: as many as the stream's share of the round. More only hides jitter, and each is a block
+ * more to stream: up to a sixteenth of the stream. Where moves stop the work, one stop serves
+ * as many blocks as the ring holds. */
 static uint64_t ring_bytes(const struct policy *policy, const struct round *round)
 {
 	uint64_t limit = balanced_limit(policy), largest = round->largest_bytes;
@@ -91,6 +95,9 @@ static uint64_t ring_bytes(const struct policy *policy, const struct round *roun
 		double share = (double)stream / (double)round->cycle_bytes;
 
 		step = (uint64_t)(share * (double)round->widest_bytes / (double)largest) + 1;
+		least += (uint64_t)(share * LATER_OPS + 0.5);
+		if (!policy->config.overlap)
+			least = BATCH_RING;
 		least = 2 * step > least ? 2 * step : least;
 	}
 	if (least > limit / 3 / largest)

@@ -21,6 +21,8 @@ struct policy_kind {
 	void (*quiet)(struct policy *policy, struct batch *batch); /* NULL: nothing put off */
 	/* NULL: a new block begins in VRAM while it fits under the cap. */
 	bool (*place_on_device)(const struct policy *policy, uint64_t bytes);
+	/* NULL: what is in VRAM stays there. */
+	void (*make_place)(struct policy *policy, struct batch *batch);
 };
 
 #define POLICY(name, description) extern const struct policy_kind policy_kind_##name;

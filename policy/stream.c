@@ -16,11 +16,18 @@ struct farthest {
 	uint64_t steps;
 };
 
+/* New in this round: what the learner says of it is of another block, or nothing. */
+static bool is_young(const struct policy *policy, const struct entry *entry)
+{
+	return !entry->turn && policy->table.op - entry->born_op <= cycle_ops(&policy->cycle);
+}
+
 static void consider(struct batch *batch, uint32_t block, struct farthest *best)
 {
 	uint64_t steps;
 
-	if (!batch_may_evict(batch, block))
+	if (!batch_may_evict(batch, block) ||
+	    is_young(batch->policy, &batch->policy->table.entries[block]))
 		return;
 	steps = victims_next_use(batch->policy, block);
 	if (best->block != BLOCK_NONE && steps <= best->steps)
@@ -81,6 +88,18 @@ static void run_ahead(struct policy *policy, struct batch *batch)
 		if (!batch_page_in(batch, block, limit, farthest_loose, &steps))
 			return;
 	}
+}
+
+/* What is new while a round repeats is part of the next one. A frame of the ring costs the copy
+ * of one block; to begin in RAM, the making of a host frame, and to be reached over the bus. */
+void stream_make_place(struct batch *batch)
+{
+	uint64_t now = 0;
+	uint32_t block;
+
+	do
+		block = farthest_loose(batch, &now);
+	while (block != BLOCK_NONE && batch_evict(batch, block));
 }
 
 void stream_use(struct policy *policy, const uint32_t *blocks, size_t count,

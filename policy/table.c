@@ -97,6 +97,7 @@ bool table_add(struct table *table, uint32_t block, uint64_t bytes, uint32_t com
 	    .bytes = bytes,
 	    .component = component,
 	    .group = group,
+	    .born_op = table->op,
 	    .known = true,
 	    .resident = resident,
 	};

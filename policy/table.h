@@ -24,6 +24,7 @@ enum entry_plan { PLAN_NOTHING, PLAN_EVICT, PLAN_PAGE_IN };
 
 struct entry {
 	uint64_t bytes;
+	uint64_t born_op;
 	uint64_t last_op;    /* of its last naming; 0 = never */
 	uint64_t visit_op;   /* when its visit began: neighbours in time count as one */
 	uint64_t earlier_op; /* last naming of the visit before */

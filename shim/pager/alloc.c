@@ -3,8 +3,11 @@
 
 #include "clock.h"
 #include "door/driver.h"
+#include "pager/ahead.h"
+#include "pager/graced.h"
 #include "pager/home.h"
 #include "pager/release.h"
+#include "pager/stepper.h"
 #include "pager/streams.h"
 #include "pager/transit.h"
 #include "settings.h"
@@ -12,9 +15,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* By grace alone: a window would stop all work for one allocation. */
+static bool make_place(struct pager *pager, const struct block *block)
+{
+	size_t actions;
+
+	if (!pager->graced || streams_capturing() || !streams_one_context(pager->device))
+		return false;
+	actions = policy_make_place(pager->policy, pager->actions, PAGER_ACTIONS);
+	return actions && graced_make_place(pager, actions, block->size_class);
+}
+
 static bool give_frame(struct pager *pager, struct block *block)
 {
-	bool wanted = policy_place_on_device(pager->policy, block_bytes(block));
+	bool wanted = policy_place_on_device(pager->policy, block_bytes(block)) ||
+		      make_place(pager, block);
 
 	if (wanted)
 		block->device = frame_take(&pager->frames, false, block->size_class);
@@ -86,12 +101,14 @@ enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 		    component_make(&pager->table, bytes, largest_class(), pager->context);
 		if (component && fill_component(pager, component)) {
 			introduce(pager, component, clock_now_ns());
+			if (ahead_wanted(pager))
+				stepper_wake();
 			*out = component->start;
 			answer = PAGER_DONE;
 		} else if (component) {
 			component_unmake(&pager->table, component);
 		}
-	} while (answer != PAGER_DONE && release_wait(pager, until_ns));
+	} while (answer != PAGER_DONE && (release_wait(pager, until_ns) || ahead_wait(pager)));
 	pthread_mutex_unlock(&pager->lock);
 	return answer;
 }

@@ -62,8 +62,8 @@ static void count_spare(struct frame_pool *pool, const struct frame *frame, bool
 	    spare ? bytes : -bytes;
 }
 
-/* Sets handle and alias. */
-static CUresult make_mapped(struct frame_pool *pool, struct frame *frame)
+/* Sets the handle; the alias is taken. */
+static CUresult make_mapped(const struct frame_pool *pool, struct frame *frame)
 {
 	uint64_t bytes = frame_bytes(frame->size_class);
 	bool host = frame->host;
@@ -73,14 +73,10 @@ static CUresult make_mapped(struct frame_pool *pool, struct frame *frame)
 				      : CU_MEM_LOCATION_TYPE_DEVICE,
 			 .id = host ? pool->node : pool->device},
 	};
-	CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
+	CUresult result = real(cuMemCreate)(&frame->handle, bytes, &prop, 0);
 
-	frame->alias = arena_take(&pool->aliases, bytes);
-	if (!frame->alias)
-		return result;
-	result = real(cuMemCreate)(&frame->handle, bytes, &prop, 0);
 	if (result != CUDA_SUCCESS)
-		goto give_alias;
+		return result;
 	result = real(cuMemMap)(frame->alias, bytes, 0, frame->handle, 0);
 	if (result != CUDA_SUCCESS)
 		goto release_handle;
@@ -90,8 +86,6 @@ static CUresult make_mapped(struct frame_pool *pool, struct frame *frame)
 	real(cuMemUnmap)(frame->alias, bytes);
 release_handle:
 	real(cuMemRelease)(frame->handle);
-give_alias:
-	arena_give(&pool->aliases, frame->alias, bytes);
 	return result;
 }
 
@@ -111,7 +105,7 @@ static bool is_plain(const struct frame_pool *pool, bool host)
 	return host && pool->plain_host;
 }
 
-static struct frame *frame_make(struct frame_pool *pool, bool host, unsigned int size_class)
+struct frame *frame_begin(struct frame_pool *pool, bool host, unsigned int size_class)
 {
 	uint64_t bytes = frame_bytes(size_class);
 	struct frame *frame;
@@ -123,9 +117,11 @@ static struct frame *frame_make(struct frame_pool *pool, bool host, unsigned int
 		goto give_budget;
 	frame->size_class = (uint8_t)size_class;
 	frame->host = host;
-	if ((is_plain(pool, host) ? make_plain(frame) : make_mapped(pool, frame)) !=
-	    CUDA_SUCCESS)
-		goto free_frame;
+	if (!is_plain(pool, host)) {
+		frame->alias = arena_take(&pool->aliases, bytes);
+		if (!frame->alias)
+			goto free_frame;
+	}
 	count(pool, frame, true);
 	return frame;
 free_frame:
@@ -133,6 +129,34 @@ free_frame:
 give_budget:
 	if (!host)
 		ledger_give_back(pool->device, bytes);
+	return NULL;
+}
+
+bool frame_make(const struct frame_pool *pool, struct frame *frame)
+{
+	return (is_plain(pool, frame->host) ? make_plain(frame) : make_mapped(pool, frame)) ==
+	       CUDA_SUCCESS;
+}
+
+void frame_cancel(struct frame_pool *pool, struct frame *frame)
+{
+	uint64_t bytes = frame_bytes(frame->size_class);
+
+	count(pool, frame, false);
+	if (!is_plain(pool, frame->host))
+		arena_give(&pool->aliases, frame->alias, bytes);
+	if (!frame->host)
+		ledger_give_back(pool->device, bytes);
+	free(frame);
+}
+
+static struct frame *frame_new(struct frame_pool *pool, bool host, unsigned int size_class)
+{
+	struct frame *frame = frame_begin(pool, host, size_class);
+
+	if (!frame || frame_make(pool, frame))
+		return frame;
+	frame_cancel(pool, frame);
 	return NULL;
 }
 
@@ -184,12 +208,14 @@ struct frame *frame_take(struct frame_pool *pool, bool host, unsigned int size_c
 {
 	struct frame *frame = frame_take_spare(pool, host, size_class);
 
+	if (host)
+		pool->asked_bytes = frame_bytes(size_class);
 	if (frame)
 		return frame;
-	frame = frame_make(pool, host, size_class);
+	frame = frame_new(pool, host, size_class);
 	/* Spare frames of other sizes may be what fills the budget. */
 	if (!frame && frame_release_spare(pool, host, frame_bytes(size_class)))
-		frame = frame_make(pool, host, size_class);
+		frame = frame_new(pool, host, size_class);
 	return frame;
 }
 

@@ -32,6 +32,7 @@ struct frame_pool {
 	uint64_t device_bytes, host_bytes;	       /* of all frames, in use or spare */
 	uint64_t device_spare_bytes, host_spare_bytes; /* of those that are spare */
 	uint64_t host_peak_bytes;
+	uint64_t asked_bytes; /* size of the host frame that was last taken; 0: none was */
 };
 
 static inline uint64_t frame_bytes(unsigned int size_class)
@@ -45,6 +46,14 @@ bool frame_pool_init(struct frame_pool *pool, int device, uint64_t host_limit_by
 void frame_pool_forget_plain(struct frame_pool *pool);
 /* Releases every spare frame, and the addresses of the aliases once no frame is left. */
 void frame_pool_finish(struct frame_pool *pool);
+
+/* Making one in parts: it is on the account from frame_begin on (NULL: over the cap, or the
+ * host budget). frame_make asks the driver and changes nothing in the pool: the lock need not
+ * be held. False: frame_cancel is what is left to do; else it may be used, or given to the
+ * pool. */
+struct frame *frame_begin(struct frame_pool *pool, bool host, unsigned int size_class);
+bool frame_make(const struct frame_pool *pool, struct frame *frame);
+void frame_cancel(struct frame_pool *pool, struct frame *frame);
 
 /* NULL: over the cap (or the host budget), or the driver has none. */
 struct frame *frame_take(struct frame_pool *pool, bool host, unsigned int size_class);

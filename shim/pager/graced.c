@@ -70,6 +70,11 @@ static size_t copies_under_way(const struct pager *pager)
 	return count;
 }
 
+bool graced_bus_is_fed(const struct pager *pager)
+{
+	return copies_under_way(pager) >= COPIES_QUEUED;
+}
+
 /* Spare frames first, for all: making one of another size releases those that are spare.
  * Returns how many copies began. */
 static size_t begin_arrivals(struct pager *pager)
@@ -220,6 +225,69 @@ size_t graced_want(struct pager *pager, const struct policy_action *actions, siz
 			way_open(pager, actions[i].block, ARRIVE_WAIT);
 	}
 	return not_by_grace;
+}
+
+/* --- what an allocation wants
+ * --------------------------------------------------------------------------------------
+ */
+
+/* It leaves, or does not come: what it brings is more bytes that may be spare soon. */
+static uint64_t give_up_place(struct pager *pager, const struct policy_action *action)
+{
+	const struct block *block = &pager->table.blocks[action->block];
+	struct graced *graced = pager->graced;
+
+	if (block->component == NO_BLOCK)
+		return 0;
+	if (block->way) {
+		if (graced->slots[block->way - 1].way < ARRIVE_WAIT)
+			return 0;
+		way_stop(pager, &graced->slots[block->way - 1]);
+	} else if (!block->host || !way_is_over(pager, block) ||
+		   graced_want(pager, action, 1) || !block->way) {
+		return 0;
+	}
+	return block_bytes(block);
+}
+
+static bool frames_are_coming(const struct pager *pager)
+{
+	const struct graced *graced = pager->graced;
+
+	for (size_t i = 0; i < graced->queued; i++) {
+		enum way way = graced->slots[graced->queue[i]].way;
+
+		if ((way > LEAVE_WAIT && way < LEAVE_VOID) || way == ARRIVE_VOID)
+			return true;
+	}
+	return false;
+}
+
+/* Long enough for the copies that are queued and a hash. */
+#define PLACE_LOOKS 20000
+
+bool graced_make_place(struct pager *pager, size_t actions, unsigned int size_class)
+{
+	struct graced *graced = pager->graced;
+	uint64_t given = 0;
+
+	graced->done_upto = fences_done_upto(&pager->fences);
+	graced->newest = fences_newest(&pager->fences);
+	finish_arrivals(pager);
+	for (size_t i = 0; i < actions && given < frame_bytes(size_class); i++)
+		given += give_up_place(pager, &pager->actions[i]);
+	if (given < frame_bytes(size_class))
+		return false;
+	for (int i = 0; i < PLACE_LOOKS; i++) {
+		advance_leaving(pager);
+		switch_one_out(pager);
+		finish_arrivals(pager);
+		if (pager->frames.device_spare_bytes >= frame_bytes(size_class))
+			return true;
+		if (!frames_are_coming(pager))
+			return false;
+	}
+	return false;
 }
 
 /* --- what a launch wants

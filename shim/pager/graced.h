@@ -22,8 +22,13 @@ void graced_destroy(struct graced *graced); /* its context is gone; NULL is fine
 /* The policy's actions: whichever are by evidence possible are begun. Returns how many
  * evictions are not: there a window is needed. */
 size_t graced_want(struct pager *pager, const struct policy_action *actions, size_t count);
+/* A spare device frame for a new block, at the price of the first of these evictions (so many
+ * of pager->actions) that give one without waiting for the program's work. */
+bool graced_make_place(struct pager *pager, size_t actions, unsigned int size_class);
 /* One step of everything on its way. */
 void graced_step(struct pager *pager);
+/* Are copies into VRAM queued, so that the processor has time for something else? */
+bool graced_bus_is_fed(const struct pager *pager);
 /* Is anything on its way? */
 bool graced_busy(const struct pager *pager);
 

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "door/driver.h"
+#include "pager/ahead.h"
 #include "pager/graced.h"
 #include "pager/release.h"
 #include "pager/stepper.h"
@@ -157,10 +158,11 @@ bool pager_step(void)
 			busy = true;
 			continue;
 		}
-		if (pager_on(i) && graced_busy(pager)) {
+		if (pager_on(i) && graced_busy(pager))
 			step_in_context(pager);
-			busy = busy || graced_busy(pager);
-		}
+		if (pager_on(i) && !streams_capturing() && ahead_wanted(pager))
+			ahead_make(pager, !stepper_is_absent());
+		busy = busy || (pager_on(i) && (graced_busy(pager) || ahead_wanted(pager)));
 		pthread_mutex_unlock(&pager->lock);
 	}
 	return busy;
@@ -177,7 +179,7 @@ bool pager_wants_steps(void)
 
 		if (!pager || pthread_mutex_trylock(&pager->lock))
 			continue;
-		busy = graced_busy(pager);
+		busy = graced_busy(pager) || ahead_wanted(pager);
 		pthread_mutex_unlock(&pager->lock);
 	}
 	return busy;

@@ -112,6 +112,7 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	pager->context = context;
 	pager->group = 1;
 	pager->owed = 0;
+	pager->ahead_refused = false;
 	pager->owed_limit = PAGER_OWED_FIRST;
 	atomic_store(&pager->cold_blocks, 0);
 	atomic_store(&pager->tabled_cold, 0);

@@ -61,6 +61,8 @@ struct pager {
 	uint32_t *moving;	       /* room for PAGER_ACTIONS leaving, then as many coming */
 	uint32_t parked; /* freed but not gone (release.h): index + 1 of the first; 0: none */
 	_Atomic uint32_t parked_count; /* atomic */
+	bool ahead_making;	       /* ahead.c: a frame, without the lock */
+	bool ahead_refused;	       /* the driver had none */
 	uint32_t group;		       /* of what is being uploaded */
 	atomic_bool worked;	       /* a launch came since the last upload; atomic */
 	struct pager_stats stats;

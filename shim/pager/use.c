@@ -4,9 +4,11 @@
 
 #include "clock.h"
 #include "log.h"
+#include "pager/ahead.h"
 #include "pager/fence.h"
 #include "pager/graced.h"
 #include "pager/resident.h"
+#include "pager/stepper.h"
 #include "pager/streams.h"
 #include "settings.h"
 
@@ -93,6 +95,10 @@ static bool await(struct pager *pager, const uint32_t *blocks, size_t count)
 			continue;
 		if (graced_hopeless(pager, blocks[i]))
 			return false;
+		if (ahead_wanted(pager) && graced_bus_is_fed(pager) && stepper_is_absent()) {
+			ahead_make(pager, false);
+			continue;
+		}
 		if (clock_now_ns() > until_ns) {
 			graced_waited_in_vain(pager, clock_now_ns());
 			return false;

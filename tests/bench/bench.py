@@ -3,6 +3,7 @@ table and writes build/bench/summary.json. usage: bench.py [--quick] [measured|s
 import concurrent.futures
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -86,12 +87,14 @@ def paged(workload, policy, percent, safety, bare, touched):
 def simulated(pool):
     cells = []
     for workload in ("diffusion", "decode"):
-        short, bare, _ = steady(workload, arguments_of(workload), STEPS)
+        _, bare, _ = steady(workload, arguments_of(workload), STEPS)
         # What a step reads or writes has to be there or to cross. The denoiser touches its own weights alone, seven
-        # tenths of all; the decoder everything, and its cache grows between the two runs that are compared.
-        touched = (short.report["vram_peak"] + bare.report["vram_peak"]) / 2
-        if workload == "diffusion":
-            touched = bare.report["vram_peak"] * 0.7
+        # tenths of all; the decoder everything, and its cache grows: the mean of the steps by which the longer of the
+        # two runs that are compared is longer.
+        touched = bare.report["vram_peak"] * 0.7
+        if workload == "decode":
+            touched = statistics.mean(run(workload, arguments_of(workload) + ["--steps", steps]).report["vram_peak"]
+                                      for steps in range(STEPS + 1, 2 * STEPS + 1))
         cells += [pool.submit(paged, workload, policy, percent, safety, bare, touched)
                   for percent in (75, 50, 25) for policy in POLICIES for safety in ("strict", "graced")]
     for cell in cells:

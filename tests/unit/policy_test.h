@@ -67,6 +67,25 @@ static inline void rig_add(struct rig *rig, uint32_t block, uint64_t bytes, uint
 	rig->resident_bytes += resident ? bytes : 0;
 }
 
+/* Adds it in VRAM, in the place of what the policy offers for it first. False: it offers
+ * nothing.
+ */
+static inline bool rig_add_in_place_of(struct rig *rig, uint32_t block, uint32_t *victim)
+{
+	struct policy_action actions[RIG_ACTIONS];
+
+	if (!policy_make_place(rig->policy, actions, RIG_ACTIONS))
+		return false;
+	*victim = actions[0].block;
+	cr_assert(actions[0].verb == POLICY_EVICT && rig->blocks[*victim].resident);
+	rig->blocks[*victim].resident = false;
+	rig->resident_bytes -= rig->blocks[*victim].bytes;
+	policy_block_moved(rig->policy, *victim, false);
+	rig_add(rig, block, rig->blocks[*victim].bytes, block, 0);
+	cr_assert(rig->blocks[block].resident);
+	return true;
+}
+
 static inline void rig_add_many(struct rig *rig, uint32_t first, uint32_t count, uint32_t group)
 {
 	for (uint32_t i = 0; i < count; i++)

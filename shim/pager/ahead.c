@@ -1,0 +1,69 @@
+#include "pager/ahead.h"
+
+#include <sched.h>
+
+/* Spare, at most: for one allocation that begins in RAM, and for what later leaves in its place. */
+#define AHEAD_BYTES ((uint64_t)64 << 20)
+#define AHEAD_FRAMES 8
+
+static unsigned int class_of(uint64_t bytes)
+{
+	unsigned int c = 0;
+
+	while (frame_bytes(c) < bytes)
+		c++;
+	return c;
+}
+
+/* Not before paging has begun. Plain frames are made in a context, and only where nothing moves by
+ * grace. */
+bool ahead_wanted(const struct pager *pager)
+{
+	const struct frame_pool *pool = &pager->frames;
+	const struct frame *frame;
+	unsigned int spare = 0;
+
+	if (!pager->graced || pool->plain_host || !pager->told_ns || !pool->asked_bytes ||
+	    pager->ahead_refused)
+		return false;
+	for (frame = pool->spare[true][class_of(pool->asked_bytes)]; frame; frame = frame->next)
+		spare++;
+	return spare < AHEAD_FRAMES && (spare + 1) * pool->asked_bytes <= AHEAD_BYTES &&
+	       pool->host_bytes + pool->asked_bytes <= pool->host_limit_bytes;
+}
+
+void ahead_make(struct pager *pager, bool let_go)
+{
+	struct frame *frame =
+	    frame_begin(&pager->frames, true, class_of(pager->frames.asked_bytes));
+	bool made;
+
+	if (!frame)
+		return;
+	if (let_go) {
+		pager->ahead_making = true;
+		pthread_mutex_unlock(&pager->lock);
+	}
+	made = frame_make(&pager->frames, frame);
+	if (let_go) {
+		pthread_mutex_lock(&pager->lock);
+		pager->ahead_making = false;
+	}
+	if (made) {
+		frame_give(&pager->frames, frame);
+		return;
+	}
+	/* The system has no more than the budget says: whoever needs one asks for himself. */
+	frame_cancel(&pager->frames, frame);
+	pager->ahead_refused = true;
+}
+
+bool ahead_wait(struct pager *pager)
+{
+	if (!pager->ahead_making)
+		return false;
+	pthread_mutex_unlock(&pager->lock);
+	sched_yield();
+	pthread_mutex_lock(&pager->lock);
+	return true;
+}

@@ -1,0 +1,22 @@
+/*
+ * Host frames made ahead of need. The driver takes about as long to make one (0.09 ms a MiB: it
+ * pins pages) as the bus to fill it; who needs one for an eviction or an allocation should find
+ * it made. A few of the size that was last asked for are kept spare, within the host budget.
+ *
+ * The pager's lock is held in all of these.
+ */
+#ifndef LOWTIDE_AHEAD_H
+#define LOWTIDE_AHEAD_H
+
+#include "pager/pager.h"
+
+/* Is one wanted? */
+bool ahead_wanted(const struct pager *pager);
+/* Makes one. `let_go`: the lock is not held while the driver works; the pager does not end
+ * meanwhile, says the caller. */
+void ahead_make(struct pager *pager, bool let_go);
+/* True: one is being made by a thread that has let the lock go, as this did for a moment; once it
+ * is spare it may be had, or released for another. */
+bool ahead_wait(struct pager *pager);
+
+#endif
