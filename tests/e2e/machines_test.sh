@@ -72,9 +72,11 @@ for name in ${NAMES:-diffusion decode experts onebuffer streams inplace capture}
 		eval '[ "$out" = "$bare" ] || grep -q OUT_OF_MEMORY <<<"$err"'
 	# Kept copies of what is in VRAM are taken for others here, never one that a move is using.
 	for room in 24M 32M 40M; do
-		run $name LOWTIDE_POLICY=balanced LOWTIDE_SAFETY=graced LOWTIDE_VRAM=20M LOWTIDE_HOST=$room
+		run $name LOWTIDE_POLICY=balanced LOWTIDE_SAFETY=graced LOWTIDE_VRAM=20M LOWTIDE_HOST=$room LOWTIDE_STATS="$dir/stats"
 		check "$name, $room of RAM, graced: the same, or out of memory" \
 			eval '[ "$out" = "$bare" ] || grep -q OUT_OF_MEMORY <<<"$err"'
+		check "$name, $room of RAM, graced: no more than that is pinned" \
+			[ "$(field "$dir/stats" host_peak_bytes)" -le $((${room%M} << 20)) ]
 	done
 	run $name LOWTIDE_POLICY=lru LOWTIDE_DIRTY=always
 	check "$name, every eviction copied: the same digest" [ "$out" = "$bare" ]
