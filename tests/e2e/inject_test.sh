@@ -10,11 +10,12 @@ rm -rf "$dir"
 mkdir -p "$dir"
 cap=$((12 << 20))
 
-one() { # one WORKLOAD FUNCTION NTH [DRIVER [COLD]]
-	local name=$1 key=$dir/$1.$2.$3.${4:-new}.${5:-mapped} status
-	local host_numa=1
+one() { # one WORKLOAD FUNCTION NTH [DRIVER [COLD [SAFETY]]]
+	local name=$1 key=$dir/$1.$2.$3.${4:-new}.${5:-mapped}.${6:-strict} status
+	local host_numa=1 policy=lru
 	[ "${5:-mapped}" = unmapped ] && host_numa=0
-	LOWTIDE_VRAM=$cap LOWTIDE_POLICY=lru LOWTIDE_BLOCK=2M LOWTIDE_MIN=64K LOWTIDE_LOG=off LOWTIDE_SIM_REPORT=$key.json \
+	[ "${6:-strict}" = graced ] && policy=balanced
+	LOWTIDE_VRAM=$cap LOWTIDE_POLICY=$policy LOWTIDE_SAFETY=${6:-strict} LOWTIDE_BLOCK=2M LOWTIDE_MIN=64K LOWTIDE_LOG=off LOWTIDE_SIM_REPORT=$key.json \
 		LOWTIDE_COLD=${5:-mapped} LOWTIDE_SIM_HOST_NUMA=$host_numa LOWTIDE_SIM_FAIL="$2:$3" LOWTIDE_SIM_DRIVER=${4:-13000} LD_PRELOAD=$O/liblowtide.so \
 		timeout 30 "$O/workloads/$name" --mb "$MB" --steps 3 >"$key.out" 2>"$key.err"
 	status=$?
@@ -42,10 +43,14 @@ functions="cuMemAddressReserve cuMemCreate cuMemMap cuMemSetAccess cuMemUnmap cu
 # What is asked of the driver otherwise, or means something else, where cold memory has no mapping.
 unmapped_functions="cuMemCreate cuMemMap cuMemSetAccess cuMemUnmap cuMemRelease cuMemHostAlloc cuMemFreeHost cuStreamQuery
 	cuStreamSynchronize cuMemcpyAsync cuMemcpyHtoDAsync_v2 cuLaunchKernel cuCtxGetCurrent cuDeviceGetAttribute"
+# What moves beside the work asks of the driver, as it does so.
+graced_functions="cuMemCreate cuMemMap cuMemSetAccess cuMemUnmap cuMemRelease cuEventCreate cuEventRecord cuEventQuery
+	cuStreamWaitEvent cuStreamSynchronize cuMemcpyAsync cuMemcpyDtoHAsync_v2 cuMemsetD8Async cuLaunchKernel"
 workloads=${WORKLOADS:-diffusion onebuffer churn capture}
+graced_workloads=${WORKLOADS:-diffusion decode}
 unmapped_workloads=${WORKLOADS:-diffusion decode churn}
 : >"$dir/wrong"
-for name in $(tr ' ' '\n' <<<"$workloads $unmapped_workloads" | sort -u); do
+for name in $(tr ' ' '\n' <<<"$workloads $graced_workloads $unmapped_workloads" | sort -u); do
 	timeout 120 "$O/workloads/$name" --mb "$MB" --steps 3 >"$dir/$name.bare.out" 2>"$dir/$name.bare.err" ||
 		echo "$name: fails without the library" >>"$dir/wrong"
 done
@@ -58,6 +63,11 @@ for name in $([[ " ${COLDS:-mapped} " == *" mapped "* ]] && echo "$workloads"); 
 		for n in 1 2 3 5 8; do echo "$name $function $n 12030"; done
 	done
 done >"$dir/runs"
+for name in $([[ " ${COLDS:-mapped} " == *" mapped "* ]] && echo "$graced_workloads"); do
+	for function in ${FUNCTIONS:-$graced_functions}; do
+		for n in ${NTH:-2 8 21 55 144}; do echo "$name $function $n 13000 mapped graced"; done
+	done
+done >>"$dir/runs"
 for name in $([[ " ${COLDS:-unmapped} " == *" unmapped "* ]] && echo "$unmapped_workloads"); do
 	for function in ${FUNCTIONS:-$unmapped_functions}; do
 		for n in ${NTH:-1 2 3 5 8 13 21 34 55}; do echo "$name $function $n 13000 unmapped"; done
