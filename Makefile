@@ -26,6 +26,7 @@ POLICY_SRC := $(wildcard policy/*.c)
 SHIM_SRC   := $(wildcard shim/*.c shim/*/*.c)
 SHIM_ASM   := $(wildcard shim/*/*.S)
 SIM_SRC    := $(wildcard tests/sim/*.c)
+TOKEN_SRC  := $(wildcard tests/sim/token/*.c)
 TOOL_SRC   := $(wildcard tools/*.c)
 UNIT_SRC   := $(filter-out tests/unit/sim_image.c,$(wildcard tests/unit/*.c))
 WORK_ALL   := $(wildcard tests/workloads/*.c)
@@ -45,11 +46,13 @@ endif
 POLICY_OBJ := $(call objects,$(POLICY_SRC))
 SHIM_OBJ   := $(call objects,$(SHIM_SRC)) $(call objects,$(SHIM_ASM))
 SIM_OBJ    := $(call objects,$(SIM_SRC))
+TOKEN_OBJ  := $(call objects,$(TOKEN_SRC))
 UNITS      := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
 WORKLOADS  := $(patsubst tests/workloads/%.c,$(O)/workloads/%,$(WORK_SRC))
 
 SHIM := $(O)/liblowtide.so
 SIM  := $(O)/sim/libcuda.so.1
+TOKEN := $(O)/sim/libtoken.so
 CLI  := $(O)/lowtide
 MAN  := $(if $(shell command -v scdoc 2>/dev/null),$(O)/lowtide.1)
 UNIT_HELP := $(if $(HAVE_SIM),$(addprefix $(O)/unit/sim_image,.so _reversed.so _silent.so))
@@ -59,7 +62,7 @@ PROBE := $(O)/gpu/probe
         format-check layers install uninstall clean help deps headers fuzz
 
 all: ## the library, the command, the probe, and what the tests run
-all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM)) $(if $(HAVE_CLI),$(CLI)) $(MAN) $(PROBE) $(WORKLOADS) \
+all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM) $(TOKEN)) $(if $(HAVE_CLI),$(CLI)) $(MAN) $(PROBE) $(WORKLOADS) \
      $(if $(wildcard tests/workloads/kernels.c),$(O)/workloads/kernels.so)
 
 help: ## this text
@@ -105,6 +108,10 @@ $(SIM): $(SIM_OBJ)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-Bsymbolic -Wl,-soname,libcuda.so.1 -o $@ $^ -pthread -lm -ldl -ljansson
 	$(Q)ln -sf libcuda.so.1 $(O)/sim/libcuda.so
+# To preload beside either: one thread at a time, by the seed.
+$(TOKEN): $(TOKEN_OBJ)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-z,now -Wl,-soname,libtoken.so -o $@ $^ -pthread -ldl
 # One that has not got what CUDA 12.4 brought: for programs that look symbols up themselves.
 $(O)/sim-12.3/libcuda.so.1: $(SIM_OBJ)
 	$(call say,LD,$@)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One program, one seed: the same virtual time to the nanosecond, the same calls, the same bytes moved; with the library
-# and without. Another seed: another order, so that the first could have differed. `streams` has threads of its own, whose
-# order is the operating system's, and is left out.
+# and without. Another seed: another order, so that the first could have differed. Programs with threads of their own need
+# the token for that: token_test.sh.
 set -u
 O=${O:-build}
 export LD_LIBRARY_PATH=$O/sim

@@ -29,6 +29,9 @@ struct failure {
 	CUresult code;
 };
 
+/* Of token/, where it is preloaded. */
+extern void lowtide_token_reach(double host_ns) __attribute__((weak));
+
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local int depth; /* of the lock */
 static _Thread_local double thread_ns;
@@ -86,6 +89,20 @@ void sim_pause(void)
 	depth = 0;
 	pthread_mutex_unlock(&mutex);
 	nanosleep(&moment, NULL);
+	pthread_mutex_lock(&mutex);
+	depth = held;
+}
+
+/* Giving the lock back, under the token, is where another thread may go on. */
+void sim_breathe(void)
+{
+	int held = depth;
+
+	if (!lowtide_token_reach)
+		return;
+	lowtide_token_reach(sim_host_ns);
+	depth = 0;
+	pthread_mutex_unlock(&mutex);
 	pthread_mutex_lock(&mutex);
 	depth = held;
 }
@@ -262,6 +279,8 @@ void sim_call_end(struct sim_call *call)
 	if (call->outermost)
 		thread_ns += sim_host_ns - call->begin_ns;
 	call_depth--;
+	if (lowtide_token_reach)
+		lowtide_token_reach(sim_host_ns);
 	sim_unlock();
 }
 

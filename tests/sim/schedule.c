@@ -323,6 +323,8 @@ CUresult sim_wait_mark(struct sim_mark *mark)
 			sim_wait_condition(&changed);
 		else if (!progress(1e300))
 			sim_pause(); /* it waits for something that another thread must do */
+		else
+			sim_breathe();
 	}
 	if (mark->end_ns > sim_host_ns)
 		sim_host_ns = mark->end_ns;

@@ -169,9 +169,11 @@ extern _Thread_local bool sim_in_host_function;
 
 void sim_lock(void);
 void sim_unlock(void);
-/* Waits with the lock let go, whatever its depth; sim_pause: for a moment. */
+/* Waits with the lock let go, whatever its depth; sim_pause: for a moment; sim_breathe: only
+ * where threads go by the token (token/), so that others may call the driver meanwhile. */
 void sim_wait_condition(pthread_cond_t *condition);
 void sim_pause(void);
+void sim_breathe(void);
 /* What the report tells; any thread, with the lock. */
 enum sim_counter {
 	SIM_BYTES_H2D,
