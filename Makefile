@@ -104,6 +104,14 @@ kernels-ptx: ## write our GPU kernels' text anew (nvcc), and check it (ptxas)
 $(SHIM): $(SHIM_OBJ) $(POLICY_OBJ)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-z,now -Wl,-soname,liblowtide.so -o $@ $^ -pthread -ldl
+# The library with one part of it broken, for tests that must find that.
+$(O)/obj/tests/planted/%.o: tests/planted/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(LIB) $(CUDA) -Ishim -Ipolicy -c $< -o $@
+PLANTED := $(O)/planted/no_gate/liblowtide.so $(O)/planted/no_wait/liblowtide.so
+$(PLANTED): $(O)/planted/%/liblowtide.so: $(O)/obj/tests/planted/%.o $(filter-out %/gate.o,$(SHIM_OBJ)) $(POLICY_OBJ)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-z,now -Wl,-soname,liblowtide.so -o $@ $^ -pthread -ldl
 $(SIM): $(SIM_OBJ)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-Bsymbolic -Wl,-soname,libcuda.so.1 -o $@ $^ -pthread -lm -ldl -ljansson
@@ -250,7 +258,7 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 
 E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) $(O)/e2e/sim_edges \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
-check-e2e: all $(E2E) $(BROKEN) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/unit/image_layouts $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1 ## whole programs under the preload
+check-e2e: all $(E2E) $(BROKEN) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/unit/image_layouts $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1 ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
 
 # AddressSanitizer calls dlsym before it is ready, and dlsym is ours: whole programs run under UBSan only.

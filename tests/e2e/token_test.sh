@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Programs with several threads under the token (tests/sim/token/): one seed, one interleaving, and the same report to the
-# byte, with the library and without; another seed, another one.
+# byte, with the library and without; another seed, another one. Races that are planted between a program's threads are
+# found within a few seeds, and nothing wrong with the library as it is. Knob: SEEDS, how many at most.
 set -u
 O=${O:-build}
 case $O in /*) ;; *) O=$PWD/$O ;; esac
 export LD_LIBRARY_PATH=$O/sim SIM_IMAGE=$O/unit/sim_image.so
 dir=$O/e2e/token
 token=$O/sim/libtoken.so
+seeds=${SEEDS:-64}
 rm -rf "$dir"
 mkdir -p "$dir"
 passed=0 failed=0
@@ -55,7 +57,7 @@ run() { # run REPORT SEED LIBRARY PRELOAD PROGRAM ARGUMENT...
 	case $3 in
 	none) ;;
 	unmapped) settings=(LOWTIDE_COLD=unmapped LOWTIDE_VRAM=22M LOWTIDE_POLICY=lru) ;;
-	*) settings=(LOWTIDE_SAFETY="$3" LOWTIDE_VRAM=22M LOWTIDE_POLICY=balanced) ;;
+	*) settings=(LOWTIDE_SAFETY="$3" LOWTIDE_VRAM=${cap:-22M} LOWTIDE_POLICY=${policy:-balanced}) ;;
 	esac
 	settings+=(LOWTIDE_BLOCK=2M LOWTIDE_HOST=1G LOWTIDE_LOG=error LD_PRELOAD="$4")
 	shift 4
@@ -91,6 +93,33 @@ for case in "none sim_life per_thread" "strict sim_life per_thread" "graced sim_
 	check "$case: one seed, one run" repeats "$library" "$O/e2e/$program" "$argument"
 	check "$case: two seeds are two runs" differs "$library" "$O/e2e/$program" "$argument"
 done
+
+# --- planted races ---------------------------------------------------------------------------------
+wrong() { # wrong LIBRARY SEED: streams does not end well, or something is seen to be wrong
+	cap=12M policy=sequential run "$dir/a" "$2" strict "$1 $token" "$O/workloads/streams" --mb 32 --tensors 16 || return 0
+	[ "$(field "$dir/a" remap_races)" -gt 0 ] || [ "$(field "$dir/a" illegal_accesses)" -gt 0 ] ||
+		[ "$(head -n 1 "$dir/a.out")" != "$(head -n 1 "$dir/bare")" ] || [ -s "$dir/a.err" ]
+}
+needed=8
+found_wrong() { # found_wrong LIBRARY
+	local seed
+	for seed in $(seq 1 "$seeds"); do
+		if wrong "$1" "$seed"; then
+			basename "$(dirname "$1"): seed $seed"
+			[ "$seed" -le "$needed" ] || needed=$seed
+			return 0
+		fi
+	done
+	return 1
+}
+export LOWTIDE_SIM_SCHED=seeded LOWTIDE_THREAD=0
+"$O/workloads/streams" --mb 32 --tensors 16 >"$dir/bare" 2>/dev/null
+for fault in no_gate no_wait; do
+	check "$fault is found within $seeds seeds" found_wrong "$O/planted/$fault/liblowtide.so"
+done
+seeds=$needed
+sound() { ! found_wrong "$O/liblowtide.so"; }
+check "the right library is right with these seeds" sound
 
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
