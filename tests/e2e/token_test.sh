@@ -121,5 +121,28 @@ seeds=$needed
 sound() { ! found_wrong "$O/liblowtide.so"; }
 check "the right library is right with these seeds" sound
 
+# --- a crowd ---------------------------------------------------------------------------------------
+ends_well() { # ends_well LIBRARY SAFETY SEED
+	policy=lru run "$dir/a" "$3" "$2" "$1 $token" "$O/e2e/sim_crowd" "$3" && [ ! -s "$dir/a.err" ] &&
+		[ "$(field "$dir/a" illegal_accesses)" -eq 0 ] && [ "$(field "$dir/a" remap_races)" -eq 0 ] &&
+		[ "$(field "$dir/a" alias_races)" -eq 0 ] && [ "$(field "$dir/a" unknown_streams)" -eq 0 ] &&
+		[ "$(field "$dir/a" vram_peak)" -le $((22 << 20)) ]
+}
+all_end_well() { # all_end_well LIBRARY SAFETY
+	local seed
+	for seed in 1 2 3 4 5 6; do
+		ends_well "$1" "$2" $seed || { echo "seed $seed"; return 1; }
+	done
+}
+for safety in strict graced unmapped; do
+	export LOWTIDE_THREAD=1
+	check "a crowd, $safety" all_end_well "$O/liblowtide.so" $safety
+	check "a crowd, $safety: one seed, one run" repeats $safety "$O/e2e/sim_crowd" 3
+done
+for fault in no_gate no_wait; do
+	ends_badly() { ! all_end_well "$O/planted/$fault/liblowtide.so" strict; }
+	check "$fault is found in a crowd" ends_badly
+done
+
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
