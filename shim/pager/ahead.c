@@ -2,7 +2,8 @@
 
 #include <sched.h>
 
-/* Spare, at most: for one allocation that begins in RAM, and for what later leaves in its place. */
+/* Spare, at most: for one allocation that begins in RAM, and for what later leaves in its
+ * place. */
 #define AHEAD_BYTES ((uint64_t)64 << 20)
 #define AHEAD_FRAMES 8
 
@@ -15,8 +16,8 @@ static unsigned int class_of(uint64_t bytes)
 	return c;
 }
 
-/* Not before paging has begun. Plain frames are made in a context, and only where nothing moves by
- * grace. */
+/* Not before paging has begun. Plain frames are made in a context, and only where nothing moves
+ * by grace. */
 bool ahead_wanted(const struct pager *pager)
 {
 	const struct frame_pool *pool = &pager->frames;

@@ -15,8 +15,8 @@ bool ahead_wanted(const struct pager *pager);
 /* Makes one. `let_go`: the lock is not held while the driver works; the pager does not end
  * meanwhile, says the caller. */
 void ahead_make(struct pager *pager, bool let_go);
-/* True: one is being made by a thread that has let the lock go, as this did for a moment; once it
- * is spare it may be had, or released for another. */
+/* True: one is being made by a thread that has let the lock go, as this did for a moment; once
+ * it is spare it may be had, or released for another. */
 bool ahead_wait(struct pager *pager);
 
 #endif
