@@ -2,14 +2,11 @@
 # One program, one seed: the same virtual time to the nanosecond, the same calls, the same bytes moved; with the library
 # and without. Another seed: another order, so that the first could have differed. Programs with threads of their own need
 # the token for that: token_test.sh.
-set -u
-O=${O:-build}
+. "$(dirname "$0")/lib.sh"
 export LD_LIBRARY_PATH=$O/sim
 dir=$O/e2e/repeat
 rm -rf "$dir"
 mkdir -p "$dir"
-passed=0 failed=0
-field() { sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1"; }
 run() { # run WORKLOAD SCHEDULER SEED LIBRARY REPORT
 	local settings=()
 	[ "$4" = none ] || settings=(LOWTIDE_VRAM=24M LOWTIDE_BLOCK=2M LOWTIDE_THREAD=0 LOWTIDE_LOG=error LOWTIDE_POLICY=balanced
@@ -23,23 +20,15 @@ for name in ${WORKLOADS:-diffusion decode experts onebuffer inplace churn captur
 		for library in none strict graced; do
 			what="$name, $scheduler, library $library"
 			if ! run "$name" $scheduler 7 $library "$dir/a" || ! run "$name" $scheduler 7 $library "$dir/b"; then
-				failed=$((failed + 1))
-				echo "failed: $what: $(tail -n 1 "$dir/a.err" "$dir/b.err")"
+				fail "$what: $(tail -n 1 "$dir/a.err" "$dir/b.err")"
 			elif [ "$(field "$dir/a" virtual_ns)" -gt 0 ] && cmp -s "$dir/a" "$dir/b"; then
-				passed=$((passed + 1))
+				pass
 			else
-				failed=$((failed + 1))
-				echo "failed: $what: $(field "$dir/a" virtual_ns) and $(field "$dir/b" virtual_ns) ns, or another report"
+				fail "$what: $(field "$dir/a" virtual_ns) and $(field "$dir/b" virtual_ns) ns, or another report"
 			fi
 		done
 	done
 done
 run churn seeded 7 strict "$dir/a" && run churn seeded 8 strict "$dir/b"
-if cmp -s "$dir/a" "$dir/b"; then
-	failed=$((failed + 1))
-	echo "failed: two seeds are one"
-else
-	passed=$((passed + 1))
-fi
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+if cmp -s "$dir/a" "$dir/b"; then fail "two seeds are one"; else pass; fi
+finish
