@@ -10,7 +10,7 @@ run() { # run WORKLOAD VARIABLE=VALUE...: sets out, err, status
 	local name=$1
 	shift
 	rm -f "$dir/report" # an older run's must not answer for this one
-	out=$(env LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=2M LOWTIDE_SIM_REPORT="$dir/report" "$@" LD_PRELOAD="$O/liblowtide.so" \
+	out=$(env LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=2M LOWTIDE_PATIENCE=60 LOWTIDE_SIM_REPORT="$dir/report" "$@" LD_PRELOAD="$O/liblowtide.so" \
 		timeout 60 "$O/workloads/$name" --mb 32 2>"$dir/err")
 	status=$?
 	echo "$out" >"$dir/out"
