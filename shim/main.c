@@ -29,7 +29,7 @@ static void prepare(void)
 static void parent(void)
 {
 	holding_fork_done();
-	small_fork_done();
+	small_fork_parent();
 	pager_fork_parent();
 	pooled_fork_done();
 	params_fork_done();
@@ -40,7 +40,7 @@ static void parent(void)
 static void child(void)
 {
 	holding_fork_done();
-	small_fork_done();
+	small_fork_child();
 	pager_fork_child();
 	pooled_fork_done();
 	params_fork_done();

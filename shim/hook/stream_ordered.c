@@ -5,6 +5,7 @@
 #include "pager/holding.h"
 #include "pager/pager.h"
 #include "pager/pooled.h"
+#include "pager/small.h"
 #include "pager/streams.h"
 
 /* Memory of cuMemAlloc may be freed in stream order, but not by a graph: that takes only what a
@@ -124,15 +125,22 @@ LT_EXPORT CUresult CUDAAPI cuMemPoolTrimTo(CUmemoryPool pool, size_t minBytesToK
 
 	if (!driver_has(cuMemPoolTrimTo))
 		return CUDA_ERROR_NOT_FOUND;
+	small_releasing();
 	result = real(cuMemPoolTrimTo)(pool, minBytesToKeep);
+	small_released();
 	pooled_refresh();
 	return result;
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemPoolDestroy(CUmemoryPool pool)
 {
+	CUresult result;
+
 	if (!driver_has(cuMemPoolDestroy))
 		return CUDA_ERROR_NOT_FOUND;
 	pooled_destroying(pool);
-	return real(cuMemPoolDestroy)(pool);
+	small_releasing();
+	result = real(cuMemPoolDestroy)(pool);
+	small_released();
+	return result;
 }

@@ -6,6 +6,7 @@
 #include "door/export.h"
 #include "pager/admission.h"
 #include "pager/holding.h"
+#include "pager/small.h"
 
 LT_EXPORT CUresult CUDAAPI cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size,
 				       const CUmemAllocationProp *prop,
@@ -33,7 +34,9 @@ LT_EXPORT CUresult CUDAAPI cuMemRelease(CUmemGenericAllocationHandle handle)
 
 	if (!driver_has(cuMemRelease))
 		return CUDA_ERROR_NOT_FOUND;
+	small_releasing();
 	result = real(cuMemRelease)(handle);
+	small_released();
 	if (result == CUDA_SUCCESS)
 		holding_handle_released(handle);
 	return result;
@@ -59,7 +62,9 @@ LT_EXPORT CUresult CUDAAPI cuMemUnmap(CUdeviceptr ptr, size_t size)
 
 	if (!driver_has(cuMemUnmap))
 		return CUDA_ERROR_NOT_FOUND;
+	small_releasing();
 	result = real(cuMemUnmap)(ptr, size);
+	small_released();
 	if (result == CUDA_SUCCESS)
 		holding_unmapped(ptr, size);
 	return result;

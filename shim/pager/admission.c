@@ -206,10 +206,14 @@ CUresult admission_free(CUdeviceptr address, CUresult (*driver_free)(CUdeviceptr
 
 	if (measured)
 		small_freeing(held.device);
+	else
+		small_releasing();
 	result = driver_free(address);
 	holding_settle_free(held, address, result == CUDA_SUCCESS);
 	if (measured)
 		small_freed(held.device);
+	else
+		small_released();
 	return result;
 }
 

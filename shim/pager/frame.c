@@ -3,6 +3,7 @@
 #include "door/driver.h"
 #include "pager/access.h"
 #include "pager/ledger.h"
+#include "pager/small.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,18 @@ static void count_spare(struct frame_pool *pool, const struct frame *frame, bool
 	    spare ? bytes : -bytes;
 }
 
+static CUresult release_handle(const struct frame *frame)
+{
+	CUresult result;
+
+	if (frame->host)
+		return real(cuMemRelease)(frame->handle);
+	small_changing();
+	result = real(cuMemRelease)(frame->handle);
+	small_changed();
+	return result;
+}
+
 /* Sets the handle; the alias is taken. */
 static CUresult make_mapped(const struct frame_pool *pool, struct frame *frame)
 {
@@ -73,19 +86,24 @@ static CUresult make_mapped(const struct frame_pool *pool, struct frame *frame)
 				      : CU_MEM_LOCATION_TYPE_DEVICE,
 			 .id = host ? pool->node : pool->device},
 	};
-	CUresult result = real(cuMemCreate)(&frame->handle, bytes, &prop, 0);
+	CUresult result;
 
+	if (!host)
+		small_changing();
+	result = real(cuMemCreate)(&frame->handle, bytes, &prop, 0);
+	if (!host)
+		small_changed();
 	if (result != CUDA_SUCCESS)
 		return result;
 	result = real(cuMemMap)(frame->alias, bytes, 0, frame->handle, 0);
 	if (result != CUDA_SUCCESS)
-		goto release_handle;
+		goto release;
 	result = access_allow(frame->alias, bytes, pool->device);
 	if (result == CUDA_SUCCESS)
 		return result;
 	real(cuMemUnmap)(frame->alias, bytes);
-release_handle:
-	real(cuMemRelease)(frame->handle);
+release:
+	release_handle(frame);
 	return result;
 }
 
@@ -180,7 +198,7 @@ static void frame_unmake(struct frame_pool *pool, struct frame *frame)
 		return;
 	}
 	unmapped = real(cuMemUnmap)(frame->alias, bytes);
-	released = real(cuMemRelease)(frame->handle);
+	released = release_handle(frame);
 	count(pool, frame, false);
 	/* What the driver would not take back is still held: it stays on the account, and its
 	 * addresses taken. */

@@ -4,10 +4,16 @@
 #include "pager/ledger.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* ranked before the ledger's */
-static uint64_t taken_bytes[LEDGER_DEVICES];		 /* guarded by lock */
-static size_t free_before;				 /* guarded by lock */
+/* Ranked after the pagers' and before the ledger's. Whoever measures holds it alone; who
+ * changes by a known size what is free, beside others who do. */
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+static uint64_t taken_bytes[LEDGER_DEVICES]; /* guarded by lock */
+static size_t free_before;		     /* guarded by lock */
+/* Of memory of the program's, which may take as long as its work does: counted, not locked. */
+static atomic_uint releasing, released;		       /* now, and ever */
+static unsigned int releasing_before, released_before; /* guarded by lock */
 
 bool small_is(uint64_t bytes)
 {
@@ -24,14 +30,28 @@ static size_t free_now(void)
 		   : 0;
 }
 
+static void measure(void)
+{
+	releasing_before = atomic_load(&releasing);
+	released_before = atomic_load(&released);
+	free_before = free_now();
+}
+
+/* Nobody gave memory back meanwhile, that we know of: what is free tells what this call did. */
+static bool alone(void)
+{
+	return !releasing_before && released_before == atomic_load(&released) &&
+	       !atomic_load(&releasing);
+}
+
 bool small_allocating(int device)
 {
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_wrlock(&lock);
 	if (!ledger_take(device, LEDGER_PAGE_BYTES)) {
-		pthread_mutex_unlock(&lock);
+		pthread_rwlock_unlock(&lock);
 		return false;
 	}
-	free_before = free_now();
+	measure();
 	return true;
 }
 
@@ -39,35 +59,35 @@ void small_allocated(int device)
 {
 	/* Anything but "no less than before" may be a page: other processes change the figure
 	 * too. */
-	if (free_before && free_now() >= free_before)
+	if (free_before && free_now() >= free_before && alone())
 		ledger_give_back(device, LEDGER_PAGE_BYTES);
 	else
 		taken_bytes[device] += LEDGER_PAGE_BYTES;
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
 }
 
 void small_freeing(int device)
 {
 	(void)device;
-	pthread_mutex_lock(&lock);
-	free_before = free_now();
+	pthread_rwlock_wrlock(&lock);
+	measure();
 }
 
 void small_freed(int device)
 {
 	/* Only exactly a page more is taken for one given back. */
 	if (free_before && free_now() == free_before + LEDGER_PAGE_BYTES &&
-	    taken_bytes[device] >= LEDGER_PAGE_BYTES) {
+	    taken_bytes[device] >= LEDGER_PAGE_BYTES && alone()) {
 		taken_bytes[device] -= LEDGER_PAGE_BYTES;
 		ledger_give_back(device, LEDGER_PAGE_BYTES);
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
 }
 
 void small_measuring(void)
 {
-	pthread_mutex_lock(&lock);
-	free_before = free_now();
+	pthread_rwlock_wrlock(&lock);
+	measure();
 }
 
 uint64_t small_measured(void)
@@ -85,23 +105,51 @@ void small_keep(int device, uint64_t bytes)
 
 void small_measured_done(void)
 {
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
 }
 
 void small_none_left(int device)
 {
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_wrlock(&lock);
 	ledger_give_back(device, taken_bytes[device]);
 	taken_bytes[device] = 0;
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
+}
+
+void small_changing(void)
+{
+	pthread_rwlock_rdlock(&lock);
+}
+
+void small_changed(void)
+{
+	pthread_rwlock_unlock(&lock);
+}
+
+void small_releasing(void)
+{
+	atomic_fetch_add(&releasing, 1);
+}
+
+void small_released(void)
+{
+	atomic_fetch_add(&released, 1);
+	atomic_fetch_sub(&releasing, 1);
 }
 
 void small_fork_prepare(void)
 {
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_wrlock(&lock);
 }
 
-void small_fork_done(void)
+void small_fork_parent(void)
 {
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
+}
+
+/* A lock for writing knows its thread by a number, and the child's only thread has another. */
+void small_fork_child(void)
+{
+	pthread_rwlock_init(&lock, NULL);
+	atomic_store(&releasing, 0);
 }

@@ -30,10 +30,20 @@ uint64_t small_measured(void);
 void small_keep(int device, uint64_t bytes);
 void small_measured_done(void);
 
+/* Around what makes or releases memory of a known size on any device: it would be taken for a
+ * small one's page, or for the lack of one. Not within the above. */
+void small_changing(void);
+void small_changed(void);
+/* The same for what may wait for the program's work, and so must hold up nobody: while one is
+ * released, no page is given back. */
+void small_releasing(void);
+void small_released(void);
+
 /* None is left on the device. */
 void small_none_left(int device);
 
 void small_fork_prepare(void);
-void small_fork_done(void);
+void small_fork_parent(void);
+void small_fork_child(void);
 
 #endif

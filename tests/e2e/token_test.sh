@@ -110,6 +110,17 @@ seeds=$needed
 sound() { ! found_wrong "$O/liblowtide.so"; }
 check "the right library is right with these seeds" sound
 
+# --- the cap ---------------------------------------------------------------------------------------
+# What small allocations take is measured, while other threads make and release frames.
+within_cap() { # within_cap SEED
+	cap=32M policy=lru run "$dir/a" "$1" graced "$O/liblowtide.so $token" "$O/workloads/streams" --mb 32 &&
+		[ -z "$(faults "$dir/a" $((32 << 20)))" ]
+}
+for LOWTIDE_THREAD in 0 1; do
+	export LOWTIDE_THREAD
+	for seed in 15 16 29 113; do check "streams, seed $seed, thread $LOWTIDE_THREAD: within the cap" within_cap $seed; done
+done
+
 # --- a crowd ---------------------------------------------------------------------------------------
 sound_crowd() { # sound_crowd LIBRARY SAFETY SEED
 	policy=lru run "$dir/a" "$3" "$2" "$1 $token" "$O/e2e/sim_crowd" "$3" && [ ! -s "$dir/a.err" ] &&
