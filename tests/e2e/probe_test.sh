@@ -101,7 +101,7 @@ echo '{"lowtide_probe": 1, "trials": [{"name": "host_numa", "facts": {"create": 
 	ask small LOWTIDE_SIM_VRAM=384M -- --only host_numa --only switch_price --only copies --only hash --only in_place --only stalls
 	ask second LOWTIDE_SIM_DEVICES=2 -- --device 1 --only hints
 	ask fails LOWTIDE_SIM_FAIL=cuMemSetAccess:3:1 -- --only switch_price --only danger_strict --only hints
-	ask fault LOWTIDE_SIM_FAIL=cuMemUnmap:30:700 -- --only danger_strict
+	ask fault LOWTIDE_SIM_FAIL=cuMemUnmap:8:700 -- --only danger_strict
 ) &
 ask whole --
 check "the whole ends well" ended whole 0
