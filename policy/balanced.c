@@ -23,16 +23,24 @@ static void trim(struct policy *policy, struct batch *batch)
 }
 
 /* Streaming is what there is where blocks may not be left cold, however dear the moves. */
-static bool streams(const struct policy *policy)
+static bool always_streams(const struct policy *policy)
 {
 	return policy->config.overlap || !balanced_in_place(policy);
+}
+
+bool balanced_streams(const struct policy *policy)
+{
+	return always_streams(policy) || policy->balanced.manner.streams;
 }
 
 static void begin_round(struct policy *policy, struct batch *batch)
 {
 	struct balanced_state *state = &policy->balanced;
 
-	if (streams(policy)) {
+	if (!always_streams(policy))
+		manner_review(policy);
+	if (balanced_streams(policy)) {
+		state->settle_due = false;
 		spread_choose(policy);
 		return;
 	}
@@ -61,9 +69,9 @@ static void use(struct policy *policy, const uint32_t *blocks, size_t count,
 		state->starts = cycle->starts;
 		begin_round(policy, batch);
 	}
-	if (streams(policy) && cycle_predicts(cycle))
+	if (balanced_streams(policy) && cycle_predicts(cycle))
 		stream_use(policy, blocks, count, batch);
-	else if (streams(policy) || !cycle->length)
+	else if (balanced_streams(policy) || !cycle->length)
 		balanced_clock_use(policy, blocks, count, batch);
 }
 
@@ -89,7 +97,8 @@ static bool place_on_device(const struct policy *policy, uint64_t bytes)
 
 static void make_place(struct policy *policy, struct batch *batch)
 {
-	if (streams(policy) && policy->balanced.spread && cycle_predicts(&policy->cycle))
+	if (balanced_streams(policy) && policy->balanced.spread &&
+	    cycle_predicts(&policy->cycle))
 		stream_make_place(batch);
 }
 

@@ -4,7 +4,8 @@
  *
  *              nothing learnt       a cycle is learnt
  *   beside     clock                spread chooses the set, stream keeps the bus busy
- *   stopping   clock, in batches    settle finds the best set once, the rest is used in place
+ *   stopping   clock, in batches    settle finds the best set once, the rest is used in place;
+ *                                   or as beside, in batches, where manner finds that faster
  */
 #ifndef LOWTIDE_POLICY_BALANCED_H
 #define LOWTIDE_POLICY_BALANCED_H
@@ -16,6 +17,12 @@ uint64_t balanced_limit(const struct policy *policy);
 /* May a cold block be left to be read over the bus? */
 bool balanced_in_place(const struct policy *policy);
 
+/* Does what is not kept pass through the ring? */
+bool balanced_streams(const struct policy *policy);
+
+/* Blocks that one stop serves. */
+#define BALANCED_BATCH_RING 5
+
 void balanced_clock_use(struct policy *policy, const uint32_t *blocks, size_t count,
 			struct batch *batch);
 void balanced_clock_quiet(struct policy *policy, struct batch *batch);
@@ -23,6 +30,10 @@ void balanced_clock_quiet(struct policy *policy, struct batch *batch);
 /* A round of the cycle has begun: take what was used how often in the last. */
 void settle_measure(struct policy *policy);
 void settle_move(struct policy *policy, struct batch *batch);
+
+/* A round has begun, where moves stop the work and cold blocks may be read in place: settles
+ * or streams from here on, by what the rounds before took. */
+void manner_review(struct policy *policy);
 
 void spread_choose(struct policy *policy);
 void spread_forget(struct policy *policy);

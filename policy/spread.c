@@ -19,7 +19,6 @@
 #define RING_BLOCKS 8
 #define LEAST_RING 2
 #define LATER_OPS 4
-#define BATCH_RING 5
 #define MOST_RATE 63
 #define GOLDEN 0x9E3779B97F4A7C15ull
 #define TURN_BITS 57
@@ -97,7 +96,7 @@ static uint64_t ring_bytes(const struct policy *policy, const struct round *roun
 		step = (uint64_t)(share * (double)round->widest_bytes / (double)largest) + 1;
 		least += (uint64_t)(share * LATER_OPS + 0.5);
 		if (!policy->config.overlap)
-			least = BATCH_RING;
+			least = BALANCED_BATCH_RING;
 		least = 2 * step > least ? 2 * step : least;
 	}
 	if (least > limit / 3 / largest)

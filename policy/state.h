@@ -29,7 +29,25 @@ struct policy_kind {
 #include "policies.def"
 #undef POLICY
 
+/* After one that changes the set. */
+#define MANNER_TRIAL_ROUNDS 3
+
+struct manner {
+	bool streams; /* now, although moves stop the work */
+	bool trying;  /* no verdict yet */
+	bool verdict; /* for what stands below: no trial */
+	uint32_t names;
+	uint64_t limit_bytes, known_bytes;
+	uint32_t trials; /* begun */
+	uint32_t rounds; /* without a move; of the trial; of streaming that was slow */
+	uint64_t settled_ns,
+	    last_ns; /* of rounds without a move: what one takes, and the last */
+	uint64_t tried_ns[MANNER_TRIAL_ROUNDS]; /* of the trial */
+	uint64_t moves;				/* asked for so far, when the round began */
+};
+
 struct balanced_state {
+	struct manner manner; /* manner.c */
 	uint64_t starts;      /* cycle.starts when the cycle was last looked at */
 	uint32_t credit;      /* clock: blocks read in place that pay for a swap */
 	uint32_t ready;	      /* clock: swaps put off until they are worth a window */

@@ -59,10 +59,12 @@ static uint32_t farthest_loose(struct batch *batch, const void *argument)
 }
 
 /* Late already: waiting for the copy pays where the block stays, or where several kernels read
- * it; else the bus is better spent on blocks that are still ahead. */
+ * it; else the bus is better spent on blocks that are still ahead. Where moves stop the work
+ * none are on their way, and one stop brings it and what is ahead. */
 static bool worth_waiting(const struct policy *policy, const struct entry *entry)
 {
-	return entry->kept || entry->run_before > 1 || !balanced_in_place(policy);
+	return entry->kept || entry->run_before > 1 || !policy->config.overlap ||
+	       !balanced_in_place(policy);
 }
 
 static bool never_fits(const struct policy *policy, uint32_t block)

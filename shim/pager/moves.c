@@ -5,11 +5,11 @@
 #include "clock.h"
 #include "door/driver.h"
 #include "pager/ahead.h"
+#include "pager/exchange.h"
 #include "pager/graced.h"
 #include "pager/release.h"
 #include "pager/stepper.h"
 #include "pager/streams.h"
-#include "pager/transit.h"
 #include "pager/window.h"
 
 #include <time.h>
@@ -58,8 +58,7 @@ void carry_out(struct pager *pager, size_t actions)
 		return;
 	forget_unknown_fences(pager);
 	release_ripe(pager, true);
-	transit_evict(pager, leaving, leaving_count);
-	transit_page_in(pager, coming, coming_count);
+	exchange_homes(pager, leaving, leaving_count, coming, coming_count);
 	window_close(pager);
 	tell_of_moves(pager, leaving, leaving_count);
 	tell_of_moves(pager, coming, coming_count);

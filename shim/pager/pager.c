@@ -113,6 +113,7 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	pager->group = 1;
 	pager->owed = 0;
 	pager->ahead_refused = false;
+	pager->crossing_events = 0; /* those before went with their context */
 	pager->owed_limit = PAGER_OWED_FIRST;
 	atomic_store(&pager->cold_blocks, 0);
 	atomic_store(&pager->tabled_cold, 0);

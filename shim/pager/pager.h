@@ -29,6 +29,9 @@ struct pager_stats {
 	uint64_t fallbacks;	  /* calls handed to the driver whole, see fallback.h */
 };
 
+/* Copies of a window's exchange under way at once. */
+#define PAGER_CROSSING 16
+
 struct pager {
 	pthread_mutex_t lock;
 	int device;
@@ -50,6 +53,8 @@ struct pager {
 	uint32_t owed,
 	    owed_limit; /* uses since the last window that wanted what only a window moves */
 	CUstream stream_in, stream_out, stream_hash_in, stream_hash_out;
+	CUevent crossing[PAGER_CROSSING]; /* exchange.c's; made when first needed */
+	size_t crossing_events;		  /* made so far */
 	CUmodule module;
 	CUfunction hash_function, copy_function;
 	struct frame *hash_scratch; /* on the device: the table, then the sums */

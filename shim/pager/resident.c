@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "door/driver.h"
 #include "log.h"
+#include "pager/exchange.h"
 #include "pager/gate.h"
 #include "pager/ledger.h"
 #include "pager/streams.h"
@@ -182,7 +183,7 @@ static CUresult fetch(struct pager *pager, size_t named)
 		uint64_t room = stuck ? 0 : room_bytes(pager);
 		size_t asked = bytes > room ? make_way(pager, bytes - room) : 0;
 
-		transit_page_in(pager, coming, count);
+		exchange_homes(pager, NULL, 0, coming, count);
 		tell_of_moves(pager, coming, count);
 		if (list_cold(pager, named, coming, &left) < count || asked)
 			continue;

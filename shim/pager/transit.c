@@ -158,7 +158,7 @@ static void drop_device_frame(struct pager *pager, struct block *block)
 	pager->stats.evictions++;
 }
 
-static void evict_batch(struct pager *pager, uint32_t *blocks, size_t count)
+size_t transit_begin_leaving(struct pager *pager, uint32_t *blocks, size_t count)
 {
 	size_t leaving = keep(pager, blocks, count, has_host_frame);
 
@@ -166,13 +166,18 @@ static void evict_batch(struct pager *pager, uint32_t *blocks, size_t count)
 		for (size_t i = 0; i < leaving; i++)
 			pager->table.blocks[blocks[i]].hashed = false;
 	find_clean(pager, blocks, leaving);
-	if (copy_out(pager, blocks, leaving) == CUDA_SUCCESS) {
-		verify(pager, blocks, leaving);
-		home_switch(pager, blocks, leaving, HOME_HOST);
+	return leaving;
+}
+
+void transit_leave(struct pager *pager, uint32_t *blocks, size_t count)
+{
+	if (copy_out(pager, blocks, count) == CUDA_SUCCESS) {
+		verify(pager, blocks, count);
+		home_switch(pager, blocks, count, HOME_HOST);
 	} else {
-		pager->stats.failed_moves += leaving;
+		pager->stats.failed_moves += count;
 	}
-	for (size_t i = 0; i < leaving; i++) {
+	for (size_t i = 0; i < count; i++) {
 		struct block *block = &pager->table.blocks[blocks[i]];
 
 		/* It stays, and the copy may have been cut short: the host frame says nothing
@@ -185,9 +190,12 @@ static void evict_batch(struct pager *pager, uint32_t *blocks, size_t count)
 
 void transit_evict(struct pager *pager, uint32_t *blocks, size_t count)
 {
-	for (size_t done = 0; done < count; done += HASH_BATCH)
-		evict_batch(pager, blocks + done,
-			    count - done < HASH_BATCH ? count - done : HASH_BATCH);
+	for (size_t done = 0; done < count; done += HASH_BATCH) {
+		size_t batch = count - done < HASH_BATCH ? count - done : HASH_BATCH;
+
+		transit_leave(pager, blocks + done,
+			      transit_begin_leaving(pager, blocks + done, batch));
+	}
 }
 
 /* --- in
@@ -217,19 +225,60 @@ static CUresult copy_in(struct pager *pager, const uint32_t *blocks, size_t coun
 /* What came in, so that its leaving unchanged can be seen. */
 static void hash_arrivals(struct pager *pager, const uint32_t *blocks, size_t count)
 {
+	struct block *asked[HASH_BATCH];
 	struct frame *frames[HASH_BATCH];
 	uint64_t hashes[2 * HASH_BATCH];
+	size_t came = 0;
 
-	for (size_t i = 0; i < count; i++)
-		frames[i] = pager->table.blocks[blocks[i]].device;
-	if (settings_get()->dirty == DIRTY_ALWAYS ||
-	    content_hash(pager, frames, count, hashes) != CUDA_SUCCESS)
-		return;
 	for (size_t i = 0; i < count; i++) {
 		struct block *block = &pager->table.blocks[blocks[i]];
 
-		memcpy(block->hash, &hashes[2 * i], sizeof(block->hash));
-		block->hashed = true;
+		if (atomic_load(&block->home) != HOME_DEVICE || !block->host)
+			continue;
+		asked[came] = block;
+		frames[came++] = block->device;
+	}
+	if (content_hash(pager, frames, came, hashes) != CUDA_SUCCESS)
+		return;
+	for (size_t i = 0; i < came; i++) {
+		memcpy(asked[i]->hash, &hashes[2 * i], sizeof(asked[i]->hash));
+		asked[i]->hashed = true;
+	}
+}
+
+void transit_hash_landed(struct pager *pager, const uint32_t *blocks, size_t count)
+{
+	if (settings_get()->dirty != DIRTY_HASH)
+		return;
+	for (size_t done = 0; done < count; done += HASH_BATCH)
+		hash_arrivals(pager, blocks + done,
+			      count - done < HASH_BATCH ? count - done : HASH_BATCH);
+}
+
+void transit_give_up(struct pager *pager, struct block *block)
+{
+	frame_give(&pager->frames, block->device);
+	block->device = NULL;
+	block->hashed = false;
+}
+
+void transit_land(struct pager *pager, uint32_t *blocks, size_t count)
+{
+	verify(pager, blocks, count);
+	home_switch(pager, blocks, count, HOME_DEVICE);
+	for (size_t i = 0; i < count; i++) {
+		struct block *block = &pager->table.blocks[blocks[i]];
+
+		if (atomic_load(&block->home) != HOME_DEVICE) {
+			transit_give_up(pager, block);
+			continue;
+		}
+		pager->stats.page_ins++;
+		block->hashed = false;
+		if (settings_get()->dirty != DIRTY_NEVER_CLEAN)
+			continue;
+		frame_give(&pager->frames, block->host);
+		block->host = NULL;
 	}
 }
 
@@ -238,28 +287,13 @@ static void page_in_batch(struct pager *pager, uint32_t *blocks, size_t count)
 	size_t coming = keep(pager, blocks, count, has_device_frame);
 
 	if (copy_in(pager, blocks, coming) == CUDA_SUCCESS) {
-		hash_arrivals(pager, blocks, coming);
-		verify(pager, blocks, coming);
-		home_switch(pager, blocks, coming, HOME_DEVICE);
-	} else {
-		pager->stats.failed_moves += coming;
+		transit_land(pager, blocks, coming);
+		transit_hash_landed(pager, blocks, coming);
+		return;
 	}
-	for (size_t i = 0; i < coming; i++) {
-		struct block *block = &pager->table.blocks[blocks[i]];
-
-		if (atomic_load(&block->home) == HOME_DEVICE) {
-			pager->stats.page_ins++;
-			if (settings_get()->dirty != DIRTY_NEVER_CLEAN)
-				continue;
-			frame_give(&pager->frames, block->host);
-			block->host = NULL;
-			block->hashed = false;
-		} else {
-			frame_give(&pager->frames, block->device);
-			block->device = NULL;
-			block->hashed = false;
-		}
-	}
+	pager->stats.failed_moves += coming;
+	for (size_t i = 0; i < coming; i++)
+		transit_give_up(pager, &pager->table.blocks[blocks[i]]);
 }
 
 void transit_page_in(struct pager *pager, uint32_t *blocks, size_t count)

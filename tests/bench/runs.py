@@ -48,10 +48,13 @@ def run(workload, arguments, cap_bytes=None, **settings):
     with tempfile.TemporaryDirectory() as folder:
         extra = {"LOWTIDE_SIM_REPORT": f"{folder}/report", "LOWTIDE_STATS": f"{folder}/stats"}
         extra.update({f"LOWTIDE_{k.upper()}": v for k, v in settings.items()})
+        env = environment(cap_bytes, extra)
         if cap_bytes:
-            extra["LOWTIDE_VRAM"] = cap_bytes
+            env["LOWTIDE_VRAM"] = str(cap_bytes)
+            # The library reads the virtual clock too: what it measures is what the simulated card takes.
+            env["LD_PRELOAD"] += " " + os.path.abspath(f"{BUILD}/sim/libtoken.so")
         done = subprocess.run([f"{BUILD}/workloads/{workload}"] + [str(a) for a in arguments], text=True,
-                              capture_output=True, timeout=600, env=environment(cap_bytes, extra))
+                              capture_output=True, timeout=600, env=env)
         if done.returncode:
             raise RuntimeError(f"{workload} under {settings}: {done.stderr.strip()}")
         report = json.load(open(f"{folder}/report"))

@@ -10,11 +10,12 @@ rm -rf "$dir"
 mkdir -p "$dir"
 cap=$((12 << 20))
 
-one() { # one WORKLOAD FUNCTION NTH [DRIVER [COLD [SAFETY]]]
-	local name=$1 key=$dir/$1.$2.$3.${4:-new}.${5:-mapped}.${6:-strict} status
+one() { # one WORKLOAD FUNCTION NTH [DRIVER [COLD [SAFETY [POLICY]]]]
+	local name=$1 key=$dir/$1.$2.$3.${4:-new}.${5:-mapped}.${6:-strict}.${7:-} status
 	local host_numa=1 policy=lru
 	[ "${5:-mapped}" = unmapped ] && host_numa=0
 	[ "${6:-strict}" = graced ] && policy=balanced
+	policy=${7:-$policy}
 	LOWTIDE_VRAM=$cap LOWTIDE_POLICY=$policy LOWTIDE_SAFETY=${6:-strict} LOWTIDE_BLOCK=2M LOWTIDE_MIN=64K LOWTIDE_LOG=off LOWTIDE_SIM_REPORT=$key.json \
 		LOWTIDE_COLD=${5:-mapped} LOWTIDE_SIM_HOST_NUMA=$host_numa LOWTIDE_SIM_FAIL="$2:$3" LOWTIDE_SIM_DRIVER=${4:-13000} LD_PRELOAD=$O/liblowtide.so \
 		timeout 30 "$O/workloads/$name" --mb "$MB" --steps 3 >"$key.out" 2>"$key.err"
@@ -46,7 +47,11 @@ unmapped_functions="cuMemCreate cuMemMap cuMemSetAccess cuMemUnmap cuMemRelease 
 # What moves beside the work asks of the driver, as it does so.
 graced_functions="cuMemCreate cuMemMap cuMemSetAccess cuMemUnmap cuMemRelease cuEventCreate cuEventRecord cuEventQuery
 	cuStreamWaitEvent cuStreamSynchronize cuMemcpyAsync cuMemcpyDtoHAsync_v2 cuMemsetD8Async cuLaunchKernel"
+# What a window's exchange asks, where blocks come and go in one.
+exchange_functions="cuMemCreate cuMemMap cuMemSetAccess cuMemUnmap cuEventCreate cuEventRecord cuEventQuery
+	cuEventSynchronize cuStreamSynchronize cuMemcpyAsync cuLaunchKernel"
 workloads=${WORKLOADS:-diffusion onebuffer churn capture}
+exchange_workloads=${WORKLOADS:-diffusion decode onebuffer}
 graced_workloads=${WORKLOADS:-diffusion decode}
 unmapped_workloads=${WORKLOADS:-diffusion decode churn}
 : >"$dir/wrong"
@@ -66,6 +71,11 @@ done >"$dir/runs"
 for name in $([[ " ${COLDS:-mapped} " == *" mapped "* ]] && echo "$graced_workloads"); do
 	for function in ${FUNCTIONS:-$graced_functions}; do
 		for n in ${NTH:-2 8 21 55 144}; do echo "$name $function $n 13000 mapped graced"; done
+	done
+done >>"$dir/runs"
+for name in $([[ " ${COLDS:-mapped} " == *" mapped "* ]] && echo "$exchange_workloads"); do
+	for function in ${FUNCTIONS:-$exchange_functions}; do
+		for n in ${NTH:-1 2 3 5 8 13 21 34 55 89}; do echo "$name $function $n 13000 mapped strict sequential"; done
 	done
 done >>"$dir/runs"
 for name in $([[ " ${COLDS:-unmapped} " == *" unmapped "* ]] && echo "$unmapped_workloads"); do

@@ -1,7 +1,8 @@
 /*
  * A caller for policies under test: it holds every list of actions against the rules of
  * policy.h and carries it out at once, counting. Blocks are PAGE bytes unless said; time stands
- * still but for one microsecond an operation.
+ * still but for one microsecond an operation, or passes as on a card that is told what an
+ * operation computes and what a stop costs beside its copies.
  */
 #ifndef LOWTIDE_POLICY_TEST_H
 #define LOWTIDE_POLICY_TEST_H
@@ -26,8 +27,9 @@ struct rig {
 	uint64_t resident_bytes, now_ns;
 	uint64_t hits, misses; /* blocks named and resident, or not, when the operation came */
 	uint64_t page_ins, evictions, in_place, batches;
-	size_t room;  /* for actions; 0 = RIG_ACTIONS */
-	bool refuses; /* carries nothing out */
+	uint64_t compute_ns, stop_ns; /* 0: time stands still */
+	size_t room;		      /* for actions; 0 = RIG_ACTIONS */
+	bool refuses;		      /* carries nothing out */
 };
 
 static inline struct policy_config rig_config(uint64_t cap_bytes, bool overlap)
@@ -176,9 +178,25 @@ static inline size_t rig_room(const struct rig *rig)
 	return rig->room ? rig->room : RIG_ACTIONS;
 }
 
+/* The moves just made stopped the work; the operation hides its reads in place as far as it
+ * computes. */
+static inline void rig_pass_time(struct rig *rig, const uint32_t *named, size_t count,
+				 uint64_t came, uint64_t stops)
+{
+	double read_ns = 0, bus = rig->config.h2d_bytes_per_s / 1e9;
+
+	for (size_t i = 0; i < count; i++)
+		if (!rig->blocks[named[i]].resident)
+			read_ns += (double)rig->blocks[named[i]].bytes / bus /
+				   rig->config.in_place_ratio;
+	rig->now_ns += stops * rig->stop_ns + (uint64_t)((double)(came * PAGE) / bus);
+	rig->now_ns += read_ns > (double)rig->compute_ns ? (uint64_t)read_ns : rig->compute_ns;
+}
+
 static inline void rig_use_many(struct rig *rig, const uint32_t *named, size_t count)
 {
 	static struct policy_action actions[RIG_ACTIONS];
+	uint64_t page_ins = rig->page_ins, batches = rig->batches;
 	size_t listed;
 
 	rig->now_ns += 1000;
@@ -190,6 +208,9 @@ static inline void rig_use_many(struct rig *rig, const uint32_t *named, size_t c
 	cr_assert(le(sz, listed, rig_room(rig)));
 	rig_check(rig, actions, listed, named, count);
 	rig_do(rig, actions, listed);
+	if (rig->compute_ns)
+		rig_pass_time(rig, named, count, rig->page_ins - page_ins,
+			      rig->batches - batches);
 }
 
 static inline void rig_use(struct rig *rig, uint32_t block)
