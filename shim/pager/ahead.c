@@ -1,5 +1,7 @@
 #include "pager/ahead.h"
 
+#include "pager/streams.h"
+
 #include <sched.h>
 
 /* Spare, at most: for one allocation that begins in RAM, and for what later leaves in its
@@ -37,10 +39,12 @@ void ahead_make(struct pager *pager, bool let_go)
 {
 	struct frame *frame =
 	    frame_begin(&pager->frames, true, class_of(pager->frames.asked_bytes));
+	CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
 	bool made;
 
 	if (!frame)
 		return;
+	streams_exchange_capture_mode(&mode);
 	if (let_go) {
 		pager->ahead_making = true;
 		pthread_mutex_unlock(&pager->lock);
@@ -50,6 +54,7 @@ void ahead_make(struct pager *pager, bool let_go)
 		pthread_mutex_lock(&pager->lock);
 		pager->ahead_making = false;
 	}
+	streams_exchange_capture_mode(&mode);
 	if (made) {
 		frame_give(&pager->frames, frame);
 		return;

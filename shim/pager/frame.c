@@ -66,12 +66,13 @@ static void count_spare(struct frame_pool *pool, const struct frame *frame, bool
 static CUresult release_handle(const struct frame *frame)
 {
 	CUresult result;
+	bool excluded;
 
 	if (frame->host)
 		return real(cuMemRelease)(frame->handle);
-	small_changing();
+	excluded = small_changing();
 	result = real(cuMemRelease)(frame->handle);
-	small_changed();
+	small_changed(excluded);
 	return result;
 }
 
@@ -86,13 +87,11 @@ static CUresult make_mapped(const struct frame_pool *pool, struct frame *frame)
 				      : CU_MEM_LOCATION_TYPE_DEVICE,
 			 .id = host ? pool->node : pool->device},
 	};
-	CUresult result;
+	bool excluded = !host && small_changing();
+	CUresult result = real(cuMemCreate)(&frame->handle, bytes, &prop, 0);
 
 	if (!host)
-		small_changing();
-	result = real(cuMemCreate)(&frame->handle, bytes, &prop, 0);
-	if (!host)
-		small_changed();
+		small_changed(excluded);
 	if (result != CUDA_SUCCESS)
 		return result;
 	result = real(cuMemMap)(frame->alias, bytes, 0, frame->handle, 0);

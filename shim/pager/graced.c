@@ -2,6 +2,7 @@
 
 #include "door/driver.h"
 #include "pager/home.h"
+#include "pager/streams.h"
 #include "pager/way.h"
 #include "settings.h"
 
@@ -171,14 +172,6 @@ static bool switch_one_out(struct pager *pager)
 	return false;
 }
 
-/* A capture may begin meanwhile on another thread, which the questions of ours would spoil
- * unless this thread says that they are its own affair. */
-static void exchange_capture_mode(CUstreamCaptureMode *mode)
-{
-	if (real(cuThreadExchangeStreamCaptureMode))
-		real(cuThreadExchangeStreamCaptureMode)(mode);
-}
-
 /* A switch takes the processor about as long as a third of its copy takes the bus. So the first
  * goal is that a copy is queued behind the one that crosses, the second that what has arrived
  * can be used, the third to free frames ahead of need. */
@@ -189,7 +182,7 @@ void graced_step(struct pager *pager)
 
 	if (!graced_busy(pager))
 		return;
-	exchange_capture_mode(&mode);
+	streams_exchange_capture_mode(&mode);
 	graced->done_upto = fences_done_upto(&pager->fences);
 	graced->newest = fences_newest(&pager->fences);
 	advance_leaving(pager);
@@ -200,7 +193,7 @@ void graced_step(struct pager *pager)
 	finish_arrivals(pager);
 	if (switch_one_out(pager))
 		begin_arrivals(pager);
-	exchange_capture_mode(&mode);
+	streams_exchange_capture_mode(&mode);
 }
 
 /* --- what the policy wants
@@ -266,7 +259,7 @@ static bool frames_are_coming(const struct pager *pager)
 /* Long enough for the copies that are queued and a hash. */
 #define PLACE_LOOKS 20000
 
-bool graced_make_place(struct pager *pager, size_t actions, unsigned int size_class)
+static bool free_a_place(struct pager *pager, size_t actions, uint64_t bytes)
 {
 	struct graced *graced = pager->graced;
 	uint64_t given = 0;
@@ -274,20 +267,29 @@ bool graced_make_place(struct pager *pager, size_t actions, unsigned int size_cl
 	graced->done_upto = fences_done_upto(&pager->fences);
 	graced->newest = fences_newest(&pager->fences);
 	finish_arrivals(pager);
-	for (size_t i = 0; i < actions && given < frame_bytes(size_class); i++)
+	for (size_t i = 0; i < actions && given < bytes; i++)
 		given += give_up_place(pager, &pager->actions[i]);
-	if (given < frame_bytes(size_class))
-		return false;
-	for (int i = 0; i < PLACE_LOOKS; i++) {
+	for (int i = 0; given >= bytes && i < PLACE_LOOKS; i++) {
 		advance_leaving(pager);
 		switch_one_out(pager);
 		finish_arrivals(pager);
-		if (pager->frames.device_spare_bytes >= frame_bytes(size_class))
+		if (pager->frames.device_spare_bytes >= bytes)
 			return true;
 		if (!frames_are_coming(pager))
 			return false;
 	}
 	return false;
+}
+
+bool graced_make_place(struct pager *pager, size_t actions, unsigned int size_class)
+{
+	CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+	bool free;
+
+	streams_exchange_capture_mode(&mode);
+	free = free_a_place(pager, actions, frame_bytes(size_class));
+	streams_exchange_capture_mode(&mode);
+	return free;
 }
 
 /* --- what a launch wants

@@ -11,7 +11,7 @@
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static uint64_t taken_bytes[LEDGER_DEVICES]; /* guarded by lock */
 static size_t free_before;		     /* guarded by lock */
-/* Of memory of the program's, which may take as long as its work does: counted, not locked. */
+/* What is given back beside a measurement: counted, not locked out. */
 static atomic_uint releasing, released;		       /* now, and ever */
 static unsigned int releasing_before, released_before; /* guarded by lock */
 
@@ -116,14 +116,20 @@ void small_none_left(int device)
 	pthread_rwlock_unlock(&lock);
 }
 
-void small_changing(void)
+bool small_changing(void)
 {
-	pthread_rwlock_rdlock(&lock);
+	if (!pthread_rwlock_tryrdlock(&lock))
+		return true;
+	small_releasing();
+	return false;
 }
 
-void small_changed(void)
+void small_changed(bool excluded)
 {
-	pthread_rwlock_unlock(&lock);
+	if (excluded)
+		pthread_rwlock_unlock(&lock);
+	else
+		small_released();
 }
 
 void small_releasing(void)

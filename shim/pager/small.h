@@ -31,11 +31,12 @@ void small_keep(int device, uint64_t bytes);
 void small_measured_done(void);
 
 /* Around what makes or releases memory of a known size on any device: it would be taken for a
- * small one's page, or for the lack of one. Not within the above. */
-void small_changing(void);
-void small_changed(void);
-/* The same for what may wait for the program's work, and so must hold up nobody: while one is
- * released, no page is given back. */
+ * small one's page, or for the lack of one. It keeps measurements out; where one is under way,
+ * which may wait for the program's work, it goes on beside it, and no page is given back then.
+ * small_changed() takes what small_changing() said. */
+bool small_changing(void);
+void small_changed(bool excluded);
+/* The same for what may itself wait for the program's work, and so must keep nobody out. */
 void small_releasing(void);
 void small_released(void);
 

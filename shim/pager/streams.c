@@ -188,6 +188,12 @@ void streams_capture_ended(void)
 		atomic_fetch_sub(&global_captures, 1);
 }
 
+void streams_exchange_capture_mode(CUstreamCaptureMode *mode)
+{
+	if (real(cuThreadExchangeStreamCaptureMode))
+		real(cuThreadExchangeStreamCaptureMode)(mode);
+}
+
 /* The driver's rule, as cuThreadExchangeStreamCaptureMode documents it. */
 bool streams_capture_forbids(void)
 {

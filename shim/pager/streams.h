@@ -38,6 +38,10 @@ void streams_capture_ended(void); /* on the thread that began it, unless it is r
 bool streams_capturing(void);
 /* This very stream is, or (an error to the program) may not be used because another is. */
 bool streams_is_captured(CUstream stream);
+/* Before and after calls of ours that a capture which begins meanwhile, on another thread,
+ * would be spoilt by: with RELAXED they are this thread's own affair. Puts the mode before in
+ * *mode. */
+void streams_exchange_capture_mode(CUstreamCaptureMode *mode);
 /* Would the driver refuse an allocation on this thread now, because of a capture (and spoil the
  * capture)? */
 bool streams_capture_forbids(void);
