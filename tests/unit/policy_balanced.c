@@ -12,12 +12,6 @@ static uint32_t count_resident(const struct rig *rig, uint32_t first, uint32_t c
 	return resident;
 }
 
-static void rounds(struct rig *rig, int many, uint32_t first, uint32_t count)
-{
-	for (int i = 0; i < many; i++)
-		rig_scan(rig, first, count);
-}
-
 Test(balanced, moves_nothing_below_the_mark)
 {
 	struct policy_config config = rig_config(20 * PAGE, true);
@@ -27,12 +21,12 @@ Test(balanced, moves_nothing_below_the_mark)
 	config.low_bytes = 10 * PAGE;
 	rig_open(&rig, "balanced", config);
 	rig_add_many(&rig, 0, 15, 0);
-	rounds(&rig, 10, 0, 15);
+	rig_rounds(&rig, 10, 0, 15);
 	cr_assert(eq(u64, rig.page_ins + rig.evictions, 0));
 	cr_assert(eq(u64, rig.hits, 150));
 	cr_assert_not(policy_place_on_device(rig.policy, 1));
 	rig_add_many(&rig, 15, 30, 0);
-	rounds(&rig, 10, 0, 45);
+	rig_rounds(&rig, 10, 0, 45);
 	cr_assert(le(u64, rig.resident_bytes, 15 * PAGE));
 	rig_close(&rig);
 }
@@ -62,12 +56,12 @@ Test(balanced, gives_the_frames_of_a_finished_phase_to_the_next_in_few_windows)
 
 	rig_open(&rig, "balanced", rig_config(40 * PAGE, false));
 	rig_add_many(&rig, 0, 100, 0);
-	rounds(&rig, 1, 0, 40); /* a text encoder fills the card */
-	rounds(&rig, 6, 50, 50);
+	rig_rounds(&rig, 1, 0, 40); /* a text encoder fills the card */
+	rig_rounds(&rig, 6, 50, 50);
 	cr_assert(eq(u32, count_resident(&rig, 50, 50), 40));
 	cr_assert(le(u64, rig.batches, 6), "%lu", (unsigned long)rig.batches);
 	rig_forget_counts(&rig);
-	rounds(&rig, 10, 50, 50);
+	rig_rounds(&rig, 10, 50, 50);
 	cr_assert(eq(u64, rig.page_ins + rig.evictions, 0));
 	rig_close(&rig);
 }
@@ -78,7 +72,7 @@ Test(balanced, waits_for_the_window_that_the_program_gives_every_round)
 
 	rig_open(&rig, "balanced", rig_config(40 * PAGE, false));
 	rig_add_many(&rig, 0, 100, 0);
-	rounds(&rig, 1, 0, 40);
+	rig_rounds(&rig, 1, 0, 40);
 	for (int i = 0; i < 8; i++) {
 		rig_forget_counts(&rig);
 		rig_scan(&rig, 50, 50);
@@ -149,7 +143,7 @@ Test(balanced, spreads_what_it_keeps_evenly_along_the_round)
 
 	rig_open(&rig, "balanced", rig_config(50 * PAGE, true));
 	rig_add_many(&rig, 0, 100, 0);
-	rounds(&rig, 6, 0, 100);
+	rig_rounds(&rig, 6, 0, 100);
 	for (uint32_t i = 0; i < 100; i++) {
 		uint64_t before = rig.page_ins;
 
@@ -189,7 +183,7 @@ Test(balanced, has_wide_operations_find_all_they_name)
 static void picture(struct rig *rig)
 {
 	rig_scan(rig, 200, 40);
-	rounds(rig, 20, 0, 120);
+	rig_rounds(rig, 20, 0, 120);
 	rig_scan(rig, 300, 60);
 }
 
@@ -272,9 +266,9 @@ Test(balanced, leaves_in_place_what_the_ring_cannot_hold)
 	rig_open(&rig, "balanced", rig_config(30 * PAGE, true));
 	rig_add_many(&rig, 0, 60, 0);
 	rig_add(&rig, 60, 40 * PAGE, 1, 0);
-	rounds(&rig, 8, 0, 61);
+	rig_rounds(&rig, 8, 0, 61);
 	rig_forget_counts(&rig);
-	rounds(&rig, 4, 0, 61);
+	rig_rounds(&rig, 4, 0, 61);
 	cr_assert_not(rig.blocks[60].resident);
 	cr_assert(ge(u64, rig.in_place, 4));
 	rig_close(&rig);
@@ -287,7 +281,7 @@ Test(balanced, fills_the_room_that_others_leave)
 
 		rig_open(&rig, "balanced", rig_config(50 * PAGE, overlap));
 		rig_add_many(&rig, 0, 100, 0);
-		rounds(&rig, 4, 0, 100);
+		rig_rounds(&rig, 4, 0, 100);
 		for (uint32_t i = 0; i < 100; i += 4)
 			rig_remove(&rig, i);
 		for (int i = 0; i < 8; i++)
@@ -306,15 +300,15 @@ Test(balanced, follows_a_cap_that_falls_and_rises)
 
 		rig_open(&rig, "balanced", rig_config(50 * PAGE, overlap));
 		rig_add_many(&rig, 0, 100, 0);
-		rounds(&rig, 5, 0, 100);
+		rig_rounds(&rig, 5, 0, 100);
 		rig_cap(&rig, 20 * PAGE);
-		rounds(&rig, 5, 0, 100);
+		rig_rounds(&rig, 5, 0, 100);
 		cr_assert(le(u64, rig.resident_bytes, 20 * PAGE));
 		rig_cap(&rig, 60 * PAGE);
-		rounds(&rig, 5, 0, 100);
+		rig_rounds(&rig, 5, 0, 100);
 		cr_assert(ge(u64, rig.resident_bytes, 58 * PAGE), "overlap %d", overlap);
 		rig_forget_counts(&rig);
-		rounds(&rig, 1, 0, 100);
+		rig_rounds(&rig, 1, 0, 100);
 		cr_assert(eq(u64, rig.hits, overlap ? 100 : 60));
 		rig_close(&rig);
 	}
@@ -326,13 +320,13 @@ Test(balanced, takes_up_again_what_the_caller_refused)
 
 	rig_open(&rig, "balanced", rig_config(50 * PAGE, true));
 	rig_add_many(&rig, 0, 100, 0);
-	rounds(&rig, 3, 0, 100);
+	rig_rounds(&rig, 3, 0, 100);
 	rig.refuses = true;
-	rounds(&rig, 3, 0, 100);
+	rig_rounds(&rig, 3, 0, 100);
 	rig.refuses = false;
-	rounds(&rig, 3, 0, 100);
+	rig_rounds(&rig, 3, 0, 100);
 	rig_forget_counts(&rig);
-	rounds(&rig, 1, 0, 100);
+	rig_rounds(&rig, 1, 0, 100);
 	cr_assert(eq(u64, rig.hits, 100));
 	cr_assert(eq(u64, rig.page_ins, 50 + 4));
 	rig_close(&rig);
@@ -387,14 +381,14 @@ Test(balanced, keeps_the_same_set_wherever_the_round_is_cut)
 
 	rig_open(&rig, "balanced", rig_config(50 * PAGE, true));
 	rig_add_many(&rig, 0, 120, 0);
-	rounds(&rig, 6, 0, 100);
+	rig_rounds(&rig, 6, 0, 100);
 	for (uint32_t i = 0; i < 100; i++)
 		before[i] = rig.blocks[i].resident;
 	rig_scan(&rig, 0, 37);
 	rig_scan(&rig, 100, 20);
 	cr_assert(eq(u32, rig_report(&rig).cycle_blocks, 0));
 	rig_scan(&rig, 37, 63);
-	rounds(&rig, 4, 0, 100);
+	rig_rounds(&rig, 4, 0, 100);
 	cr_assert(eq(u32, rig_report(&rig).cycle_blocks, 100));
 	for (uint32_t i = 0; i < 100; i++)
 		cr_assert(eq(int, rig.blocks[i].resident, before[i]), "block %u", i);
@@ -410,8 +404,8 @@ Test(balanced, moves_each_phase_in_once_when_it_begins)
 	for (int i = 0; i < 6; i++) {
 		if (i == 2)
 			rig_forget_counts(&rig);
-		rounds(&rig, 50, 0, 50);
-		rounds(&rig, 50, 50, 50);
+		rig_rounds(&rig, 50, 0, 50);
+		rig_rounds(&rig, 50, 50, 50);
 	}
 	cr_assert(le(u64, rig.page_ins, 8 * 50 + 8), "%lu", (unsigned long)rig.page_ins);
 	cr_assert(le(u64, rig.misses, 8 * 4), "%lu", (unsigned long)rig.misses);
@@ -450,11 +444,11 @@ Test(balanced, streams_one_size_of_frame_where_small_blocks_fit)
 	rig_open(&rig, "balanced", rig_config(300 * PAGE, true));
 	for (uint32_t i = 0; i < 100; i++)
 		rig_add(&rig, i, i % 2 ? PAGE : 8 * PAGE, i / 2, 0);
-	rounds(&rig, 6, 0, 100);
+	rig_rounds(&rig, 6, 0, 100);
 	for (uint32_t i = 1; i < 100; i += 2)
 		cr_assert(rig.blocks[i].resident, "small block %u", i);
 	rig_forget_counts(&rig);
-	rounds(&rig, 4, 0, 100);
+	rig_rounds(&rig, 4, 0, 100);
 	/* 450 pages are named, 300 fit less a ring of three large blocks. */
 	cr_assert(le(u64, rig.page_ins, 4 * ((450 - 300 + 24) / 8 + 1)), "%lu",
 		  (unsigned long)rig.page_ins);
@@ -470,11 +464,11 @@ Test(balanced, keeps_most_of_its_set_when_the_work_grows)
 
 	rig_open(&rig, "balanced", rig_config(60 * PAGE, true));
 	rig_add_many(&rig, 0, 100, 0);
-	rounds(&rig, 6, 0, 100);
+	rig_rounds(&rig, 6, 0, 100);
 	for (uint32_t i = 0; i < 100; i++)
 		before[i] = rig.blocks[i].resident;
 	rig_add_many(&rig, 100, 4, 0);
-	rounds(&rig, 6, 0, 104);
+	rig_rounds(&rig, 6, 0, 104);
 	for (uint32_t i = 0; i < 100; i++)
 		stayed += before[i] && rig.blocks[i].resident;
 	cr_assert(ge(u32, stayed, 50), "%u", stayed);
@@ -490,7 +484,7 @@ Test(balanced, gives_a_new_block_a_place_in_the_ring)
 
 	rig_open(&rig, "balanced", rig_config(60 * PAGE, true));
 	rig_add_many(&rig, 0, 100, 0);
-	rounds(&rig, 6, 0, 100);
+	rig_rounds(&rig, 6, 0, 100);
 	cr_assert(rig_add_in_place_of(&rig, 100, &victim));
 	for (uint32_t i = 0; i < 99; i++) {
 		rig_use(&rig, i);
@@ -498,7 +492,7 @@ Test(balanced, gives_a_new_block_a_place_in_the_ring)
 	}
 	rig_use(&rig, 99);
 	/* Never used: its frame goes back to the ring. */
-	rounds(&rig, 2, 0, 100);
+	rig_rounds(&rig, 2, 0, 100);
 	cr_assert_not(rig.blocks[100].resident);
 	rig_close(&rig);
 }
@@ -512,171 +506,8 @@ Test(balanced, gives_no_place_before_a_round_is_learnt_or_where_moves_stop_the_w
 		rig_open(&rig, "balanced", rig_config(60 * PAGE, overlap));
 		rig_add_many(&rig, 0, 100, 0);
 		cr_assert_not(rig_add_in_place_of(&rig, 100, &victim));
-		rounds(&rig, 6, 0, 100);
+		rig_rounds(&rig, 6, 0, 100);
 		cr_assert(eq(int, rig_add_in_place_of(&rig, 100, &victim), overlap));
 		rig_close(&rig);
 	}
-}
-
-/* --- where moves stop the work: settled or streaming, by what rounds take
- * -------------------------------------------------------------------------------------------
- */
-
-/* A card that half of the round's 100 blocks fit. */
-static void open_timed(struct rig *rig, uint64_t compute_ns, uint64_t stop_ns)
-{
-	rig_open(rig, "balanced", rig_config(50 * PAGE, false));
-	rig->compute_ns = compute_ns;
-	rig->stop_ns = stop_ns;
-	rig_add_many(rig, 0, 100, 0);
-}
-
-static double ms_a_round(struct rig *rig, int many, uint32_t count)
-{
-	uint64_t before = rig->now_ns;
-
-	rounds(rig, many, 0, count);
-	return (double)(rig->now_ns - before) / many / 1e6;
-}
-
-/* In how many of so many rounds anything moved. */
-static int rounds_with_moves(struct rig *rig, int many)
-{
-	int with = 0;
-
-	for (int i = 0; i < many; i++) {
-		uint64_t before = rig->page_ins + rig->evictions;
-
-		rounds(rig, 1, 0, 100);
-		with += rig->page_ins + rig->evictions > before;
-	}
-	return with;
-}
-
-Test(balanced, streams_in_stops_where_copies_are_shorter_than_reads_in_place)
-{
-	const double read_ms = 50 * (double)PAGE / 15e6, copy_ms = 55 * (double)PAGE / 25e6;
-	struct rig rig;
-
-	open_timed(&rig, 50000, 400000);
-	/* Two rounds show the cycle, two more are timed before a trial. */
-	cr_assert(ge(dbl, ms_a_round(&rig, 4, 100), read_ms));
-	rounds(&rig, 8, 0, 100);
-	rig_forget_counts(&rig);
-	cr_assert(le(dbl, ms_a_round(&rig, 20, 100), copy_ms + 5 + 11 * 0.5 + 2));
-	cr_assert(le(u64, rig.page_ins, 20 * 57), "%lu", (unsigned long)rig.page_ins);
-	cr_assert(le(u64, rig.batches, 20 * 13), "%lu", (unsigned long)rig.batches);
-	cr_assert(eq(u64, rig.in_place, 0));
-	rig_close(&rig);
-}
-
-Test(balanced, does_not_even_try_to_stream_what_computing_hides)
-{
-	struct rig rig;
-
-	open_timed(&rig, 1500000, 400000);
-	rounds(&rig, 4, 0, 100);
-	rig_forget_counts(&rig);
-	rounds(&rig, 40, 0, 100);
-	cr_assert(eq(u64, rig.page_ins + rig.evictions, 0));
-	rig_close(&rig);
-}
-
-/* Stops are dearer than anybody could foretell. */
-Test(balanced, reads_in_place_again_once_streaming_was_measured_to_be_slower)
-{
-	struct rig rig;
-	double settled_ms;
-	int with;
-
-	open_timed(&rig, 50000, 20000000);
-	settled_ms = ms_a_round(&rig, 4, 100);
-	with = rounds_with_moves(&rig, 60);
-	cr_assert(ge(int, with, 4), "it was not tried");
-	cr_assert(le(int, with, 6), "%d", with);
-	rig_forget_counts(&rig);
-	cr_assert(le(dbl, ms_a_round(&rig, 400, 100), settled_ms + 1));
-	cr_assert(eq(u64, rig.page_ins, 0), "a verdict holds");
-	rig_close(&rig);
-}
-
-Test(balanced, tries_again_when_the_cap_is_another)
-{
-	struct rig rig;
-
-	open_timed(&rig, 50000, 20000000);
-	rounds(&rig, 20, 0, 100);
-	rig_forget_counts(&rig);
-	rig_cap(&rig, 55 * PAGE);
-	rounds(&rig, 20, 0, 100);
-	cr_assert(le(u64, rig.page_ins, 5), "a little more is no reason");
-	rig.stop_ns = 400000;
-	rig_cap(&rig, 80 * PAGE);
-	rounds(&rig, 30, 0, 100);
-	rig_forget_counts(&rig);
-	rounds(&rig, 10, 0, 100);
-	cr_assert(ge(u64, rig.page_ins, 10 * 20), "%lu", (unsigned long)rig.page_ins);
-	cr_assert(eq(u64, rig.in_place, 0));
-	rig_close(&rig);
-}
-
-/* As when another program takes the bus. */
-Test(balanced, measures_anew_when_streaming_has_become_slow)
-{
-	struct rig rig;
-	int early, late;
-
-	open_timed(&rig, 50000, 400000);
-	rounds(&rig, 12, 0, 100);
-	rig.stop_ns = 20000000;
-	early = rounds_with_moves(&rig, 60);
-	cr_assert(ge(int, early, 8));
-	cr_assert(le(int, early, 8 + 2 + 6), "%d", early);
-	late = rounds_with_moves(&rig, 200);
-	cr_assert(eq(int, late, 0), "%d", late);
-	rig_close(&rig);
-}
-
-/* What should be streamed and what should not, by a program that pauses, for long or a little,
- * after every third round. */
-Test(balanced, does_not_take_a_pause_of_the_program_for_a_slow_round)
-{
-	static const struct {
-		uint64_t pause_ns, stop_ns;
-		bool streams;
-	} programs[] = {{10000000000, 400000, true},
-			{10000000000, 20000000, false},
-			{15000000, 3500000, false}};
-
-	for (size_t p = 0; p < sizeof(programs) / sizeof(programs[0]); p++)
-		for (int first = 0; first < 3; first++) {
-			struct rig rig;
-
-			open_timed(&rig, 50000, programs[p].stop_ns);
-			for (int i = 0; i < 40; i++) {
-				if (i == 30)
-					rig_forget_counts(&rig);
-				rig.now_ns += i % 3 == first ? programs[p].pause_ns : 0;
-				rounds(&rig, 1, 0, 100);
-			}
-			cr_assert(eq(int, rig.page_ins > 0, programs[p].streams),
-				  "program %zu first %d", p, first);
-			rig_close(&rig);
-		}
-}
-
-/* Caps that come and go would have it try, in vain, every time. */
-Test(balanced, tries_ever_more_seldom)
-{
-	struct rig rig;
-	int early = 0, late = 0;
-
-	open_timed(&rig, 50000, 20000000);
-	for (int change = 0; change < 12; change++) {
-		rig_cap(&rig, (change % 2 ? 80 : 50) * PAGE);
-		*(change < 4 ? &early : &late) += rounds_with_moves(&rig, 20);
-	}
-	cr_assert(ge(int, early, 3 * 4), "%d", early);
-	cr_assert(le(int, late, 8 * 3), "%d", late);
-	rig_close(&rig);
 }

@@ -280,4 +280,10 @@ static inline uint64_t rig_random(uint64_t *seed)
 	return *seed;
 }
 
+static inline void rig_rounds(struct rig *rig, int many, uint32_t first, uint32_t count)
+{
+	for (int i = 0; i < many; i++)
+		rig_scan(rig, first, count);
+}
+
 #endif
