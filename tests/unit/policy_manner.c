@@ -1,6 +1,6 @@
 /*
- * Balanced where moves stop the work: the best set settled and the rest read in place, or all of it
- * streamed in stops, by what rounds were measured to take.
+ * Balanced where moves stop the work: the best set settled and the rest read in place, or all
+ * of it streamed in stops, by what rounds were measured to take.
  */
 #include "policy_test.h"
 
