@@ -92,8 +92,10 @@ static CUresult make_mapped(const struct frame_pool *pool, struct frame *frame)
 
 	if (!host)
 		small_changed(excluded);
-	if (result != CUDA_SUCCESS)
+	if (result != CUDA_SUCCESS) {
+		frame->handle = 0;
 		return result;
+	}
 	result = real(cuMemMap)(frame->alias, bytes, 0, frame->handle, 0);
 	if (result != CUDA_SUCCESS)
 		goto release;
@@ -102,7 +104,8 @@ static CUresult make_mapped(const struct frame_pool *pool, struct frame *frame)
 		return result;
 	real(cuMemUnmap)(frame->alias, bytes);
 release:
-	release_handle(frame);
+	if (release_handle(frame) == CUDA_SUCCESS)
+		frame->handle = 0;
 	return result;
 }
 
@@ -155,14 +158,15 @@ bool frame_make(const struct frame_pool *pool, struct frame *frame)
 	       CUDA_SUCCESS;
 }
 
+/* One that the driver would not take back stays on the account, and its addresses taken. */
 void frame_cancel(struct frame_pool *pool, struct frame *frame)
 {
 	uint64_t bytes = frame_bytes(frame->size_class);
 
 	count(pool, frame, false);
-	if (!is_plain(pool, frame->host))
+	if (!is_plain(pool, frame->host) && !frame->handle)
 		arena_give(&pool->aliases, frame->alias, bytes);
-	if (!frame->host)
+	if (!frame->host && !frame->handle)
 		ledger_give_back(pool->device, bytes);
 	free(frame);
 }
