@@ -94,10 +94,8 @@ $(O)/obj/tests/sim/%.o: tests/sim/%.c
 
 $(O)/obj/shim/pager/kernels_ptx.o: shim/pager/kernels.ptx
 
-kernels-ptx: ## write our GPU kernels' text anew (nvcc), and check it (ptxas)
-	$(Q)$(CUDA_HOME)/bin/nvcc -ptx -arch=compute_75 shim/pager/kernels.cu -o shim/pager/kernels.ptx
-	$(Q)sed -i -e '/^\/\//d' -e 's/^\.version .*/.version 6.0/' -e 's/^\.target .*/.target sm_60/' shim/pager/kernels.ptx
-	$(Q)$(CUDA_HOME)/bin/ptxas -arch=sm_75 shim/pager/kernels.ptx -o /dev/null
+kernels-ptx: ## write our GPU kernels' text and machine code anew: nvcc, and two old ptxas from PyPI
+	$(Q)CUDA_HOME=$(CUDA_HOME) PTXAS_FOLDER=$(abspath $(O))/ptxas shim/pager/make-kernels
 .PHONY: kernels-ptx
 
 # --- libraries -----------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 /*
  * What the pager asks the GPU to do. kernels.ptx is this file as nvcc -ptx -arch=compute_75 writes it, with the
- * version and target lowered to what older drivers take; `make kernels-ptx` writes it anew and checks it with ptxas.
+ * version and target lowered to what older drivers take; kernels.fatbin holds machine code made from that text. After a
+ * change here, `make kernels-ptx` (make-kernels) writes both anew.
  *
  * lowtide_content_hash: for each entry of a table of {address, bytes}, adds a 128-bit sum over its 64-bit words to
  * out[2 * entry] and out[2 * entry + 1]. Grid: x parts, y entries; any block size that is a power of two up to 256.
