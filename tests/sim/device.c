@@ -106,18 +106,6 @@ SIM_EXPORT CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice device)
 	SIM_ANSWER(CUDA_SUCCESS);
 }
 
-SIM_EXPORT CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice device)
-{
-	SIM_CALL_ANYWHERE();
-	if (!major || !minor)
-		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
-	if (known(device) != CUDA_SUCCESS)
-		SIM_ANSWER(CUDA_ERROR_INVALID_DEVICE);
-	*major = 9;
-	*minor = 0;
-	SIM_ANSWER(CUDA_SUCCESS);
-}
-
 /* LOWTIDE_SIM_ATTRIBUTES=number:value[,...], of all cards. */
 static bool attribute_set(CUdevice_attribute attribute, int *value)
 {
@@ -189,6 +177,33 @@ static int attribute_value(CUdevice_attribute attribute, CUdevice device)
 	}
 }
 
+static int attribute_of(CUdevice_attribute attribute, CUdevice device)
+{
+	int value;
+
+	return attribute_set(attribute, &value) ? value : attribute_value(attribute, device);
+}
+
+unsigned int sim_compute_capability(int device)
+{
+	int major = attribute_of(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device),
+	    minor = attribute_of(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device);
+
+	return (unsigned int)(10 * major + minor);
+}
+
+SIM_EXPORT CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice device)
+{
+	SIM_CALL_ANYWHERE();
+	if (!major || !minor)
+		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+	if (known(device) != CUDA_SUCCESS)
+		SIM_ANSWER(CUDA_ERROR_INVALID_DEVICE);
+	*major = (int)sim_compute_capability(device) / 10;
+	*minor = (int)sim_compute_capability(device) % 10;
+	SIM_ANSWER(CUDA_SUCCESS);
+}
+
 SIM_EXPORT CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute,
 					 CUdevice device)
 {
@@ -197,8 +212,7 @@ SIM_EXPORT CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribut
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
 	if (known(device) != CUDA_SUCCESS)
 		SIM_ANSWER(CUDA_ERROR_INVALID_DEVICE);
-	if (!attribute_set(attribute, value))
-		*value = attribute_value(attribute, device);
+	*value = attribute_of(attribute, device);
 	SIM_ANSWER(CUDA_SUCCESS);
 }
 

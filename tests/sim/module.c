@@ -1,9 +1,11 @@
 /*
  * Modules and libraries: an image is a shared object that exports a table of C kernels
- * (sim_kernel.h), or PTX text whose entries bear the names of kernels that the simulator has
- * built in.
+ * (sim_kernel.h), or a cubin or PTX text whose entries bear the names of kernels that the
+ * simulator has built in.
  */
 #include "sim.h"
+
+#include "image.h"
 
 #include <dlfcn.h>
 #include <elf.h>
@@ -138,7 +140,7 @@ static CUresult from_object(const char *path, CUmodule *out)
 	return result;
 }
 
-/* A kernel that PTX text may name: the library's own, and the probe's. */
+/* A kernel that our own images may name: the library's, and the probe's. */
 static const struct sim_kernel *builtin(const char *name)
 {
 	for (size_t i = 0; i < sim_builtin_kernel_count; i++)
@@ -150,21 +152,27 @@ static const struct sim_kernel *builtin(const char *name)
 	return NULL;
 }
 
-static CUresult from_ptx(const char *text, CUmodule *out)
+/* By the names of its kernels: neither machine code nor text is executed here. */
+static CUresult from_names(const struct sim_picked *image, CUmodule *out)
 {
-	const struct sim_kernel *found[32];
-	size_t count = 0;
+	const CUresult unknown =
+	    image->form == SIM_PICKED_TEXT ? CUDA_ERROR_INVALID_PTX : CUDA_ERROR_INVALID_IMAGE;
+	const struct sim_kernel *found[SIM_PICKED_KERNELS];
 
-	for (const char *at = text; (at = strstr(at, ".entry")) != NULL;) {
-		char name[128];
+	for (size_t i = 0; i < image->kernel_count; i++)
+		if (!(found[i] = builtin(image->kernels[i])))
+			return unknown;
+	return image->kernel_count ? from_kernels(found, image->kernel_count, NULL, out)
+				   : unknown;
+}
 
-		at += strlen(".entry");
-		if (sscanf(at, " %127[A-Za-z0-9_$]", name) != 1)
-			return CUDA_ERROR_INVALID_PTX;
-		if (count == 32 || !(found[count++] = builtin(name)))
-			return CUDA_ERROR_INVALID_PTX;
-	}
-	return count ? from_kernels(found, count, NULL, out) : CUDA_ERROR_INVALID_PTX;
+/* The driver's compiler is a library of its own, which a machine may lack. */
+static CUresult from_text(const struct sim_picked *image, CUmodule *out)
+{
+	if (!sim_config.jit)
+		return CUDA_ERROR_JIT_COMPILER_NOT_FOUND;
+	sim_host_spend(sim_config.jit_ns);
+	return from_names(image, out);
 }
 
 /* The section table is the last thing in an object file. */
@@ -190,57 +198,22 @@ static CUresult from_elf(const void *image, CUmodule *out)
 	return result;
 }
 
-/* As nvcc writes them, of which this simulator takes the first object that is not compressed.
- */
-struct fatbin_wrapper {
-	unsigned int magic, version;
-	const void *fatbin;
-};
-struct fatbin {
-	unsigned int magic;
-	unsigned short version, header_bytes;
-	unsigned long long bytes;
-};
-struct fatbin_entry {
-	unsigned short kind, version;
-	unsigned int header_bytes;
-	unsigned long long bytes;
-};
-#define FATBIN_WRAPPER_MAGIC 0x466243B1u
-#define FATBIN_MAGIC 0xBA55ED50u
-#define FATBIN_ELF 2
-
-static CUresult from_fatbin(const struct fatbin *fatbin, CUmodule *out)
+static CUresult from_memory(const void *bytes, CUmodule *out)
 {
-	const char *at = (const char *)fatbin + fatbin->header_bytes;
-	const char *end = at + fatbin->bytes;
+	CUcontext context = sim_context();
+	struct sim_picked image;
+	CUresult result = sim_image_pick(bytes, context ? context->device : 0, &image);
 
-	while (at < end) {
-		const struct fatbin_entry *entry = (const struct fatbin_entry *)at;
-		const char *payload = at + entry->header_bytes;
-
-		if (entry->kind == FATBIN_ELF && !memcmp(payload, ELFMAG, SELFMAG))
-			return from_elf(payload, out);
-		at = payload + entry->bytes;
+	if (result != CUDA_SUCCESS)
+		return result;
+	switch (image.form) {
+	case SIM_PICKED_OBJECT:
+		return from_elf(image.bytes, out);
+	case SIM_PICKED_TEXT:
+		return from_text(&image, out);
+	default:
+		return from_names(&image, out);
 	}
-	return CUDA_ERROR_NO_BINARY_FOR_GPU;
-}
-
-static CUresult from_memory(const void *image, CUmodule *out)
-{
-	const struct fatbin_wrapper *wrapper = image;
-	unsigned int magic;
-
-	memcpy(&magic, image, sizeof(magic));
-	if (magic == FATBIN_WRAPPER_MAGIC) {
-		image = wrapper->fatbin;
-		memcpy(&magic, image, sizeof(magic));
-	}
-	if (magic == FATBIN_MAGIC)
-		return from_fatbin(image, out);
-	if (!memcmp(image, ELFMAG, SELFMAG))
-		return from_elf(image, out);
-	return strstr(image, ".version") ? from_ptx(image, out) : CUDA_ERROR_INVALID_IMAGE;
 }
 
 /* A module lives in the context that loaded it, a library in none. */

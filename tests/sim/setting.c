@@ -112,6 +112,19 @@ static void read_rates(void)
 	sim_prices_from_environment();
 }
 
+/* The first toolkit whose cubins are of the later form (and those for cards from 10.0 on only)
+ * is 12.8: read off what ptxas 11.8, 12.8 and 13.0 write. */
+#define LATER_CUBINS 12080
+
+static void read_images(void)
+{
+	int abi = sim_config.driver_version < LATER_CUBINS ? 7 : 8;
+
+	sim_config.jit = sim_setting_number("LOWTIDE_SIM_JIT", 1) != 0;
+	sim_config.jit_ns = sim_setting_number("LOWTIDE_SIM_JIT_NS", SIM_JIT_NS);
+	sim_config.cubin_abi = (int)sim_setting_number("LOWTIDE_SIM_CUBIN_ABI", abi);
+}
+
 void sim_config_read(void)
 {
 	const char *scheduler = getenv("LOWTIDE_SIM_SCHED");
@@ -125,6 +138,7 @@ void sim_config_read(void)
 		sim_config.devices = 1;
 	sim_config.peers = sim_setting_number("LOWTIDE_SIM_PEERS", 0) != 0;
 	sim_config.driver_version = (int)sim_setting_number("LOWTIDE_SIM_DRIVER", 13000);
+	read_images();
 	read_rates();
 	sim_config.host_numa =
 	    sim_setting_number("LOWTIDE_SIM_HOST_NUMA", sim_config.host_numa) != 0;

@@ -26,6 +26,8 @@
 #define SIM_BLOCK_THREADS 1024
 #define SIM_CALL_NS 300.0 /* of host time that any call takes; a launch near 2 us */
 #define SIM_LAUNCH_NS 2000.0
+/* Tens of milliseconds are expected for kernels as short as ours; no card has been asked. */
+#define SIM_JIT_NS 30e6
 /* Of host time that a "not yet" takes: whoever polls also sleeps a little between two polls. */
 #define SIM_NOT_YET_NS 5000.0
 
@@ -42,6 +44,9 @@ struct sim_config {
 	bool host_numa;
 	int numa_claimed; /* what the device says is its node; -1: there is no NUMA */
 	int numa_node;	  /* the only node that frames can be made on */
+	bool jit;	  /* there is a compiler for PTX text */
+	double jit_ns;	  /* of host time that it takes for one text */
+	int cubin_abi;	  /* the latest form of cubins that the driver reads */
 	enum sim_scheduler scheduler;
 	uint64_t seed;
 };
@@ -53,6 +58,8 @@ void sim_config_read(void); /* once, with the lock held */
  * the cards after it. False: the setting is absent, or its entry empty. The rest of the setting
  * is never read past `room`. */
 bool sim_setting_of(const char *name, int device, char *out, size_t room);
+/* 86: compute capability 8.6. */
+unsigned int sim_compute_capability(int device);
 /* A number of the environment, with K, M or G; a bad one is said so once and `fallback` holds.
  */
 double sim_setting_number(const char *name, double fallback);
