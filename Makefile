@@ -92,7 +92,7 @@ $(O)/obj/tests/sim/%.o: tests/sim/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) -fPIC -fvisibility=hidden $(CUDA) -Itests/sim -c $< -o $@
 
-$(O)/obj/shim/pager/kernels_ptx.o: shim/pager/kernels.ptx
+$(O)/obj/shim/pager/kernels_image.o: shim/pager/kernels.ptx shim/pager/kernels.fatbin
 
 kernels-ptx: ## write our GPU kernels' text and machine code anew: nvcc, and two old ptxas from PyPI
 	$(Q)CUDA_HOME=$(CUDA_HOME) PTXAS_FOLDER=$(abspath $(O))/ptxas shim/pager/make-kernels
@@ -127,7 +127,8 @@ $(O)/sim-12.3/libcuda.so.1: $(SIM_OBJ)
 
 # --- programs ------------------------------------------------------------------------------------
 # The command reads the settings as the library does, and tries the library's own kernel.
-CLI_OBJ := $(call objects,$(TOOL_SRC)) $(call objects,shim/settings.c shim/log.c shim/ram.c shim/pager/kernels_ptx.S)
+CLI_OBJ := $(call objects,$(TOOL_SRC)) $(call objects,shim/settings.c shim/log.c shim/ram.c \
+	   shim/pager/own_kernels.c shim/pager/kernels_image.S)
 $(O)/obj/tools/%.o: tools/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) -isystem $(CUDA_INC) -DLOWTIDE_VERSION='"$(VERSION)"' \
@@ -231,6 +232,10 @@ IMAGE_ALONE := $(call objects,$(wildcard shim/image/*.c))
 $(O)/unit/image_%: tests/unit/image_%.c $(IMAGE_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(IMAGE_ALONE) -lcriterion
+OWN_KERNELS_ALONE := $(call objects,shim/pager/own_kernels.c shim/pager/kernels_image.S) $(IMAGE_ALONE)
+$(O)/unit/own_kernels_%: tests/unit/own_kernels_%.c $(OWN_KERNELS_ALONE)
+	$(call say,UNIT,$@)
+	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) $(OWN_KERNELS_ALONE) -lcriterion
 HOOK_ALONE := $(call objects,shim/hook/kernels.c shim/hook/layout.c shim/log.c) $(IMAGE_ALONE)
 $(O)/unit/hook_%: tests/unit/hook_%.c $(HOOK_ALONE)
 	$(call say,UNIT,$@)
@@ -265,7 +270,7 @@ check-san: ## unit tests under ASan and UBSan, whole programs under UBSan
 	$(Q)$(MAKE) --no-print-directory O=$(O)/ubsan SAN=undefined CFLAGS='-O1 -g' all
 	$(Q)MB=32 CAPS=50 SCHEDS='virtual threads' POLICIES='lru balanced group' O=$(abspath $(O))/ubsan tests/e2e/matrix_test.sh
 
-check-unit-san: $(filter $(O)/unit/policy_% $(O)/unit/settings_% $(O)/unit/pager_% $(O)/unit/image_% $(O)/unit/hook_%,$(UNITS))
+check-unit-san: $(filter $(O)/unit/policy_% $(O)/unit/settings_% $(O)/unit/pager_% $(O)/unit/image_% $(O)/unit/hook_% $(O)/unit/own_kernels_%,$(UNITS))
 	$(Q)tests/run-units $(O) $^
 .PHONY: check-unit-san
 

@@ -43,14 +43,16 @@ static void write_json(FILE *file, int device, const struct pager_summary *s)
 		", \"bytes_out_again\": %" PRIu64 ", \"launches_in_place\": %" PRIu64
 		", \"windows\": %" PRIu64 ", \"windows_refused\": %" PRIu64
 		", \"windows_late\": %" PRIu64 ", \"failed_moves\": %" PRIu64
-		", \"fallbacks\": %" PRIu64 ", \"unknown_kernels\": %" PRIu64
-		", \"unknown_launches\": %" PRIu64 ", \"policy\": \"%s\"}\n",
+		", \"fallbacks\": %" PRIu64
+		", \"kernels\": \"%s\", \"kernels_load_us\": %" PRIu64
+		", \"unknown_kernels\": %" PRIu64 ", \"unknown_launches\": %" PRIu64
+		", \"policy\": \"%s\"}\n",
 		device, ledger_cap_bytes(device), ledger_peak_bytes(device), s->host_peak_bytes,
 		s->stats.page_ins, s->stats.evictions, s->stats.clean_evictions,
 		s->stats.bytes_in, s->stats.bytes_out, s->stats.bytes_out_again,
 		s->stats.launches_in_place, s->stats.windows, s->stats.windows_refused,
-		s->stats.windows_late, s->stats.failed_moves, s->stats.fallbacks,
-		unknown.kernels, unknown.launches, s->report.name);
+		s->stats.windows_late, s->stats.failed_moves, s->stats.fallbacks, s->kernels,
+		s->kernels_load_us, unknown.kernels, unknown.launches, s->report.name);
 }
 
 void stats_at_exit(void)

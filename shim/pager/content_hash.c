@@ -1,26 +1,48 @@
 #include "pager/content_hash.h"
 
+#include "clock.h"
 #include "door/driver.h"
+#include "log.h"
 
+#include <inttypes.h>
 #include <string.h>
-
-extern const char lowtide_kernels_ptx[];
 
 #define TABLE_WORDS ((size_t)2 * HASH_BATCH)
 #define TABLE_BYTES (TABLE_WORDS * sizeof(uint64_t))
 #define PART_BYTES ((uint64_t)256 << 10)
 #define THREADS 256
 
+static CUresult load(struct pager *pager)
+{
+	const struct own_kernels_driver driver = {
+	    real(cuDeviceGetAttribute), real(cuModuleLoadData), real(cuModuleGetFunction),
+	    real(cuModuleUnload)};
+	uint64_t began_ns = clock_now_ns();
+	CUresult result = own_kernels_load(&driver, pager->device, &pager->kernels);
+	char why[OWN_KERNELS_EXPLAINED];
+
+	pager->kernels_load_us = (clock_now_ns() - began_ns) / 1000;
+	own_kernels_explain(&pager->kernels, why, sizeof(why));
+	if (pager->kernels.form == OWN_KERNELS_CUBIN)
+		log_debug("device %d: our kernels' machine code for sm_%d was loaded in "
+			  "%" PRIu64 " us",
+			  pager->device, pager->kernels.cubin_arch, pager->kernels_load_us);
+	else if (pager->kernels.form == OWN_KERNELS_PTX)
+		log_debug("device %d: our kernels' PTX was loaded in %" PRIu64 " us: %s",
+			  pager->device, pager->kernels_load_us, why);
+	/* Where each launch waits for what it names, nothing has to be tried with a kernel. */
+	if (result == CUDA_SUCCESS || !pager->frames.plain_host)
+		return result;
+	log_warn("device %d: our GPU kernels cannot be loaded: %s: what leaves VRAM is always "
+		 "copied, as under LOWTIDE_DIRTY=always",
+		 pager->device, why);
+	return CUDA_SUCCESS;
+}
+
 CUresult content_hash_init(struct pager *pager)
 {
-	CUresult result = real(cuModuleLoadData)(&pager->module, lowtide_kernels_ptx);
+	CUresult result = load(pager);
 
-	if (result == CUDA_SUCCESS)
-		result = real(cuModuleGetFunction)(&pager->hash_function, pager->module,
-						   "lowtide_content_hash");
-	if (result == CUDA_SUCCESS)
-		result = real(cuModuleGetFunction)(&pager->copy_function, pager->module,
-						   "lowtide_copy");
 	if (result == CUDA_SUCCESS)
 		result =
 		    real(cuMemHostAlloc)((void **)&pager->hash_host, HASH_SCRATCH_BYTES, 0);
@@ -40,9 +62,9 @@ void content_hash_finish(struct pager *pager)
 CUresult content_hash_launch(struct pager *pager, void **params, uint64_t largest, size_t count,
 			     CUstream stream)
 {
-	return real(cuLaunchKernel)(pager->hash_function, (unsigned int)(largest / PART_BYTES),
-				    (unsigned int)count, 1, THREADS, 1, 1, 0, stream, params,
-				    NULL);
+	return real(cuLaunchKernel)(pager->kernels.content_hash,
+				    (unsigned int)(largest / PART_BYTES), (unsigned int)count,
+				    1, THREADS, 1, 1, 0, stream, params, NULL);
 }
 
 CUresult content_hash(struct pager *pager, struct frame *const *frames, size_t count,
@@ -68,7 +90,7 @@ CUresult content_hash(struct pager *pager, struct frame *const *frames, size_t c
 		result = real(cuMemsetD8Async)(sums, 0, count * 16, pager->stream_in);
 	if (result == CUDA_SUCCESS)
 		result = real(cuLaunchKernel)(
-		    pager->hash_function, (unsigned int)(largest / PART_BYTES),
+		    pager->kernels.content_hash, (unsigned int)(largest / PART_BYTES),
 		    (unsigned int)count, 1, THREADS, 1, 1, 0, pager->stream_in, params, NULL);
 	if (result == CUDA_SUCCESS)
 		result = real(cuMemcpyDtoHAsync_v2)(pager->hash_host + TABLE_WORDS, sums,

@@ -7,8 +7,14 @@
 
 #define HASH_BATCH 1024 /* frames at once */
 
-/* Loads our kernels and takes scratch memory (one small frame of the cap). */
+/* Loads our kernels and takes scratch memory (one small frame of the cap). Without kernels it
+ * succeeds only where cold memory has no mapping; there is then no hash, and what leaves VRAM
+ * is copied. */
 CUresult content_hash_init(struct pager *pager);
+static inline bool content_hash_can(const struct pager *pager)
+{
+	return pager->kernels.content_hash != NULL;
+}
 void content_hash_finish(struct pager *pager);
 
 /* Hashes `count` <= HASH_BATCH frames into hashes[2 * i]; waits for the result. */

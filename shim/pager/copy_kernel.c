@@ -13,7 +13,7 @@ bool copy_kernel_can(const struct pager *pager)
 {
 	CUcontext context = NULL;
 
-	return pager->copy_function && real(cuCtxGetCurrent)(&context) == CUDA_SUCCESS &&
+	return pager->kernels.copy && real(cuCtxGetCurrent)(&context) == CUDA_SUCCESS &&
 	       context == pager->context;
 }
 
@@ -25,7 +25,7 @@ CUresult copy_kernel_launch(struct pager *pager, const struct copy_rows *rows, C
 	size_t parts = (rows->width + PART_BYTES - 1) / PART_BYTES;
 
 	return real(cuLaunchKernel)(
-	    pager->copy_function, parts < PARTS_MOST ? (unsigned int)parts : PARTS_MOST,
+	    pager->kernels.copy, parts < PARTS_MOST ? (unsigned int)parts : PARTS_MOST,
 	    rows->height < ROWS_MOST ? (unsigned int)rows->height : ROWS_MOST, 1, THREADS, 1, 1,
 	    0, stream, params, NULL);
 }

@@ -111,6 +111,7 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	pager->device = device;
 	pager->context = context;
 	pager->group = 1;
+	pager->kernels = (struct own_kernels){.form = OWN_KERNELS_NONE};
 	pager->owed = 0;
 	pager->ahead_refused = false;
 	pager->crossing_events = 0; /* those before went with their context */
@@ -186,7 +187,8 @@ static bool driver_can(void)
 	return real(cuMemAddressReserve) && real(cuMemAddressFree) && real(cuMemCreate) &&
 	       real(cuMemRelease) && real(cuMemMap) && real(cuMemUnmap) &&
 	       real(cuMemSetAccess) && real(cuModuleLoadData) && real(cuModuleGetFunction) &&
-	       real(cuLaunchKernel) && real(cuMemcpyAsync) && real(cuMemcpyHtoDAsync_v2) &&
+	       real(cuModuleUnload) && real(cuDeviceGetAttribute) && real(cuLaunchKernel) &&
+	       real(cuMemcpyAsync) && real(cuMemcpyHtoDAsync_v2) &&
 	       real(cuMemcpyDtoHAsync_v2) && real(cuMemsetD8Async) && real(cuStreamCreate) &&
 	       real(cuStreamQuery) && real(cuStreamSynchronize) && real(cuEventCreate) &&
 	       real(cuEventRecord) && real(cuEventQuery) && real(cuEventDestroy_v2) &&
@@ -196,8 +198,19 @@ static bool driver_can(void)
 
 static void say_declined(int device, CUresult result)
 {
+	const struct own_kernels *kernels = &pagers[device].kernels;
 	bool unmapped = settings_get()->cold == COLD_UNMAPPED;
+	char why[OWN_KERNELS_EXPLAINED];
 
+	if (!unmapped && own_kernels_failed(kernels)) {
+		own_kernels_explain(kernels, why, sizeof(why));
+		log_warn("device %d: our GPU kernels cannot be loaded: %s: whether kernels "
+			 "reach memory in RAM cannot be tried, so the cap is enforced but "
+			 "nothing is paged, as under LOWTIDE_POLICY=none "
+			 "(LOWTIDE_COLD=unmapped may page, at a price: see README)",
+			 device, why);
+		return;
+	}
 	log_warn("device %d: memory in RAM cannot be %s here (CUDA error %d): the cap is "
 		 "enforced but nothing is paged, as under LOWTIDE_POLICY=none%s",
 		 device, unmapped ? "copied to the GPU" : "mapped for the GPU", (int)result,
@@ -256,6 +269,8 @@ bool pager_summary_at_exit(int device, struct pager_summary *summary)
 	if (pager->policy)
 		policy_report(pager->policy, &summary->report);
 	summary->host_peak_bytes = pager->frames.host_peak_bytes;
+	summary->kernels = own_kernels_form_name(pager->kernels.form);
+	summary->kernels_load_us = pager->kernels_load_us;
 	pthread_mutex_unlock(&pager->lock);
 	return summary->report.name != NULL;
 }

@@ -12,6 +12,7 @@
 #include "pager/block.h"
 #include "pager/fence.h"
 #include "pager/frame.h"
+#include "pager/own_kernels.h"
 #include "policy.h"
 
 #include <pthread.h>
@@ -55,12 +56,12 @@ struct pager {
 	CUstream stream_in, stream_out, stream_hash_in, stream_hash_out;
 	CUevent crossing[PAGER_CROSSING]; /* exchange.c's; made when first needed */
 	size_t crossing_events;		  /* made so far */
-	CUmodule module;
-	CUfunction hash_function, copy_function;
-	struct frame *hash_scratch; /* on the device: the table, then the sums */
-	uint64_t *hash_host;	    /* pinned, the same layout */
-	uint32_t *named;	    /* room for BLOCKS_MAX ids */
-	uint32_t *named_mark;	    /* by block: the epoch it was last named in */
+	struct own_kernels kernels;	  /* ours; immutable after init */
+	uint64_t kernels_load_us;	  /* of that, whatever came of it */
+	struct frame *hash_scratch;	  /* on the device: the table, then the sums */
+	uint64_t *hash_host;		  /* pinned, the same layout */
+	uint32_t *named;		  /* room for BLOCKS_MAX ids */
+	uint32_t *named_mark;		  /* by block: the epoch it was last named in */
 	uint32_t epoch;
 	struct policy_action *actions; /* room for PAGER_ACTIONS */
 	uint32_t *moving;	       /* room for PAGER_ACTIONS leaving, then as many coming */
@@ -188,6 +189,8 @@ struct pager_summary {
 	struct pager_stats stats;
 	struct policy_report report;
 	uint64_t host_peak_bytes;
+	const char *kernels; /* how ours were loaded: "cubin", "ptx" or "none" */
+	uint64_t kernels_load_us;
 };
 bool pager_any_made(void);
 bool pager_summary_at_exit(int device, struct pager_summary *summary);

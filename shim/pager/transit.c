@@ -248,7 +248,7 @@ static void hash_arrivals(struct pager *pager, const uint32_t *blocks, size_t co
 
 void transit_hash_landed(struct pager *pager, const uint32_t *blocks, size_t count)
 {
-	if (settings_get()->dirty != DIRTY_HASH)
+	if (settings_get()->dirty != DIRTY_HASH || !content_hash_can(pager))
 		return;
 	for (size_t done = 0; done < count; done += HASH_BATCH)
 		hash_arrivals(pager, blocks + done,

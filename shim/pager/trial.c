@@ -27,8 +27,8 @@ static CUresult hash_in_place(struct pager *pager, CUdeviceptr frame, uint64_t s
 	if (result == CUDA_SUCCESS)
 		result = real(cuMemsetD8Async)(out, 0, 16, pager->stream_in);
 	if (result == CUDA_SUCCESS)
-		result = real(cuLaunchKernel)(pager->hash_function, 4, 1, 1, 256, 1, 1, 0,
-					      pager->stream_in, params, NULL);
+		result = real(cuLaunchKernel)(pager->kernels.content_hash, 4, 1, 1, 256, 1, 1,
+					      0, pager->stream_in, params, NULL);
 	if (result == CUDA_SUCCESS)
 		result = real(cuMemcpyDtoHAsync_v2)(sums, out, 16, pager->stream_in);
 	if (real(cuStreamSynchronize)(pager->stream_in) != CUDA_SUCCESS &&
@@ -117,7 +117,7 @@ CUresult trial_plain_frame(struct pager *pager)
 	if (!attribute(CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING, pager->device))
 		return CUDA_ERROR_NOT_SUPPORTED;
 	if (!attribute(CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY, pager->device))
-		pager->copy_function = NULL;
+		pager->kernels.copy = NULL;
 	frame = frame_take(&pager->frames, true, 0);
 	if (!frame)
 		return CUDA_ERROR_OUT_OF_MEMORY;

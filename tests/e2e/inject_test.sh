@@ -43,7 +43,8 @@ functions="cuMemAddressReserve cuMemCreate cuMemMap cuMemSetAccess cuMemUnmap cu
 	cuGraphKernelNodeGetParams_v2 cuPointerGetAttribute"
 # What is asked of the driver otherwise, or means something else, where cold memory has no mapping.
 unmapped_functions="cuMemCreate cuMemMap cuMemSetAccess cuMemUnmap cuMemRelease cuMemHostAlloc cuMemFreeHost cuStreamQuery
-	cuStreamSynchronize cuMemcpyAsync cuMemcpyHtoDAsync_v2 cuLaunchKernel cuCtxGetCurrent cuDeviceGetAttribute"
+	cuStreamSynchronize cuMemcpyAsync cuMemcpyHtoDAsync_v2 cuLaunchKernel cuCtxGetCurrent cuDeviceGetAttribute
+	cuModuleLoadData cuModuleGetFunction"
 # What moves beside the work asks of the driver, as it does so.
 graced_functions="cuMemCreate cuMemMap cuMemSetAccess cuMemUnmap cuMemRelease cuEventCreate cuEventRecord cuEventQuery
 	cuStreamWaitEvent cuStreamSynchronize cuMemcpyAsync cuMemcpyDtoHAsync_v2 cuMemsetD8Async cuLaunchKernel"

@@ -83,6 +83,69 @@ for name in ${NAMES:-diffusion decode experts onebuffer streams inplace capture}
 	run $name LOWTIDE_POLICY=lru LOWTIDE_DIRTY=never-clean
 	check "$name, nothing kept in RAM: the same digest" [ "$out" = "$bare" ]
 done
+# Our own kernels, as drivers and cards take them: machine code (the simulated card is of 9.0), else their PTX, for which
+# the driver needs its compiler; else none.
+kernels() { # kernels FORM: they were loaded so
+	grep -q "\"kernels\": \"$1\"" "$dir/stats"
+}
+told() { # told PATTERN: in one line, of just this
+	[ "$(grep -c 'GPU kernels cannot be loaded' <<<"$err")" -eq 1 ] && grep -q "cannot be loaded: .*$1" <<<"$err"
+}
+paged() { [ "$(field "$dir/stats" page_ins)" -gt 0 ]; }
+volta=LOWTIDE_SIM_ATTRIBUTES=75:7,76:0 no_jit=LOWTIDE_SIM_JIT=0 missing='libnvidia-ptxjitcompiler.so.1, is missing (CUDA error 221)'
+bare=$(timeout 60 "$O/workloads/diffusion" --mb 32 | grep ^digest)
+on() { # on VARIABLE=VALUE...
+	rm -f "$dir/stats"
+	run diffusion LOWTIDE_POLICY=lru LOWTIDE_STATS="$dir/stats" LOWTIDE_LOG=debug "$@"
+	virtual_ns=$(field "$dir/report" virtual_ns)
+}
+on a=b
+by_code_ns=$virtual_ns
+check "our kernels: machine code" eval 'kernels cubin && paged && [ "$out" = "$bare" ]'
+check "our kernels: the time is told" eval \
+	'[ -n "$(field "$dir/stats" kernels_load_us)" ] && grep -qE "machine code for sm_90 was loaded in [0-9]+ us" <<<"$err"'
+on $volta
+check "our kernels, a card without machine code: compiled" eval 'kernels ptx && paged && [ "$out" = "$bare" ]'
+check "our kernels, a card without machine code: told at debug" \
+	grep -q 'PTX was loaded in [0-9]* us: no machine code for compute capability 7.0' <<<"$err"
+check "our kernels: machine code spares the compiler's time" eval \
+	'[ $((virtual_ns - by_code_ns)) -gt 29000000 ] && [ $((virtual_ns - by_code_ns)) -lt 33000000 ]'
+on $no_jit
+check "our kernels, no compiler: machine code" eval 'kernels cubin && paged && [ "$out" = "$bare" ]'
+check "our kernels, no compiler: as fast" near "$virtual_ns" "$by_code_ns"
+for driver in 11080 12020 12040 12080; do
+	on $no_jit LOWTIDE_SIM_DRIVER=$driver
+	check "our kernels, no compiler, driver $driver: machine code" eval 'kernels cubin && paged && [ "$out" = "$bare" ]'
+done
+for card in 75:7,76:5 75:8,76:0 75:8,76:6 75:8,76:7 75:8,76:9 75:10,76:0 75:10,76:3 75:12,76:0 75:12,76:1; do
+	on $no_jit LOWTIDE_SIM_ATTRIBUTES=$card
+	check "our kernels, no compiler, a card of $card: machine code" eval 'kernels cubin && paged && [ "$out" = "$bare" ]'
+done
+for refusal in LOWTIDE_SIM_CUBIN_ABI=6 LOWTIDE_SIM_FAIL=cuModuleLoadData:1:200 LOWTIDE_SIM_FAIL=cuModuleLoadData:1:209 \
+	LOWTIDE_SIM_FAIL=cuModuleLoadData:1:222; do
+	on $refusal
+	check "our kernels, machine code refused ($refusal): compiled" eval 'kernels ptx && paged && [ "$out" = "$bare" ]'
+	on $refusal $no_jit LOWTIDE_VRAM=1G
+	check "our kernels, machine code refused ($refusal), no compiler: said in one line" eval \
+		'told "refuses the machine code for sm_90 .*$missing.*nothing is paged" && [ "$out" = "$bare" ]'
+done
+on $volta $no_jit LOWTIDE_LOG=warn
+check "our kernels, neither: the cap is held" eval 'within $cap && grep -q OUT_OF_MEMORY <<<"$err"'
+check "our kernels, neither: what is missing is said in one line" \
+	told "compute capability 7.0 .*$missing.*nothing is paged.*LOWTIDE_COLD=unmapped"
+on $volta $no_jit LOWTIDE_VRAM=1G LOWTIDE_LOG=warn
+check "our kernels, neither, room enough: the same digest" eval '[ "$out" = "$bare" ] && [ "$(grep -c "" <<<"$err")" -eq 1 ]'
+on $no_jit LOWTIDE_SIM_ATTRIBUTES=75:12,76:0 LOWTIDE_SIM_DRIVER=12060
+check "our kernels, a driver older than the card's code, no compiler: said" told "code for sm_120 (CUDA error 200).*$missing"
+on $volta $no_jit LOWTIDE_COLD=unmapped LOWTIDE_LOG=warn
+check "our kernels, neither, unmapped: pages, and says at what price" eval \
+	'kernels none && paged && [ "$out" = "$bare" ] && within $cap && told "$missing.*always copied, as under LOWTIDE_DIRTY=always"'
+check "our kernels, neither, unmapped: nothing counts as clean" eval \
+	'[ "$(field "$dir/stats" clean_evictions)" -eq 0 ] && [ "$(field "$dir/stats" evictions)" -gt 0 ]'
+on LOWTIDE_COLD=unmapped
+check "our kernels, unmapped: something does with them" eval 'kernels cubin && [ "$(field "$dir/stats" clean_evictions)" -gt 0 ]'
+on $no_jit LOWTIDE_SIM_FAIL=cuModuleLoadData:1:2 LOWTIDE_VRAM=1G
+check "our kernels, no memory for them: said as it is" eval 'told "sm_90 (CUDA error 2)" && [ "$out" = "$bare" ]'
 # Several threads meet out-of-memory at once: the first ends the program, and its report is whole.
 for _ in 1 2 3 4 5 6 7 8 9 10; do
 	run streams LOWTIDE_SIM_HOST_NUMA=0 LOWTIDE_POLICY=lru LOWTIDE_VRAM=16M
