@@ -112,10 +112,40 @@ static void tell_device(struct checkup *checkup, const char *topic,
 			     (double)cap / GIB);
 }
 
-/* Device memory can be mapped anew: all that unmapped cold memory asks for, besides copies. */
+/* Device memory can be mapped anew: all that unmapped cold memory asks for, besides copies. It
+ * does without kernels of ours too. */
 static bool maps(const struct trial_device *device)
 {
-	return device->step >= TRIAL_HOST_FRAME;
+	return device->step >= TRIAL_HOST_FRAME || device->step == TRIAL_MODULE;
+}
+
+static void tell_kernels(struct checkup *checkup, const char *topic,
+			 const struct trial_device *device)
+{
+	char took[32] = "";
+
+	/* The simulated driver's compiler takes simulated time. */
+	if (!device->simulated)
+		snprintf(took, sizeof(took), " in %.1f ms",
+			 (double)device->kernels_load_us / 1000);
+	if (!strcmp(device->kernels, "cubin"))
+		checkup_find(checkup, MARK_NOTE, topic,
+			     "our kernels: machine code for sm_%d, loaded%s",
+			     device->kernels_arch, took);
+	else if (!strcmp(device->kernels, "ptx"))
+		checkup_find(checkup, MARK_NOTE, topic,
+			     "our kernels: PTX, which the driver compiled and loaded%s: %s",
+			     took, device->kernels_why);
+	else if (device->jit_needed)
+		checkup_find(checkup, MARK_LIMIT, topic, "our kernels cannot be loaded: %s; %s",
+			     device->kernels_why,
+			     device->jit_error[0]
+				 ? device->jit_error
+				 : "a library of that name is here, but the driver does not "
+				   "use it: is it of the same version?");
+	else if (device->kernels[0])
+		checkup_find(checkup, MARK_LIMIT, topic, "our kernels cannot be loaded: %s",
+			     device->kernels_why);
 }
 
 static bool can_page(const struct trial_device *device, const struct settings *settings)
@@ -140,6 +170,8 @@ static bool tell_trial(struct checkup *checkup, const char *topic,
 			    "and refuses what one launch names over the cap%s",
 			    device->step == TRIAL_DONE
 				? " (mapped would work here, and refuses nothing)"
+			    : device->step == TRIAL_MODULE
+				? "; without our kernels, what leaves VRAM is always copied"
 				: "");
 		else
 			checkup_find(
@@ -159,6 +191,10 @@ static bool tell_trial(struct checkup *checkup, const char *topic,
 		checkup_find(checkup, MARK_LIMIT, topic,
 			     "the driver lacks virtual memory management (CUDA 10.2 and newer "
 			     "have it): the cap is held, nothing is paged");
+	else if (device->step == TRIAL_MODULE)
+		checkup_find(checkup, MARK_LIMIT, topic,
+			     "without our kernels, whether kernels reach host memory cannot be "
+			     "tried: the cap is held, nothing is paged");
 	else if (device->step == TRIAL_HOST_BYTES)
 		checkup_find(checkup, MARK_LIMIT, topic,
 			     "a kernel read or wrote host memory wrongly, %s: the cap is held, "
@@ -181,13 +217,15 @@ static json_t *device_facts(const struct trial_device *device, const char *error
 			    const struct settings *settings)
 {
 	return json_pack(
-	    "{s:s, s:s, s:I, s:I, s:[i,i], s:i, s:b, s:b, s:b, s:b, s:s, s:s}", "name",
-	    device->name, "bus", device->bus, "total_bytes", (json_int_t)device->total_bytes,
-	    "free_bytes", (json_int_t)device->free_bytes, "compute", device->major,
-	    device->minor, "numa_node", device->numa_node, "simulated", (int)device->simulated,
-	    "can_page", (int)can_page(device, settings), "claims_host_numa",
-	    (int)device->claims_host_numa, "tells_params", (int)device->tells_params,
-	    "failed_at", trial_step_name(device->step), "error", error);
+	    "{s:s, s:s, s:I, s:I, s:[i,i], s:i, s:b, s:b, s:b, s:b, s:s?, s:I, s:s, s:s}",
+	    "name", device->name, "bus", device->bus, "total_bytes",
+	    (json_int_t)device->total_bytes, "free_bytes", (json_int_t)device->free_bytes,
+	    "compute", device->major, device->minor, "numa_node", device->numa_node,
+	    "simulated", (int)device->simulated, "can_page", (int)can_page(device, settings),
+	    "claims_host_numa", (int)device->claims_host_numa, "tells_params",
+	    (int)device->tells_params, "kernels", device->kernels[0] ? device->kernels : NULL,
+	    "kernels_load_us", (json_int_t)device->kernels_load_us, "failed_at",
+	    trial_step_name(device->step), "error", error);
 }
 
 /* A cap for a device that is not there is a slip: the others then have the default. */
@@ -223,8 +261,10 @@ void doctor_driver(struct checkup *checkup, const struct settings *settings,
 			continue; /* the trial ended before it */
 		snprintf(topic, sizeof(topic), "device %d", i);
 		tell_device(checkup, topic, device, settings, i);
+		tell_kernels(checkup, topic, device);
+		/* Nobody was asked for parameters where no kernel could be loaded. */
 		if (error[0] && tell_trial(checkup, topic, device, error, settings) &&
-		    !device->tells_params)
+		    device->step > TRIAL_MODULE && !device->tells_params)
 			blind = true;
 		json_array_append_new(devices, device_facts(device, error, settings));
 	}

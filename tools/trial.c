@@ -21,7 +21,7 @@ const char *trial_step_name(enum trial_step step)
 	    [TRIAL_FUNCTIONS] = "finding the functions of virtual memory management",
 	    [TRIAL_RESERVE] = "reserving addresses",
 	    [TRIAL_DEVICE_FRAME] = "mapping a frame of device memory",
-	    [TRIAL_MODULE] = "compiling the kernel",
+	    [TRIAL_MODULE] = "loading our kernels",
 	    [TRIAL_DEVICE_WORK] = "running the kernel on device memory",
 	    [TRIAL_HOST_FRAME] = "mapping a frame of host memory",
 	    [TRIAL_HOST_WORK] = "letting the kernel read and write host memory",

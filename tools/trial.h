@@ -21,7 +21,7 @@ enum trial_step {
 	TRIAL_FUNCTIONS, /* the driver has the functions of virtual memory management */
 	TRIAL_RESERVE,
 	TRIAL_DEVICE_FRAME,
-	TRIAL_MODULE,	   /* the kernel's text was compiled */
+	TRIAL_MODULE,	   /* the kernels were loaded */
 	TRIAL_DEVICE_WORK, /* the kernel works on device memory */
 	TRIAL_HOST_FRAME,
 	TRIAL_HOST_WORK,  /* the kernel reads and writes a host frame */
@@ -30,6 +30,8 @@ enum trial_step {
 	TRIAL_DONE,
 };
 
+#define TRIAL_WHY 320
+
 struct trial_device {
 	char name[128], bus[32];
 	uint64_t total_bytes, free_bytes;
@@ -37,6 +39,13 @@ struct trial_device {
 	bool integrated, simulated, claims_host_numa;
 	bool high_addresses; /* a reservation came where it was asked for */
 	bool tells_params;   /* cuFuncGetParamInfo works */
+	char kernels[8];     /* how ours were loaded: cubin, ptx or none; empty: not tried */
+	int kernels_arch;    /* of the machine code: 86 */
+	uint64_t kernels_load_us;
+	char kernels_why[TRIAL_WHY]; /* the machine code, or neither form, was not taken */
+	bool jit_needed; /* nothing but the driver's compiler would do, and it is not there */
+	char jit_error[256]; /* of dlopen of its library; empty: it is there, or was not looked
+				for */
 	enum trial_step step;
 	int error; /* the CUresult that stopped it */
 };

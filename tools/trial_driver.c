@@ -1,5 +1,7 @@
 #include "trial_driver.h"
 
+#include "pager/own_kernels.h"
+
 #include <cuda.h>
 #include <dlfcn.h>
 #include <link.h>
@@ -7,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define MIB ((size_t)1 << 20)
 #define FRAME (2 * MIB)	 /* the granularity of every card known */
@@ -21,8 +24,6 @@ static struct {
 #include "trial_driver.def"
 #undef NEEDED
 } cu; /* the child's own; set once */
-
-extern const char lowtide_kernels_ptx[];
 
 /* False: a function that every driver has is missing; its name is in the error. */
 static bool find_functions(void *library, struct trial *trial)
@@ -183,12 +184,49 @@ static CUresult try_work(struct trial_device *found, CUfunction function,
 	return result;
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* What the driver would do to find its compiler. */
+static void look_for_jit(struct trial_device *found)
+{
+	void *library = dlopen(OWN_KERNELS_JIT_LIBRARY, RTLD_LAZY | RTLD_LOCAL);
+
+	if (library)
+		dlclose(library);
+	else
+		snprintf(found->jit_error, sizeof(found->jit_error), "%s", dlerror());
+}
+
+static CUresult load_kernels(struct trial_device *found, CUdevice device, CUfunction *function)
+{
+	const struct own_kernels_driver driver = {cu.cuDeviceGetAttribute, cu.cuModuleLoadData,
+						  cu.cuModuleGetFunction, cu.cuModuleUnload};
+	uint64_t began_us = now_us();
+	struct own_kernels kernels;
+	CUresult result = own_kernels_load(&driver, device, &kernels);
+
+	found->kernels_load_us = now_us() - began_us;
+	strcpy(found->kernels, own_kernels_form_name(kernels.form));
+	found->kernels_arch = kernels.cubin_arch;
+	own_kernels_explain(&kernels, found->kernels_why, sizeof(found->kernels_why));
+	found->jit_needed = kernels.ptx_error == CUDA_ERROR_JIT_COMPILER_NOT_FOUND;
+	if (found->jit_needed)
+		look_for_jit(found);
+	*function = kernels.content_hash;
+	return result;
+}
+
 static CUresult try_frames(struct trial_device *found, CUdevice device)
 {
 	char *pattern = malloc(PATTERN);
 	size_t offset, bytes, mapped = 0;
 	struct places p = {0};
-	CUmodule module;
 	CUfunction function;
 	CUresult result;
 
@@ -215,9 +253,7 @@ static CUresult try_frames(struct trial_device *found, CUdevice device)
 		goto unmap;
 	mapped = 2 * FRAME;
 	found->step = TRIAL_MODULE;
-	result = cu.cuModuleLoadData(&module, lowtide_kernels_ptx);
-	if (result == CUDA_SUCCESS)
-		result = cu.cuModuleGetFunction(&function, module, "lowtide_content_hash");
+	result = load_kernels(found, device, &function);
 	if (result != CUDA_SUCCESS)
 		goto unmap;
 	found->tells_params =

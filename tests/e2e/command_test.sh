@@ -250,12 +250,41 @@ check "no host frames, the other way: it can page" eval \
 doctor $simulated LOWTIDE_HOST=4G LOWTIDE_SIM_DRIVER=12030
 check "a driver that tells no parameters: limits" eval \
 	'is 1 && holds "d[\"devices\"][0][\"can_page\"] and \"CUDA 12.4\" in f(\"driver\", \"limit\")[0]"'
+volta=LOWTIDE_SIM_ATTRIBUTES=75:7,76:0
+doctor $simulated LOWTIDE_HOST=4G LOWTIDE_SIM_JIT=0
+check "no compiler in the driver, but machine code for the card: all is fine" eval \
+	'is 0 && holds "d[\"devices\"][0][\"kernels\"] == \"cubin\" and \"machine code for sm_90\" in f(\"device 0\", \"note\")[2]"'
+doctor $simulated LOWTIDE_HOST=4G $volta
+check "no machine code for the card: compiled, and told" eval \
+	'is 0 && holds "d[\"devices\"][0][\"kernels\"] == \"ptx\" and \"for compute capability 7.0\" in f(\"device 0\", \"note\")[2]"'
+doctor $simulated LOWTIDE_HOST=4G LOWTIDE_SIM_CUBIN_ABI=6
+check "machine code that the driver refuses: compiled, and told" eval \
+	'is 0 && holds "\"refuses the machine code for sm_90 (CUDA error 200)\" in f(\"device 0\", \"note\")[2]"'
+doctor $simulated LOWTIDE_HOST=4G $volta LOWTIDE_SIM_JIT=0
+check "neither machine code nor a compiler: limits" eval \
+	'is 1 && holds "d[\"devices\"][0][\"kernels\"] == \"none\" and not d[\"devices\"][0][\"can_page\"]"'
+check "neither machine code nor a compiler: which library is missing is said" eval \
+	'holds "\"libnvidia-ptxjitcompiler.so.1, is missing (CUDA error 221)\" in f(\"device 0\", \"limit\")[0] and
+	\"nothing is paged\" in f(\"device 0\", \"limit\")[1] and \"LOWTIDE_COLD=unmapped may page\" in f(\"device 0\", \"note\")[-1]"'
+if ! python3 -c 'import ctypes; ctypes.CDLL("libnvidia-ptxjitcompiler.so.1")' 2>/dev/null; then
+	check "neither, and no such library: the loader says so too" eval 'holds "\"cannot open\" in f(\"device 0\", \"limit\")[0]"'
+	mkdir "$dir/jit" && cp "$dir/../../unit/sim_image.so" "$dir/jit/libnvidia-ptxjitcompiler.so.1"
+	doctor LD_LIBRARY_PATH="$O/sim:$dir/jit" LOWTIDE_HOST=4G $volta LOWTIDE_SIM_JIT=0
+	check "neither, though such a library is here: told apart" eval \
+		'is 1 && holds "\"of that name is here, but the driver does not use it\" in f(\"device 0\", \"limit\")[0]"'
+else
+	echo "skipped: a missing compiler, as the loader sees it: this machine has one"
+fi
+doctor $simulated LOWTIDE_HOST=4G $volta LOWTIDE_SIM_JIT=0 LOWTIDE_COLD=unmapped
+check "neither, the other way: it can page, and is not called blind" eval \
+	'is 1 && holds "d[\"devices\"][0][\"can_page\"] and \"always copied\" in \" \".join(f(\"device 0\", \"fine\")) and
+	not f(\"driver\", \"limit\")"'
 doctor $simulated LOWTIDE_HOST=4G LOWTIDE_SIM_FAIL=cuInit:1:999
 check "a driver that does not start" eval 'is 2 && holds "\"CUDA_ERROR_UNKNOWN\" in f(\"driver\", \"no\")[0]"'
 for call in cuMemAddressReserve:1 cuMemCreate:3 cuMemMap:3 cuMemSetAccess:3 cuLaunchKernel:1 cuLaunchKernel:2 cuModuleLoadData:1; do
 	doctor $simulated LOWTIDE_HOST=4G LOWTIDE_SIM_FAIL=$call
 	check "$call fails: limits, nothing is paged" eval \
-		'is 1 && holds "\"nothing is paged\" in f(\"device 0\", \"limit\")[0] and not d[\"devices\"][0][\"can_page\"]"'
+		'is 1 && holds "\"nothing is paged\" in f(\"device 0\", \"limit\")[-1] and not d[\"devices\"][0][\"can_page\"]"'
 done
 doctor $simulated LOWTIDE_HOST=4G LOWTIDE_SIM_HOST=20M
 check "host memory for a small frame only" eval \
