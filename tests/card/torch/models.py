@@ -24,7 +24,12 @@ class Weights:
 
     def __init__(self, dtype, largest, seed=SEED):
         period = self.PERIOD if largest > 1 << 20 else 65_537
-        draw = torch.randn(period, generator=torch.Generator().manual_seed(seed)).mul_(self.SCALE).to(dtype)
+        generator = torch.Generator().manual_seed(seed)
+        if dtype.is_floating_point:
+            draw = torch.randn(period, generator=generator).mul_(self.SCALE).to(dtype)
+        else:  # quantised: every bit pattern
+            bounds = torch.iinfo(dtype)
+            draw = torch.randint(bounds.min, bounds.max + 1, (period,), generator=generator, dtype=dtype)
         self.period, self.taken = period, 0
         self.pool = draw.repeat(1 + -(-largest // period))
 
@@ -37,16 +42,21 @@ class Weights:
 
 def fill(module, device, dtype, seed=SEED):
     """Gives a module that was built on the meta device its weights, on device: pageable memory → .to(device), one tensor
-    after another. Returns the module."""
+    after another. Floating-point ones become dtype. A module may change what it is given (weights_given). Returns the module."""
     module = module.to(dtype)
-    weights = Weights(dtype, max(p.numel() for p in module.parameters()), seed)
+    largest = {}
+    for parameter in module.parameters():
+        largest[parameter.dtype] = max(parameter.numel(), largest.get(parameter.dtype, 0))
+    weights = {kind: Weights(kind, count, seed) for kind, count in largest.items()}
     for owner in module.modules():
         for name, parameter in owner._parameters.items():
             if parameter is None:
                 continue
-            value = weights.take(parameter.shape)
+            value = weights[parameter.dtype].take(parameter.shape)
             if isinstance(owner, (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)) and name == "weight":
                 value = value + 1
+            elif hasattr(owner, "weights_given"):
+                value = owner.weights_given(name, value)
             value = value.clone() if torch.device(device).type == "cpu" else value.to(device)
             owner._parameters[name] = nn.Parameter(value, requires_grad=False)
     return module.eval()
@@ -111,6 +121,13 @@ class StaticCache:
         keys.index_copy_(-2, position, key)
         values.index_copy_(-2, position, value)
         return keys, values, self.slots[None, :] <= position[:, None]
+
+
+class NoCache:
+    """For a forward over all tokens at once, as in training."""
+
+    def update(self, block, key, value, position):
+        return key, value, None
 
 
 class DecoderAttention(nn.Module):
@@ -185,7 +202,7 @@ DECODER = {
 
 
 class Decoder(nn.Module):
-    """embed → blocks → norm → head. forward(tokens, position, cache) gives the logits of the last token."""
+    """embed → blocks → norm → head. forward(tokens, position, cache) gives the logits of the last token, or of all."""
 
     def __init__(self, shape):
         super().__init__()
@@ -195,11 +212,11 @@ class Decoder(nn.Module):
         self.norm = nn.RMSNorm(shape.width, eps=1e-5)
         self.head = nn.Linear(shape.width, shape.vocabulary, bias=False)
 
-    def forward(self, tokens, position, cache):
+    def forward(self, tokens, position, cache, all_tokens=False):
         x = self.embed(tokens)
         for number, block in enumerate(self.blocks):
             x = block(x, position, cache, number)
-        return self.head(self.norm(x[:, -1:]))
+        return self.head(self.norm(x if all_tokens else x[:, -1:]))
 
 
 def with_blocks(shape, blocks):
