@@ -150,19 +150,43 @@ static const char *status_of(const json_t *trial)
 	return status ? status : "failed";
 }
 
+static bool broke_a_promise(const json_t *trial)
+{
+	const json_t *check;
+	size_t i;
+
+	json_array_foreach(
+	    json_object_get(trial, "checks"), i,
+	    check) if (!json_is_true(json_object_get(check, "holds"))) return true;
+	return false;
+}
+
+static void set_late(json_t *trial, const char *why)
+{
+	json_object_set_new(trial, "status", json_string("skipped"));
+	json_object_set_new(trial, "why",
+			    json_sprintf("no time was left for it%s%s", *why ? ": " : "", why));
+}
+
+/* A trial that is cut short by the end of the whole, not by its own limit, has not failed: what
+ * it had found is kept. */
 static json_t *run_one(const struct arguments *a, const struct trial *t, double slack,
 		       double left_s)
 {
 	double limit_s = slack * (a->run.quick ? t->quick_limit_s : t->limit_s);
+	json_t *done;
+	const char *why;
 
 	if (left_s < 1) {
-		json_t *late = record_new(t->name, t->question);
-
-		json_object_set_new(late, "status", json_string("skipped"));
-		json_object_set_new(late, "why", json_string("no time was left for it"));
-		return late;
+		done = record_new(t->name, t->question);
+		set_late(done, "");
+		return done;
 	}
-	return runner_run(&a->run, t->name, t->question, limit_s < left_s ? limit_s : left_s);
+	done = runner_run(&a->run, t->name, t->question, limit_s < left_s ? limit_s : left_s);
+	why = json_string_value(json_object_get(done, "why"));
+	if (left_s < limit_s && why && !strncmp(why, "ran past", 8) && !broke_a_promise(done))
+		set_late(done, why);
+	return done;
 }
 
 /* 0, or what the process should end with. */
