@@ -19,6 +19,7 @@ WARN    := -Wall -Wextra -Wpedantic -Wshadow
 BASE    := -std=gnu11 -D_GNU_SOURCE $(WARN) -MMD -MP $(SANFLAGS)
 CUDA    := -D__CUDA_API_VERSION_INTERNAL $(if $(CUDA_INC),-isystem $(CUDA_INC))
 LIB     := -fPIC -fvisibility=hidden -ftls-model=initial-exec
+JANSSON ?= -ljansson
 
 objects = $(patsubst %,$(O)/obj/%.o,$(basename $(1)))
 
@@ -48,7 +49,7 @@ SHIM_OBJ   := $(call objects,$(SHIM_SRC)) $(call objects,$(SHIM_ASM))
 SIM_OBJ    := $(call objects,$(SIM_SRC))
 TOKEN_OBJ  := $(call objects,$(TOKEN_SRC))
 UNITS      := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
-WORKLOADS  := $(patsubst tests/workloads/%.c,$(O)/workloads/%,$(WORK_SRC))
+WORKLOAD_PROGRAMS := $(patsubst tests/workloads/%.c,$(O)/workloads/%,$(WORK_SRC))
 
 SHIM := $(O)/liblowtide.so
 SIM  := $(O)/sim/libcuda.so.1
@@ -58,11 +59,11 @@ MAN  := $(if $(shell command -v scdoc 2>/dev/null),$(O)/lowtide.1)
 UNIT_HELP := $(if $(HAVE_SIM),$(addprefix $(O)/unit/sim_image,.so _reversed.so _silent.so))
 PROBE := $(O)/gpu/probe
 
-.PHONY: all check demo bench check-unit check-e2e check-san check-stress check-gpu bench-gpu lint format \
+.PHONY: all check demo bench check-unit check-e2e check-san check-stress check-gpu bench-gpu card card-build lint format \
         format-check layers install uninstall clean help deps headers fuzz
 
 all: ## the library, the command, the probe, and what the tests run
-all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM) $(TOKEN)) $(if $(HAVE_CLI),$(CLI)) $(MAN) $(PROBE) $(WORKLOADS) \
+all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM) $(TOKEN)) $(if $(HAVE_CLI),$(CLI)) $(MAN) $(PROBE) $(WORKLOAD_PROGRAMS) \
      $(if $(wildcard tests/workloads/kernels.c),$(O)/workloads/kernels.so)
 
 help: ## this text
@@ -136,7 +137,7 @@ $(O)/obj/tools/%.o: tools/%.c
 		-DLOWTIDE_LIBDIR='"$(LIBDIR)"' -Ishim -Ipolicy -Itools -c $< -o $@
 $(CLI): $(CLI_OBJ)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -ljansson -ldl
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ $(JANSSON) -ldl
 
 # Where the command looks last: compiled anew when it changes.
 $(call objects,tools/library.c tools/help.c): $(O)/libdir
@@ -158,13 +159,13 @@ $(O)/obj/tests/gpu/probe/kernels_ptx.o: tests/gpu/probe/kernels_ptx.S tests/gpu/
 	$(Q)mkdir -p $(@D) && $(CC) -c $< -o $@
 $(PROBE): $(PROBE_OBJ)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -pthread -ldl -lm -ljansson
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -pthread -ldl -lm $(JANSSON)
 
 PROBE_PLANTED := $(O)/gpu/probe_planted
 $(O)/obj/tests/gpu/probe/storm_planted.o: tests/gpu/probe/storm.c
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(CUDA) -Itests/gpu/probe -DPLANTED_NO_WAIT -c $< -o $@
 $(PROBE_PLANTED): $(filter-out %/storm.o,$(PROBE_OBJ)) $(O)/obj/tests/gpu/probe/storm_planted.o
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -pthread -ldl -lm -ljansson
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -pthread -ldl -lm $(JANSSON)
 
 $(O)/workloads/kernels.so: tests/workloads/kernels.c tests/sim/sim_kernel.h
 	$(call say,CC,$@)
