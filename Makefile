@@ -71,6 +71,7 @@ help: ## this text
 		while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
 	@printf '%s\n' 'knobs:' '  V=1 verbose   O=dir build folder   SAN=address|undefined|thread   DESTDIR= PREFIX= LIBDIR=   CUDA_HOME=' \
 		'  CC= CFLAGS=   FUZZ_SECONDS=   QUICK=1 a shorter bench' \
+		'  BUDGET_S=540 the seconds that make card may take   RESULTS=dir where to   LOWTIDE_GPU_SIMULATED=1 no card' \
 		'  WORKLOADS= POLICIES= CAPS= SCHEDS= SEEDS= SAFETIES= MB= for the end-to-end matrix'
 
 headers:
@@ -332,6 +333,11 @@ check-gpu: all ## what only a GPU can show: the probe's promises, the workloads 
 	$(Q)O=$(O) python3 tests/gpu/check.py
 bench-gpu: all ## the probe's figures and the workloads' step times on this card, into tests/bench/results/
 	$(Q)O=$(O) python3 tests/gpu/bench.py
+
+card: ## ten minutes of a card: is all of it right, how fast, what the defaults should be; into tests/bench/results/
+	$(Q)O=$(O) python3 tests/card/main.py
+card-build: ## what `make card` runs, built ahead: needs no card
+	$(Q)O=$(O) python3 tests/card/main.py --build-only
 
 # --- hygiene -------------------------------------------------------------------------------------
 FORMATTED = $(shell git ls-files '*.c' '*.h' | grep -v tests/sim/sim_kernel.h)
