@@ -187,6 +187,10 @@ $(FAKE): tests/fake/libcuda.c
 		-Wl,-soname,libcuda.so.1 -o $@ $< -pthread
 $(O)/e2e/%_plugin.so: tests/e2e/%_plugin.c $(FAKE)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -fPIC -shared -L$(O)/fake -l:libcuda.so.1
+NVML_LIB := $(O)/fake/libnvidia-ml.so.1
+$(NVML_LIB): tests/fake/nvml.c
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(E2E_CC) -fPIC -shared
 BROKEN := $(O)/fake/broken/libcuda.so.1 $(O)/fake/bare/libcuda.so.1
 $(BROKEN): tests/fake/broken.c
 	$(call say,LD,$@)
@@ -260,7 +264,7 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 
 E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) $(O)/e2e/sim_edges \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
-check-e2e: all $(E2E) $(BROKEN) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/unit/image_layouts $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1 ## whole programs under the preload
+check-e2e: all $(E2E) $(BROKEN) $(NVML_LIB) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/unit/image_layouts $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1 ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
 
 # AddressSanitizer calls dlsym before it is ready, and dlsym is ours: whole programs run under UBSan only.
