@@ -19,6 +19,7 @@ WARN    := -Wall -Wextra -Wpedantic -Wshadow
 BASE    := -std=gnu11 -D_GNU_SOURCE $(WARN) -MMD -MP $(SANFLAGS)
 CUDA    := -D__CUDA_API_VERSION_INTERNAL $(if $(CUDA_INC),-isystem $(CUDA_INC))
 LIB     := -fPIC -fvisibility=hidden -ftls-model=initial-exec
+JANSSON ?= -ljansson
 
 objects = $(patsubst %,$(O)/obj/%.o,$(basename $(1)))
 
@@ -48,7 +49,7 @@ SHIM_OBJ   := $(call objects,$(SHIM_SRC)) $(call objects,$(SHIM_ASM))
 SIM_OBJ    := $(call objects,$(SIM_SRC))
 TOKEN_OBJ  := $(call objects,$(TOKEN_SRC))
 UNITS      := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
-WORKLOADS  := $(patsubst tests/workloads/%.c,$(O)/workloads/%,$(WORK_SRC))
+WORKLOAD_PROGRAMS := $(patsubst tests/workloads/%.c,$(O)/workloads/%,$(WORK_SRC))
 
 SHIM := $(O)/liblowtide.so
 SIM  := $(O)/sim/libcuda.so.1
@@ -58,11 +59,11 @@ MAN  := $(if $(shell command -v scdoc 2>/dev/null),$(O)/lowtide.1)
 UNIT_HELP := $(if $(HAVE_SIM),$(addprefix $(O)/unit/sim_image,.so _reversed.so _silent.so))
 PROBE := $(O)/gpu/probe
 
-.PHONY: all check demo bench check-unit check-e2e check-san check-stress check-gpu bench-gpu lint format \
+.PHONY: all check demo bench check-unit check-e2e check-san check-stress check-gpu bench-gpu card card-build lint format \
         format-check layers install uninstall clean help deps headers fuzz
 
 all: ## the library, the command, the probe, and what the tests run
-all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM) $(TOKEN)) $(if $(HAVE_CLI),$(CLI)) $(MAN) $(PROBE) $(WORKLOADS) \
+all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM) $(TOKEN)) $(if $(HAVE_CLI),$(CLI)) $(MAN) $(PROBE) $(WORKLOAD_PROGRAMS) \
      $(if $(wildcard tests/workloads/kernels.c),$(O)/workloads/kernels.so)
 
 help: ## this text
@@ -70,6 +71,7 @@ help: ## this text
 		while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
 	@printf '%s\n' 'knobs:' '  V=1 verbose   O=dir build folder   SAN=address|undefined|thread   DESTDIR= PREFIX= LIBDIR=   CUDA_HOME=' \
 		'  CC= CFLAGS=   FUZZ_SECONDS=   QUICK=1 a shorter bench' \
+		'  BUDGET_S=540 the seconds that make card may take   RESULTS=dir where to   LOWTIDE_GPU_SIMULATED=1 no card' \
 		'  WORKLOADS= POLICIES= CAPS= SCHEDS= SEEDS= SAFETIES= MB= for the end-to-end matrix'
 
 headers:
@@ -135,7 +137,7 @@ $(O)/obj/tools/%.o: tools/%.c
 		-DLOWTIDE_LIBDIR='"$(LIBDIR)"' -Ishim -Ipolicy -Itools -c $< -o $@
 $(CLI): $(CLI_OBJ)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -ljansson -ldl
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ $(JANSSON) -ldl
 
 # Where the command looks last: compiled anew when it changes.
 $(call objects,tools/library.c tools/help.c): $(O)/libdir
@@ -157,13 +159,13 @@ $(O)/obj/tests/gpu/probe/kernels_ptx.o: tests/gpu/probe/kernels_ptx.S tests/gpu/
 	$(Q)mkdir -p $(@D) && $(CC) -c $< -o $@
 $(PROBE): $(PROBE_OBJ)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -pthread -ldl -lm -ljansson
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -pthread -ldl -lm $(JANSSON)
 
 PROBE_PLANTED := $(O)/gpu/probe_planted
 $(O)/obj/tests/gpu/probe/storm_planted.o: tests/gpu/probe/storm.c
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(CUDA) -Itests/gpu/probe -DPLANTED_NO_WAIT -c $< -o $@
 $(PROBE_PLANTED): $(filter-out %/storm.o,$(PROBE_OBJ)) $(O)/obj/tests/gpu/probe/storm_planted.o
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -pthread -ldl -lm -ljansson
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -pthread -ldl -lm $(JANSSON)
 
 $(O)/workloads/kernels.so: tests/workloads/kernels.c tests/sim/sim_kernel.h
 	$(call say,CC,$@)
@@ -184,6 +186,10 @@ $(FAKE): tests/fake/libcuda.c
 		-Wl,-soname,libcuda.so.1 -o $@ $< -pthread
 $(O)/e2e/%_plugin.so: tests/e2e/%_plugin.c $(FAKE)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -fPIC -shared -L$(O)/fake -l:libcuda.so.1
+NVML_LIB := $(O)/fake/libnvidia-ml.so.1
+$(NVML_LIB): tests/fake/nvml.c
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(E2E_CC) -fPIC -shared
 BROKEN := $(O)/fake/broken/libcuda.so.1 $(O)/fake/bare/libcuda.so.1
 $(BROKEN): tests/fake/broken.c
 	$(call say,LD,$@)
@@ -261,7 +267,7 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 
 E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) $(O)/e2e/sim_edges \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
-check-e2e: all $(E2E) $(BROKEN) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/unit/image_layouts $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1 ## whole programs under the preload
+check-e2e: all $(E2E) $(BROKEN) $(NVML_LIB) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/unit/image_layouts $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1 ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
 
 # AddressSanitizer calls dlsym before it is ready, and dlsym is ours: whole programs run under UBSan only.
@@ -334,6 +340,11 @@ check-gpu: all ## what only a GPU can show: the probe's promises, the workloads 
 	$(Q)O=$(O) python3 tests/gpu/check.py
 bench-gpu: all ## the probe's figures and the workloads' step times on this card, into tests/bench/results/
 	$(Q)O=$(O) python3 tests/gpu/bench.py
+
+card: ## ten minutes of a card: is all of it right, how fast, what the defaults should be; into tests/bench/results/
+	$(Q)O=$(O) python3 tests/card/main.py
+card-build: ## what `make card` runs, built ahead: needs no card
+	$(Q)O=$(O) python3 tests/card/main.py --build-only
 
 # --- hygiene -------------------------------------------------------------------------------------
 FORMATTED = $(shell git ls-files '*.c' '*.h' | grep -v tests/sim/sim_kernel.h)

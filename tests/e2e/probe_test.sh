@@ -104,7 +104,18 @@ echo '{"lowtide_probe": 1, "trials": [{"name": "host_numa", "facts": {"create": 
 	ask fault LOWTIDE_SIM_FAIL=cuMemUnmap:8:700 -- --only danger_strict
 ) &
 ask whole --
+# Not quick: its 100,000 switches take longer than that.
+timeout 60 "$probe" --driver "$driver" --limit 2 --only danger_strict --only hints --json "$dir/limited.json" >"$dir/limited.out" 2>&1
+echo $? >"$dir/limited.status"
+ask at_end -- --limit 1
 check "the whole ends well" ended whole 0
+check "a limit is no failure" ended limited 0
+says limited 'S("danger_strict") == "ok" and 0 < A("danger_strict", "switches") < A("danger_strict", "switches_wanted") and C("danger_strict") == [True, True]'
+timeout 60 "$probe" --driver "$driver" --limit 1 --only memory --json "$dir/cut.json" >"$dir/cut.out" 2>&1
+check "what the limit cuts short has not failed" [ $? -eq 0 ]
+says cut 'S("memory") == "ok" or W("memory").startswith("no time was left for it: ran past 1 s")'
+says at_end 'len(T) == len({t["name"] for t in R["trials"]}) >= 20 and S("hints") == "skipped" and W("hints") == "no time was left for it"' \
+	"what there is no time for is told"
 says whole 'R["lowtide_probe"] == 1 and R["kind"] == "simulated" and R["device"]["simulated"] is True'
 says whole 'set(R) == {"lowtide_probe", "kind", "date", "quick", "device", "trials"} and R["quick"] is True'
 says whole 'all(set(t) == {"name", "question", "status", "why", "figures", "facts", "checks"} for t in R["trials"])'
@@ -240,6 +251,7 @@ complains() { # complains STATUS WORDS OPTIONS...
 complains 2 'no such trial: nothing' --only nothing
 complains 2 'not a number: x' --device x
 complains 2 'not an option: more' more
+complains 2 'not a number: soon' --limit soon
 complains 1 'no device 4: there are 1, from 0' --device 4
 complains 1 "$dir/no/such/folder" --only hints --quick --json "$dir/no/such/folder"
 "$probe" --driver "$O/workloads/kernels.so" >"$dir/bad.out" 2>&1

@@ -3,10 +3,9 @@ tests/bench/results/ under the date and the card's name (RESULTS: another folder
 import datetime
 import json
 import os
-import subprocess
-import sys
 
-from card import BUILD, CAPS, MIB, SIMULATED, WORKLOADS, Run, cap_of, kernels, probe, slug, weights_mib
+from card import BUILD, CAPS, MIB, SIMULATED, WORKLOADS, Run, commit, kernels, probe, slug, weights_mib, whole_program
+from workloads import cases, figures, judged
 
 POLICIES = os.environ.get("POLICIES", "auto balanced sequential group lru").split()
 SAFETIES = os.environ.get("SAFETIES", "strict graced").split()
@@ -15,11 +14,6 @@ STEPS = int(os.environ.get("STEPS", "16"))
 RESULTS = os.environ.get("RESULTS", f"{BUILD}/gpu" if SIMULATED else "tests/bench/results")
 QUICK = bool(os.environ.get("QUICK"))
 REPEATS = 1 if QUICK else 3
-
-
-def commit():
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def best(name, arguments, image, cap=None, **settings):
@@ -35,30 +29,19 @@ def best(name, arguments, image, cap=None, **settings):
 
 def workload(name, megabytes, image, results):
     """Adds its rows; False if an output is wrong."""
-    arguments = ["--mb", megabytes, "--steps", STEPS]
-    bare = best(name, arguments, image)
-    whole = Run(name, arguments, image, 1 << 50, policy="auto")
-    peak = whole.stats.get("peak_bytes")
-    if bare.error or whole.error or not peak:
-        print(f"{name}: {bare.error or whole.error or 'no peak is told'}")
-        return False
-    results.append({"name": f"step_ms/{name}/bare", "value": bare.step_ms, "unit": "ms", "compare": "lower"})
-    print(f"\n{name}, {megabytes} MiB of weights, {peak // MIB} MiB at most, {bare.step_ms:.3f} ms a step without the library")
     good = True
-    for percent in CAPS:
-        cap = cap_of(peak, percent)
-        for policy in POLICIES:
-            for safety in SAFETIES:
-                run = best(name, arguments, image, cap, policy=policy, safety=safety)
-                same = not run.error and run.digest == bare.digest
-                good = good and same
-                print(f"  {percent:>3} % {policy:<11}{safety:<7} " + (
-                    f"{run.step_ms:>9.3f} ms {run.step_ms / bare.step_ms:>7.2f} ×" if same else run.error or "ANOTHER DIGEST"))
-                if same:
-                    key = f"{name}/{policy}/{percent}/{safety}"
-                    results.append({"name": f"step_ms/{key}", "value": run.step_ms, "unit": "ms", "compare": "lower"})
-                    results.append({"name": f"of_bare/{key}", "value": run.step_ms / bare.step_ms, "unit": "x",
-                                    "compare": "lower"})
+    print(f"\n{name}, {megabytes} MiB of weights")
+    for case in cases(name, ["--mb", megabytes, "--steps", STEPS], image, CAPS, POLICIES, SAFETIES, best):
+        wrong = [what for holds, what in judged(case) if not holds]
+        good = good and not wrong
+        if wrong:
+            print(f"  {wrong[0]}")
+        elif not case.cap_bytes:
+            peak = case.run.stats.get("peak_bytes")
+            print(f"  {case.what}: {case.run.step_ms:.3f} ms a step" + (f", {peak // MIB} MiB at most" if peak else ""))
+        else:
+            print(f"  {case.what}: {case.run.step_ms:.3f} ms a step, {case.run.step_ms / case.bare.step_ms:.2f} × of bare")
+        results += figures(case)
     return good
 
 
@@ -72,14 +55,15 @@ def write(path, content):
 def main():
     os.makedirs(f"{BUILD}/gpu", exist_ok=True)
     os.makedirs(RESULTS, exist_ok=True)
-    record = probe(QUICK, f"{BUILD}/gpu/probe.json")
+    record, table = probe(f"{BUILD}/gpu/probe.json", QUICK)
+    print(table, end="")
     device = record["device"]
     name = f"{datetime.date.today().isoformat()}-{slug(device['name'])}"
     driver = device.get("driver_release", device["driver_api"])
     record["commit"] = commit()
     write(f"{RESULTS}/probe-{name}.json", record)
     good = all(t["status"] != "failed" for t in record["trials"])
-    image = kernels(record)
+    image = kernels(device["compute_capability"])
     if image:
         results = []
         for each in WORKLOADS:
@@ -90,7 +74,7 @@ def main():
             "results": results})
     else:
         print("skipped: the workloads: no nvcc to build their kernels with")
-    sys.exit(not good)
+    return good
 
 
-main()
+whole_program(main)

@@ -1,77 +1,43 @@
 """make check-gpu: what only a card can show. The probe's promises, each held or not; then every workload, bare and under
 the preload at several caps: the same digest, within the cap. Ends in `N passed, N failed`."""
 import os
-import sys
 
-from card import BUILD, CAPS, MIB, WORKLOADS, Run, cap_of, kernels, probe, weights_mib
+from card import BUILD, CAPS, WORKLOADS, kernels, probe, weights_mib, whole_program
+from workloads import cases, judged, promises
 
 POLICIES = os.environ.get("POLICIES", "auto balanced").split()
 SAFETIES = os.environ.get("SAFETIES", "strict graced").split()
-passed, failed = 0, []
+passed, failed = 0, 0
 
 
 def count(good, what):
-    global passed
-    if good:
+    global passed, failed
+    if good is None:
+        print(f"skipped: {what}")
+    elif good:
         passed += 1
     else:
-        failed.append(what)
+        failed += 1
         print(f"failed: {what}")
-
-
-def promises(record):
-    for trial in record["trials"]:
-        for check in trial["checks"]:
-            count(check["holds"], f"{trial['name']}: {check['name']}: {check['why']}")
-        if trial["status"] == "failed" and all(c["holds"] for c in trial["checks"]):
-            count(False, f"{trial['name']}: {trial['why']}")
-        if trial["status"] == "skipped":
-            print(f"skipped: {trial['name']}: {trial['why']}")
-
-
-def workload(name, megabytes, image):
-    arguments = ["--mb", megabytes]
-    bare = Run(name, arguments, image)
-    count(not bare.error, f"{name}, bare: {bare.error}")
-    if bare.error:
-        return
-    whole = Run(name, arguments, image, 1 << 50, policy="auto")
-    count(not whole.error and whole.digest == bare.digest, f"{name}, uncapped under the preload: {whole.error or 'another digest'}")
-    peak = whole.stats.get("peak_bytes")
-    count(peak, f"{name}: the library tells no peak")
-    if not peak:
-        return
-    for percent in CAPS:
-        cap = cap_of(peak, percent)
-        for policy in POLICIES:
-            for safety in SAFETIES:
-                run = Run(name, arguments, image, cap, policy=policy, safety=safety)
-                what = f"{name}, {percent} % ({cap // MIB} MiB), {policy}, {safety}"
-                count(not run.error, f"{what}: {run.error}")
-                if run.error:
-                    continue
-                count(run.digest == bare.digest, f"{what}: another digest")
-                count(run.stats.get("peak_bytes", cap + 1) <= cap, f"{what}: above the cap, or no word of it")
-                print(f"  {what}: {run.step_ms:.2f} ms a step, bare {bare.step_ms:.2f}")
-    # What is paged most, and every byte compared whenever a block changes its home.
-    run = Run(name, arguments, image, cap_of(peak, CAPS[-1]), policy="lru", verify=1)
-    count(not run.error and run.digest == bare.digest,
-          f"{name}, {CAPS[-1]} %, lru, every byte compared: {run.error or 'another digest'}")
 
 
 def main():
     os.makedirs(f"{BUILD}/gpu", exist_ok=True)
-    record = probe(True, f"{BUILD}/gpu/check.json")
-    print()
-    promises(record)
-    image = kernels(record)
-    if image:
-        for name in WORKLOADS:
-            workload(name, weights_mib(record), image)
-    else:
+    record, table = probe(f"{BUILD}/gpu/check.json", quick=True)
+    print(table)
+    for good, what in promises(record):
+        count(good, what)
+    image = kernels(record["device"]["compute_capability"])
+    if not image:
         print("skipped: the workloads: no nvcc to build their kernels with")
-    print(f"{passed} passed, {len(failed)} failed")
-    sys.exit(bool(failed))
+    for name in WORKLOADS if image else ():
+        for case in cases(name, ["--mb", weights_mib(record)], image, CAPS, POLICIES, SAFETIES, verify=True):
+            for good, what in judged(case):
+                count(good, what)
+            if case.key and not case.run.error:
+                print(f"  {case.what}: {case.run.step_ms:.2f} ms a step, bare {case.bare.step_ms:.2f}")
+    print(f"{passed} passed, {failed} failed")
+    return not failed
 
 
-main()
+whole_program(main)

@@ -45,6 +45,7 @@ enum {
 struct gpu {
 	int ordinal;
 	bool quick, simulated;
+	int limit_s; /* the trial is cut short after so long; 0: not known */
 	CUdevice device;
 	CUcontext context;
 	CUstream stream; /* non-blocking */

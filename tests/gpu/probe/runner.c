@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -20,18 +21,19 @@ struct child {
 	int from; /* the end of its pipe that is read */
 };
 
-static bool begin(const struct run *how, const char *name, struct child *child)
+static bool begin(const struct run *how, const char *name, double limit_s, struct child *child)
 {
-	char device[16], answers[16];
-	const char *argv[] = {
-	    "probe",	"--trial", name,	"--driver", how->driver,
-	    "--device", device,	   "--answers", answers,    how->quick ? "--quick" : NULL,
-	    NULL};
+	char device[16], answers[16], limit[16];
+	const char *argv[] = {"probe",	   "--trial",  name,   "--driver",
+			      how->driver, "--device", device, "--answers",
+			      answers,	   "--limit",  limit,  how->quick ? "--quick" : NULL,
+			      NULL};
 	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC))
 		return false;
 	snprintf(device, sizeof(device), "%d", how->device);
+	snprintf(limit, sizeof(limit), "%.0f", ceil(limit_s));
 	snprintf(answers, sizeof(answers), "%d", ends[1]);
 	child->pid = fork();
 	if (child->pid == 0) {
@@ -121,7 +123,7 @@ json_t *runner_run(const struct run *how, const char *name, const char *question
 
 	if (!record.trial)
 		return NULL;
-	if (!begin(how, name, &child)) {
+	if (!begin(how, name, limit_s, &child)) {
 		record_end(&record, NULL);
 		return record.trial;
 	}

@@ -100,11 +100,15 @@ static void end(struct storm *s)
 	samples_finish(&s->switch_us);
 }
 
+/* Ends by itself well before the trial would be cut short, or its verdict were lost. */
 static struct rounds rounds_of(const struct storm *s)
 {
+	double budget_ms = s->g->quick ? 1000 : 60000, most_ms = 600.0 * s->g->limit_s;
+
 	return (struct rounds){.least = 1,
 			       .most = s->wanted / BLOCKS + 1,
-			       .budget_ms = s->g->quick ? 1000 : 60000};
+			       .budget_ms =
+				   most_ms > 0 && most_ms < budget_ms ? most_ms : budget_ms};
 }
 
 /* Nothing runs while mappings change: every stream is drained first. */
