@@ -9,10 +9,12 @@ for file in tests/card/compare/*.py tests/card/compare/mechanisms/*.py; do
 	ends_well "$file compiles" python3 -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' "$file"
 done
 timeout 120 python3 tests/card/compare/check.py >"$dir/check.out" 2>&1
-check "the verdicts are what the figures say: $(grep '^failed' "$dir/check.out" | head -3)" [ $? -eq 0 ]
+status=$?
+check "the verdicts are what the figures say: $(grep '^failed' "$dir/check.out" | head -3)" [ $status -eq 0 ]
 check "and were tried" grep -qE '^[2-9][0-9] passed, 0 failed$' "$dir/check.out"
 timeout 300 python3 $compare --rehearse --json "$dir/rehearsed.json" >"$dir/rehearsed.out" 2>&1
-check "the rehearsal ends well: $(grep '^failed' "$dir/rehearsed.out")" [ $? -eq 0 ]
+status=$?
+check "the rehearsal ends well: $(grep '^failed' "$dir/rehearsed.out")" [ $status -eq 0 ]
 check "each goal needs a card" [ "$(grep -c '^needs a card: ' "$dir/rehearsed.out")" -eq 11 ]
 check "none is said to be met" eval '! grep -qi "^met" "$dir/rehearsed.out"'
 check "its record says that it was rehearsed" grep -q '"kind": "rehearsed"' "$dir/rehearsed.json"
