@@ -258,7 +258,9 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 
 E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) $(O)/e2e/sim_edges \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
-check-e2e: all $(E2E) $(BROKEN) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/unit/image_layouts $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1 ## whole programs under the preload
+test-programs: all $(UNITS) $(E2E) $(BROKEN) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1
+.PHONY: test-programs
+check-e2e: test-programs ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
 
 # AddressSanitizer calls dlsym before it is ready, and dlsym is ours: whole programs run under UBSan only.
@@ -297,6 +299,13 @@ check-stress: ## gate, ledger and layouts under ThreadSanitizer, and planted rac
 check-stress-tsan: $(STRESS_OF)
 	$(Q)tests/stress/run $^
 .PHONY: check-stress-tsan
+
+# --- planted faults --------------------------------------------------------------------------------
+check-mutants: test-programs ## plant each fault of tests/mutants/ and see that a test finds it; MUTANTS= names some
+	$(Q)O=$(O) tests/mutants/run $(MUTANTS)
+check-mutants-sample: test-programs ## the same of twenty, others each day
+	$(Q)O=$(O) tests/mutants/run --sample 20
+.PHONY: check-mutants check-mutants-sample
 
 # --- libFuzzer -------------------------------------------------------------------------------------
 FUZZ_SECONDS ?= 60
