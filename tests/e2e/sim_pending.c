@@ -8,6 +8,7 @@
  */
 #include "program.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 #define BYTES (6 * UNIT) /* three blocks */
 #define WORDS (BYTES / 4)
 #define ROUNDS 2
-#define PENDING_NS 40e6
+#define LONG_NS 40e6 /* of virtual time: longer than the rounds beside it */
 
 static CUdeviceptr pieces[PIECES], beside; /* beside: outside the rounds */
 static unsigned int *pinned;
@@ -26,8 +27,13 @@ static unsigned int values[PIECES]; /* piece i holds values[i] + word */
 
 static void by_kernel(CUdeviceptr at, unsigned int *value, CUstream stream)
 {
-	increment(at, 7, BYTES, stream);
-	*value += 7;
+	unsigned int by = 7;
+	unsigned long n = WORDS;
+	double ns = LONG_NS;
+
+	MUST(cuLaunchKernel(function("increment_slowly"), 8, 1, 1, 1, 1, 1, 0, stream,
+			    (void *[]){&at, &by, &n, &ns}, NULL));
+	*value += by;
 }
 
 static void copy_out(CUdeviceptr at, unsigned int *value, CUstream stream)
@@ -213,11 +219,13 @@ static void check_even(CUdeviceptr at, unsigned int value)
 			wrong("a word");
 }
 
+/* `behind`: the operation waits behind a long kernel; else it is long itself (copies are, where
+ * the bus is slow). */
 static void try(const struct operation *operation, enum kind kind, unsigned int piece,
-		CUstream rounds)
+		bool behind, CUstream rounds)
 {
 	CUstream stream = stream_of(kind);
-	double pending_ns = PENDING_NS;
+	double pending_ns = LONG_NS;
 	unsigned int value;
 
 	/* The piece comes first or last in the rounds before. */
@@ -226,8 +234,9 @@ static void try(const struct operation *operation, enum kind kind, unsigned int 
 		MUST(cuStreamSynchronize(rounds));
 	}
 	value = values[piece];
-	MUST(cuLaunchKernel(function("spin"), 1, 1, 1, 1, 1, 1, 0, stream,
-			    (void *[]){&pending_ns}, NULL));
+	if (behind)
+		MUST(cuLaunchKernel(function("spin"), 1, 1, 1, 1, 1, 1, 0, stream,
+				    (void *[]){&pending_ns}, NULL));
 	operation->begin(pieces[piece], &values[piece], stream);
 	if (kind == DESTROYED)
 		MUST(cuStreamDestroy(stream));
@@ -269,6 +278,7 @@ int main(int argc, char **argv)
 	}
 	MUST(cuMemAlloc(&beside, BYTES));
 	fill(beside, 1, BYTES, NULL);
+	MUST(cuCtxSynchronize());
 	/* What is to move beside other work must have been named a few times. */
 	for (int i = 0; i < 3; i++)
 		go_round(PIECES, rounds);
@@ -278,8 +288,10 @@ int main(int argc, char **argv)
 			continue;
 		kinds = i < 2 ? KINDS : SOME_KINDS;
 		for (enum kind kind = 0; kind < kinds; kind++) {
-			try(&operations[i], kind, 0, rounds);
-			try(&operations[i], kind, PIECES - 1, rounds);
+			try(&operations[i], kind, 0, true, rounds);
+			try(&operations[i], kind, PIECES - 1, true, rounds);
+			try(&operations[i], kind, 0, false, rounds);
+			try(&operations[i], kind, PIECES - 1, false, rounds);
 		}
 		return 0;
 	}
