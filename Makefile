@@ -205,9 +205,21 @@ EDGES_OBJ   := $(call objects,$(wildcard tests/e2e/edges/*.c))
 $(O)/obj/tests/e2e/%.o: tests/e2e/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(E2E_FLAGS) -Itests/e2e -c $< -o $@
+# The same programs with everything four times as large: for blocks of 8 MiB, and of 16 and 8 in one component.
+$(O)/obj/tests/e2e_8m/%.o: tests/e2e/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(E2E_FLAGS) -DBLOCK_MIB=8 -Itests/e2e -c $< -o $@
+E2E_LINK = mkdir -p $(@D) && $(CC) $(CFLAGS) -o $@ $^ -L$(O)/sim -l:libcuda.so.1 -pthread -ldl
+LARGE_E2E := $(addprefix $(O)/e2e_8m/sim_,edges life names handles)
 $(O)/e2e/sim_edges: $(EDGES_OBJ) $(PROGRAM_OBJ) | $(SIM)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -o $@ $^ -L$(O)/sim -l:libcuda.so.1 -pthread -ldl
+	$(Q)$(E2E_LINK)
+$(O)/e2e_8m/sim_edges: $(subst /e2e/,/e2e_8m/,$(EDGES_OBJ) $(PROGRAM_OBJ)) | $(SIM)
+	$(call say,LD,$@)
+	$(Q)$(E2E_LINK)
+$(O)/e2e_8m/sim_%: $(O)/obj/tests/e2e_8m/sim_%.o $(subst /e2e/,/e2e_8m/,$(PROGRAM_OBJ)) | $(SIM)
+	$(call say,LD,$@)
+	$(Q)$(E2E_LINK)
 $(O)/e2e/sim_%: tests/e2e/sim_%.c $(PROGRAM_OBJ) | $(SIM)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) $(PROGRAM_OBJ) -L$(O)/sim -l:libcuda.so.1 -pthread -ldl
@@ -267,7 +279,9 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 
 E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) $(O)/e2e/sim_edges \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
-check-e2e: all $(E2E) $(BROKEN) $(NVML_LIB) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/unit/image_layouts $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1 ## whole programs under the preload
+test-programs: all $(UNITS) $(E2E) $(LARGE_E2E) $(BROKEN) $(NVML_LIB) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1
+.PHONY: test-programs
+check-e2e: test-programs ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
 
 # AddressSanitizer calls dlsym before it is ready, and dlsym is ours: whole programs run under UBSan only.
@@ -306,6 +320,13 @@ check-stress: ## gate, ledger and layouts under ThreadSanitizer, and planted rac
 check-stress-tsan: $(STRESS_OF)
 	$(Q)tests/stress/run $^
 .PHONY: check-stress-tsan
+
+# --- planted faults --------------------------------------------------------------------------------
+check-mutants: test-programs ## plant each fault of tests/mutants/ and see that a test finds it; MUTANTS= names some
+	$(Q)O=$(O) tests/mutants/run $(MUTANTS)
+check-mutants-sample: test-programs ## the same of twenty, others each day
+	$(Q)O=$(O) tests/mutants/run --sample 20
+.PHONY: check-mutants check-mutants-sample
 
 # --- libFuzzer -------------------------------------------------------------------------------------
 FUZZ_SECONDS ?= 60

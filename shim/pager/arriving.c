@@ -1,6 +1,7 @@
 /* Ways in: from RAM to VRAM, beside unrelated work. */
 #include "door/driver.h"
 #include "pager/home.h"
+#include "pager/verify.h"
 #include "pager/way.h"
 #include "settings.h"
 
@@ -44,6 +45,7 @@ void arrive_switch(struct pager *pager, struct slot *slot)
 	struct block *block = way_block(pager, slot);
 	uint32_t id = slot->block;
 
+	verify_block(pager, block, slot->frame);
 	block->device = slot->frame;
 	memcpy(block->hash, way_hash(pager, slot), sizeof(block->hash));
 	if (home_switch(pager, &id, 1, HOME_DEVICE)) {

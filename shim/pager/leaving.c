@@ -2,6 +2,7 @@
 #include "door/driver.h"
 #include "pager/home.h"
 #include "pager/transit.h"
+#include "pager/verify.h"
 #include "pager/way.h"
 #include "settings.h"
 
@@ -76,6 +77,7 @@ void leave_switch(struct pager *pager, struct slot *slot)
 	struct block *block = way_block(pager, slot);
 	uint32_t id = slot->block;
 
+	verify_block(pager, block, block->device);
 	if (home_switch(pager, &id, 1, HOME_HOST)) {
 		frame_give(&pager->frames, block->device);
 		block->device = NULL;

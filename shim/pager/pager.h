@@ -28,6 +28,8 @@ struct pager_stats {
 	uint64_t failed_moves;
 	uint64_t bytes_out_again; /* part of bytes_out: of blocks that had been in RAM before */
 	uint64_t fallbacks;	  /* calls handed to the driver whole, see fallback.h */
+	uint64_t verified,
+	    not_verified; /* blocks: LOWTIDE_VERIFY compared them, or could not */
 };
 
 /* Copies of a window's exchange under way at once. */

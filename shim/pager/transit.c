@@ -1,12 +1,11 @@
 #include "pager/transit.h"
 
 #include "door/driver.h"
-#include "log.h"
 #include "pager/content_hash.h"
 #include "pager/home.h"
+#include "pager/verify.h"
 #include "settings.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 struct frame *transit_host_frame(struct pager *pager, unsigned int size_class)
@@ -92,37 +91,12 @@ static void find_clean(struct pager *pager, const uint32_t *blocks, size_t count
 	}
 }
 
-/* LOWTIDE_VERIFY: the device frame and the host frame hold the same bytes, read back and
- * compared. */
-static bool same_bytes(struct pager *pager, const struct block *block)
-{
-	size_t bytes = block_bytes(block);
-	unsigned char *read = malloc(2 * bytes);
-	bool same;
-
-	if (!read)
-		return true;
-	same = real(cuMemcpyAsync)((CUdeviceptr)(uintptr_t)read, block->device->alias, bytes,
-				   pager->stream_in) == CUDA_SUCCESS &&
-	       real(cuMemcpyAsync)((CUdeviceptr)(uintptr_t)(read + bytes), block->host->alias,
-				   bytes, pager->stream_in) == CUDA_SUCCESS &&
-	       real(cuStreamSynchronize)(pager->stream_in) == CUDA_SUCCESS &&
-	       !memcmp(read, read + bytes, bytes);
-	free(read);
-	return same;
-}
-
 static void verify(struct pager *pager, const uint32_t *blocks, size_t count)
 {
-	if (!settings_get()->verify)
-		return;
 	for (size_t i = 0; i < count; i++) {
 		const struct block *block = &pager->table.blocks[blocks[i]];
 
-		if (!same_bytes(pager, block))
-			log_error("device %d: the block at %#llx differs between its two homes "
-				  "at a switch",
-				  pager->device, (unsigned long long)block->address);
+		verify_block(pager, block, block->device);
 	}
 }
 

@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 #define PIECES 12u
-#define PIECE_BYTES ((size_t)2 << 20)
+#define PIECE_BYTES (2 * UNIT) /* a block */
 #define ADDED 7u
 
 static CUdeviceptr piece[PIECES];

@@ -10,6 +10,12 @@
 #include <stddef.h>
 
 #define MIB ((size_t)1 << 20)
+/* Half of the block size that a program is built for: what is to lie in so many blocks is told
+ * in these, so that one source is run with blocks of 2 MiB and of more. */
+#ifndef BLOCK_MIB
+#define BLOCK_MIB 2
+#endif
+#define UNIT ((size_t)BLOCK_MIB << 19)
 
 extern CUcontext context;
 extern CUmodule module;

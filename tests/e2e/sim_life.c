@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define PIECES 12
-#define PIECE_BYTES (2 * MIB)
+#define PIECE_BYTES (2 * UNIT)
 #define WORDS (PIECE_BYTES / 4)
 
 /* Twice what the cap holds: filled, incremented in turn, checked. */
@@ -182,7 +182,7 @@ static void primary(void)
 
 		start();
 		work(NULL, round);
-		MUST(cuMemAlloc(&left, 6 * MIB));
+		MUST(cuMemAlloc(&left, 6 * UNIT));
 		if (round == 1)
 			MUST(cuDevicePrimaryCtxReset(0));
 		else

@@ -14,8 +14,8 @@
 #include <string.h>
 
 #define PIECES 6
-#define BYTES (6 * MIB) /* three blocks */
-#define LARGE (14 * MIB)
+#define BYTES (6 * UNIT) /* three blocks */
+#define LARGE (14 * UNIT)
 
 /* More than the cap holds; the last ones begin in RAM. */
 static void make_pieces(CUdeviceptr *pieces)
@@ -91,9 +91,9 @@ static void copies(void)
 				      .dstMemoryType = CU_MEMORYTYPE_DEVICE,
 				      .srcDevice = pieces[i],
 				      .dstDevice = next,
-				      .srcPitch = 1 * MIB,
-				      .dstPitch = 1 * MIB,
-				      .WidthInBytes = 1 * MIB,
+				      .srcPitch = 1 * UNIT,
+				      .dstPitch = 1 * UNIT,
+				      .WidthInBytes = 1 * UNIT,
 				      .Height = 6};
 
 		for (unsigned int w = 0; w < BYTES / 4; w++)
@@ -167,14 +167,14 @@ static void too_large(void)
 	CUdeviceptr whole, piece;
 
 	start();
-	MUST(cuMemAlloc(&whole, 30 * MIB));
+	MUST(cuMemAlloc(&whole, 30 * UNIT));
 	MUST(cuMemAlloc(&piece, BYTES));
-	MUST(cuMemsetD32(whole, 3, 30 * MIB / 4));
+	MUST(cuMemsetD32(whole, 3, 30 * UNIT / 4));
 	MUST_FAIL(CUDA_ERROR_OUT_OF_MEMORY, launch("fill", whole, 0, BYTES, NULL));
 	/* Nothing is lost by it: neither bytes nor the context. */
 	fill(piece, 8, BYTES, NULL);
 	check(piece, 8, BYTES);
-	for (size_t at = 0; at < 30 * MIB; at += MIB) {
+	for (size_t at = 0; at < 30 * UNIT; at += UNIT) {
 		unsigned int word = 0;
 
 		MUST(cuMemcpyDtoH(&word, whole + at, 4));

@@ -23,6 +23,18 @@ KERNEL3(increment, unsigned int *, out, unsigned int, by, unsigned long, n)
 		out[i] += by;
 }
 
+/* Reaches its memory for so long. */
+KERNEL4(increment_slowly, unsigned int *, out, unsigned int, by, unsigned long, n, double, ns)
+{
+	unsigned long from = n * sim_self->block / sim_self->blocks;
+	unsigned long upto = n * (sim_self->block + 1) / sim_self->blocks;
+
+	TOUCH_WRITE(&out[from], (upto - from) * sizeof(*out));
+	COMPUTE_NS(ns / (double)sim_self->blocks);
+	FOR_EACH (i, n)
+		out[i] += by;
+}
+
 KERNEL2(peek, const unsigned int *, in, unsigned int *, out)
 {
 	TOUCH_READ(in, sizeof(*in));
@@ -131,14 +143,14 @@ KERNEL0(nothing)
 }
 
 #ifdef SIM_IMAGE_REVERSED
-KERNEL_IMAGE(KERNEL_ROW(nothing), KERNEL_ROW(by_tensor_at), KERNEL_ROW(by_tensor),
-	     KERNEL_ROW(by_many), KERNEL_ROW(by_large), KERNEL_ROW(by_packed),
-	     KERNEL_ROW(by_struct), KERNEL_ROW(mixed), KERNEL_ROW(spin),
+KERNEL_IMAGE(KERNEL_ROW(nothing), KERNEL_ROW(increment_slowly), KERNEL_ROW(by_tensor_at),
+	     KERNEL_ROW(by_tensor), KERNEL_ROW(by_many), KERNEL_ROW(by_large),
+	     KERNEL_ROW(by_packed), KERNEL_ROW(by_struct), KERNEL_ROW(mixed), KERNEL_ROW(spin),
 	     KERNEL_ROW(peek_undeclared), KERNEL_ROW(peek), KERNEL_ROW(increment),
 	     KERNEL_ROW(fill))
 #else
-KERNEL_IMAGE(KERNEL_ROW(fill), KERNEL_ROW(increment), KERNEL_ROW(peek),
-	     KERNEL_ROW(peek_undeclared), KERNEL_ROW(spin), KERNEL_ROW(mixed),
+KERNEL_IMAGE(KERNEL_ROW(fill), KERNEL_ROW(increment), KERNEL_ROW(increment_slowly),
+	     KERNEL_ROW(peek), KERNEL_ROW(peek_undeclared), KERNEL_ROW(spin), KERNEL_ROW(mixed),
 	     KERNEL_ROW(by_struct), KERNEL_ROW(by_packed), KERNEL_ROW(by_large),
 	     KERNEL_ROW(by_many), KERNEL_ROW(by_tensor), KERNEL_ROW(by_tensor_at),
 	     KERNEL_ROW(nothing))

@@ -157,7 +157,7 @@ int main(int argc, char **argv)
 	struct tensor *last, *spare;
 	struct uploader u;
 
-	program_begin(&m.p, argc, argv, false);
+	program_begin(&m.p, argc, argv, PROGRAM_OPTIONS);
 	m.layer = program_kernel(&m.p, "layer");
 	m.inject = program_kernel(&m.p, "inject");
 	m.absorb = program_kernel(&m.p, "absorb");

@@ -507,7 +507,7 @@ int main(int argc, char **argv)
 	struct churn c;
 
 	memset(&c, 0, sizeof(c));
-	program_begin(&c.p, argc, argv, true);
+	program_begin(&c.p, argc, argv, PROGRAM_OPTIONS_OPS);
 	c.random = c.p.o.seed;
 	c.victims = ~c.p.o.seed;
 	c.most_bytes = (size_t)c.p.o.mb << 20;

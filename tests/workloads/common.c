@@ -69,6 +69,8 @@ static const struct knob knobs[] = {
      offsetof(struct options, compute_us)},
     {"seed", "seed of all that is random", 0, ~0ul, 1, offsetof(struct options, seed)},
     {"ops", "operations", 1, 100000000, 300, offsetof(struct options, ops)},
+    {"threads", "threads, each with objects and a stream of its own", 1, 64, 1,
+     offsetof(struct options, threads)},
 };
 enum { KNOBS = sizeof(knobs) / sizeof(knobs[0]) };
 
@@ -87,10 +89,10 @@ static void help(const char *name, int count)
 	     "WORKLOAD_KERNELS names the kernels' file; else it lies beside the program.");
 }
 
-static void read_options(struct program *p, int argc, char **argv, bool takes_ops)
+static void read_options(struct program *p, int argc, char **argv, int further_options)
 {
 	struct option table[KNOBS + 2] = {{0}};
-	int count = KNOBS - !takes_ops, found;
+	int count = KNOBS - PROGRAM_OPTIONS_THREADS + further_options, found;
 
 	for (int i = 0; i < KNOBS; i++)
 		set_knob(&p->o, &knobs[i], knobs[i].preset);
@@ -167,7 +169,7 @@ static void load_kernels(struct program *p)
 	program_check(first, "cuModuleLoad");
 }
 
-void program_begin(struct program *p, int argc, char **argv, bool takes_ops)
+void program_begin(struct program *p, int argc, char **argv, int further_options)
 {
 	const char *slash = strrchr(argv[0], '/');
 	CUdevice device;
@@ -176,7 +178,7 @@ void program_begin(struct program *p, int argc, char **argv, bool takes_ops)
 	p->name = slash ? slash + 1 : argv[0];
 	p->digest[0] = 0x6a09e667f3bcc908u;
 	p->digest[1] = 0xbb67ae8584caa73bu;
-	read_options(p, argc, argv, takes_ops);
+	read_options(p, argc, argv, further_options);
 	TRY(cuInit(0));
 	TRY(cuDeviceGet(&device, 0));
 	TRY(cuDevicePrimaryCtxRetain(&p->context, device));

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 struct options {
-	unsigned long mb, steps, tensors, stride, compute_us, ops;
+	unsigned long mb, steps, tensors, stride, compute_us, ops, threads;
 	uint64_t seed;
 };
 
@@ -38,8 +38,10 @@ _Noreturn void program_fail(const char *what);	       /* for what is not CUDA's;
 void *program_alloc(size_t bytes);		       /* zeroed; never NULL; any thread */
 
 /* --- the program's life */
-/* Bad options, and --help, end the program here. `takes_ops`: there is an option --ops. */
-void program_begin(struct program *p, int argc, char **argv, bool takes_ops);
+/* Options beyond those that every workload has. */
+enum { PROGRAM_OPTIONS, PROGRAM_OPTIONS_OPS, PROGRAM_OPTIONS_THREADS /* and --ops */ };
+/* Bad options, and --help, end the program here. */
+void program_begin(struct program *p, int argc, char **argv, int further_options);
 CUfunction program_kernel(const struct program *p, const char *name); /* any thread */
 /* Waits for everything, prints the digest and the times, releases the context. */
 void program_end(struct program *p);

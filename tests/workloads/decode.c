@@ -122,7 +122,7 @@ int main(int argc, char **argv)
 	uint64_t bytes;
 	uint32_t token;
 
-	program_begin(&m.p, argc, argv, false);
+	program_begin(&m.p, argc, argv, PROGRAM_OPTIONS);
 	bytes = (uint64_t)o->mb << 20;
 	m.layer = program_kernel(&m.p, "layer");
 	m.attend = program_kernel(&m.p, "attend");

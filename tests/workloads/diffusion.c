@@ -95,7 +95,7 @@ int main(int argc, char **argv)
 	uint64_t bytes;
 	uint32_t prompt[16];
 
-	program_begin(&m.p, argc, argv, false);
+	program_begin(&m.p, argc, argv, PROGRAM_OPTIONS);
 	bytes = (uint64_t)o->mb << 20;
 	encoder = at_least_one(o->tensors / 5);
 	decoder = at_least_one(o->tensors / 10);

@@ -91,7 +91,7 @@ int main(int argc, char **argv)
 	struct model m = {0};
 	struct options *o = &m.p.o;
 
-	program_begin(&m.p, argc, argv, false);
+	program_begin(&m.p, argc, argv, PROGRAM_OPTIONS);
 	m.stream = CU_STREAM_PER_THREAD;
 	m.layer = program_kernel(&m.p, "layer");
 	m.gather = program_kernel(&m.p, "gather_expert");

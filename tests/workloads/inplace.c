@@ -100,7 +100,7 @@ int main(int argc, char **argv)
 	struct uploader u;
 	unsigned long last;
 
-	program_begin(&m.p, argc, argv, false);
+	program_begin(&m.p, argc, argv, PROGRAM_OPTIONS);
 	m.layer = program_kernel(&m.p, "layer");
 	m.scale_add = program_kernel(&m.p, "scale_add");
 	m.inject = program_kernel(&m.p, "inject");

@@ -24,6 +24,8 @@
 		if (span_from < span_to)                                                       \
 			touch((ptr) + span_from, (span_to - span_from) * sizeof(*(ptr)));      \
 	} while (0)
+/* Where page `page` of an object begins, or the object ends. */
+#define PAGES_END(bytes, page) ((page)*PAGE_BYTES < (bytes) ? (page)*PAGE_BYTES : (bytes))
 #define SPAN_READ(ptr, from, to) SPAN(TOUCH_READ, ptr, from, to)
 #define SPAN_WRITE(ptr, from, to) SPAN(TOUCH_WRITE, ptr, from, to)
 
@@ -255,8 +257,35 @@ KERNEL4(xor_bytes, unsigned char *, to, const unsigned char *, from, unsigned lo
 		to[i] = (unsigned char)(to[i] ^ (from[i] + key));
 }
 
+/* --- pages, for stamps -------------------------------------------------------------------- */
+
+/* Pages [first, first + pages) of an object of `bytes` bytes get the stamps of `key`. What lies
+ * between the stamps of a page is left as it is. */
+KERNEL5(stamp_pages, unsigned char *, object, unsigned long, bytes, unsigned long, first,
+	unsigned long, pages, uint64_t, key)
+{
+	SPAN_WRITE(object, (first + SLICE_FROM(pages)) * PAGE_BYTES,
+		   PAGES_END(bytes, first + SLICE_TO(pages)));
+	FOR_EACH (i, pages)
+		stamp_put(object + (first + i) * PAGE_BYTES, page_length(bytes, first + i),
+			  page_stamp(key, first + i));
+}
+
+/* wrong[i] is not 0 afterwards if page first + i bears another stamp than want[i]. */
+KERNEL6(check_pages, const unsigned char *, object, unsigned long, bytes, unsigned long, first,
+	unsigned long, pages, const uint64_t *, want, unsigned char *, wrong)
+{
+	SPAN_READ(object, (first + SLICE_FROM(pages)) * PAGE_BYTES,
+		  PAGES_END(bytes, first + SLICE_TO(pages)));
+	SPAN_READ(want, SLICE_FROM(pages), SLICE_TO(pages));
+	SPAN_WRITE(wrong, SLICE_FROM(pages), SLICE_TO(pages));
+	FOR_EACH (i, pages)
+		wrong[i] = stamp_differs(object + (first + i) * PAGE_BYTES,
+					 page_length(bytes, first + i), want[i]);
+}
+
 KERNEL_IMAGE(KERNEL_ROW(layer), KERNEL_ROW(attend), KERNEL_ROW(gather_expert),
 	     KERNEL_ROW(checksum), KERNEL_ROW(fill_random), KERNEL_ROW(scale_add),
 	     KERNEL_ROW(append), KERNEL_ROW(copy_words), KERNEL_ROW(expand), KERNEL_ROW(inject),
 	     KERNEL_ROW(absorb), KERNEL_ROW(choose), KERNEL_ROW(scale_bytes),
-	     KERNEL_ROW(xor_bytes))
+	     KERNEL_ROW(xor_bytes), KERNEL_ROW(stamp_pages), KERNEL_ROW(check_pages))

@@ -50,4 +50,52 @@ BOTH_HOMES unsigned long sample_at(unsigned long i, unsigned long stride)
 	return (i + stride - 1) / stride;
 }
 
+/* --- pages with a stamp, for stamps ---------------------------------------------------------
+ * A page of PAGE_BYTES bears 64 bits at its beginning and, if it is whole, again at its end.
+ * The last page of an object may be shorter than its stamp: then it bears the first bytes of
+ * it.
+ */
+#define PAGE_BYTES 4096ul
+#define STAMP_BYTES 8ul
+
+/* The stamp of page i of what `key` names: no two pages, objects or times share one. */
+BOTH_HOMES uint64_t page_stamp(uint64_t key, unsigned long i)
+{
+	uint64_t x = key + i * 0x9e3779b97f4a7c15u;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
+/* How long page i of an object of so many bytes is. */
+BOTH_HOMES unsigned long page_length(unsigned long bytes, unsigned long i)
+{
+	unsigned long left = bytes - i * PAGE_BYTES;
+
+	return left < PAGE_BYTES ? left : PAGE_BYTES;
+}
+
+BOTH_HOMES void stamp_put(unsigned char *page, unsigned long length, uint64_t stamp)
+{
+	for (unsigned long i = 0; i < STAMP_BYTES && i < length; i++)
+		page[i] = (unsigned char)(stamp >> 8 * i);
+	for (unsigned long i = 0; i < STAMP_BYTES && length == PAGE_BYTES; i++)
+		page[PAGE_BYTES - STAMP_BYTES + i] = (unsigned char)(stamp >> 8 * i);
+}
+
+/* 0 only if the page bears the stamp. */
+BOTH_HOMES unsigned char stamp_differs(const unsigned char *page, unsigned long length,
+				       uint64_t stamp)
+{
+	unsigned char differs = 0;
+
+	for (unsigned long i = 0; i < STAMP_BYTES && i < length; i++)
+		differs |= (unsigned char)(page[i] ^ (unsigned char)(stamp >> 8 * i));
+	for (unsigned long i = 0; i < STAMP_BYTES && length == PAGE_BYTES; i++)
+		differs |= (unsigned char)(page[PAGE_BYTES - STAMP_BYTES + i] ^
+					   (unsigned char)(stamp >> 8 * i));
+	return differs;
+}
+
 #endif

@@ -73,7 +73,7 @@ int main(int argc, char **argv)
 	uint32_t token, vocabulary = 32000, *landing;
 	unsigned long one = 1;
 
-	program_begin(&m.p, argc, argv, false);
+	program_begin(&m.p, argc, argv, PROGRAM_OPTIONS);
 	m.layer = program_kernel(&m.p, "layer");
 	m.inject = program_kernel(&m.p, "inject");
 	m.choose = program_kernel(&m.p, "choose");

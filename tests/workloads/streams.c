@@ -153,7 +153,7 @@ int main(int argc, char **argv)
 	unsigned long steps, tensors;
 
 	memset(&m, 0, sizeof(m));
-	program_begin(&m.p, argc, argv, false);
+	program_begin(&m.p, argc, argv, PROGRAM_OPTIONS);
 	steps = m.p.o.steps;
 	tensors = m.p.o.tensors;
 	pthread_mutex_init(&m.lock, NULL);

@@ -27,16 +27,16 @@ static CUDA_MEMCPY3D_PEER box(CUdeviceptr dst, CUdeviceptr src)
 	return (CUDA_MEMCPY3D_PEER){.srcMemoryType = CU_MEMORYTYPE_DEVICE,
 				    .srcDevice = src,
 				    .srcContext = context,
-				    .srcPitch = MIB,
+				    .srcPitch = UNIT,
 				    .srcHeight = 2,
 				    .dstMemoryType = CU_MEMORYTYPE_DEVICE,
 				    .dstDevice = dst,
 				    .dstContext = context,
-				    .dstPitch = MIB,
+				    .dstPitch = UNIT,
 				    .dstHeight = 2,
-				    .WidthInBytes = MIB,
+				    .WidthInBytes = UNIT,
 				    .Height = 2,
-				    .Depth = BYTES / (2 * MIB)};
+				    .Depth = BYTES / (2 * UNIT)};
 }
 
 static void in_3d(CUdeviceptr dst, CUdeviceptr src, cuuint64_t flags)
@@ -113,11 +113,11 @@ static void through_array(CUarray array, CUsurfObject surface, CUdeviceptr piece
 									       13000, flags);
 	unsigned int by = 9, first;
 
-	for (size_t at = MIB; at < 4 * MIB; at += 2 * MIB) {
-		MUST(in(array, 0, piece + at, 2 * MIB));
+	for (size_t at = UNIT; at < 4 * UNIT; at += 2 * UNIT) {
+		MUST(in(array, 0, piece + at, 2 * UNIT));
 		MUST(cuLaunchKernel(function("by_tensor_at"), 1, 1, 1, 1, 1, 1, 0, NULL,
 				    (void *[]){&surface, &by}, NULL));
-		MUST(out(piece + at, array, 0, 2 * MIB));
+		MUST(out(piece + at, array, 0, 2 * UNIT));
 		MUST(cuMemcpyDtoH(&first, piece + at, sizeof(first)));
 		if (first != value + at / 4 + by)
 			wrong("what a kernel wrote through a surface");
@@ -128,7 +128,7 @@ static void through_array(CUarray array, CUsurfObject surface, CUdeviceptr piece
 
 void array_copies(void)
 {
-	CUDA_ARRAY_DESCRIPTOR line = {2 * MIB / 16, 0, CU_AD_FORMAT_UNSIGNED_INT32, 4};
+	CUDA_ARRAY_DESCRIPTOR line = {2 * UNIT / 16, 0, CU_AD_FORMAT_UNSIGNED_INT32, 4};
 	CUDA_RESOURCE_DESC resource = {.resType = CU_RESOURCE_TYPE_ARRAY};
 	CUdeviceptr pieces[PIECES], beside;
 	CUsurfObject surface;
@@ -137,7 +137,7 @@ void array_copies(void)
 	start();
 	MUST(cuArrayCreate(&array, &line));
 	/* Or what is left would be whole pieces. */
-	MUST(cuMemAlloc(&beside, 2 * MIB));
+	MUST(cuMemAlloc(&beside, 2 * UNIT));
 	resource.res.array.hArray = array;
 	MUST(cuSurfObjectCreate(&surface, &resource));
 	fill_pieces(pieces);

@@ -9,7 +9,7 @@
 #include "program.h"
 
 #define PIECES 8
-#define BYTES (6 * MIB) /* three blocks */
+#define BYTES (6 * UNIT) /* three blocks */
 #define WORDS (BYTES / 4)
 
 #define EDGE(name) void name(void);

@@ -14,7 +14,7 @@ void handles(void)
 	start();
 	fill_pieces(pieces);
 	for (unsigned int i = 0; i < PIECES; i++)
-		for (size_t at = 0; at < BYTES; at += 2 * MIB)
+		for (size_t at = 0; at < BYTES; at += 2 * UNIT)
 			if (cuMemRetainAllocationHandle(&handle,
 							(void *)(uintptr_t)(pieces[i] + at)) !=
 			    CUDA_ERROR_INVALID_VALUE)
@@ -37,7 +37,7 @@ void attribute_stays(void)
 		MUST(cuPointerSetAttribute(&on, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, at));
 		MUST(cuPointerSetAttribute(&on, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, at + 64));
 		stir(pieces, NULL);
-		for (size_t offset = 0; offset < BYTES; offset += 2 * MIB) {
+		for (size_t offset = 0; offset < BYTES; offset += 2 * UNIT) {
 			MUST(cuPointerGetAttribute(&told, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS,
 						   at + offset));
 			if (!told || !syncs(at + offset))
@@ -55,7 +55,7 @@ void attribute_stays(void)
 /* Rows that start where the driver says: filled and read as rows, used as one range. */
 void pitch(void)
 {
-	size_t row_bytes = MIB - 1000, rows = BYTES / MIB, pitch_bytes;
+	size_t row_bytes = UNIT - 1000, rows = BYTES / UNIT, pitch_bytes;
 	unsigned int *host = malloc(row_bytes * rows);
 	CUdeviceptr pieces[PIECES];
 

@@ -15,9 +15,9 @@ void pool_keeps(void)
 	MUST(cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &threshold));
 	for (unsigned int round = 0; round < 2; round++) {
 		for (int i = 0; i < 4; i++)
-			MUST(cuMemAllocAsync(&pooled[i], 3 * MIB, NULL));
+			MUST(cuMemAllocAsync(&pooled[i], 3 * UNIT, NULL));
 		for (int i = 0; i < 4; i++)
-			MUST(cuMemsetD8Async(pooled[i], 1, 3 * MIB, NULL));
+			MUST(cuMemsetD8Async(pooled[i], 1, 3 * UNIT, NULL));
 		for (int i = 0; i < 4; i++)
 			MUST(cuMemFreeAsync(pooled[i], NULL));
 		MUST(cuCtxSynchronize());
@@ -50,8 +50,8 @@ void pool_ends(void)
 		MUST(cuMemPoolCreate(&pool, &props));
 		MUST(
 		    cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &threshold));
-		MUST(alloc(&pooled, 7 * MIB, pool, NULL));
-		MUST(cuMemsetD8Async(pooled, 1, 7 * MIB, NULL));
+		MUST(alloc(&pooled, 7 * UNIT, pool, NULL));
+		MUST(cuMemsetD8Async(pooled, 1, 7 * UNIT, NULL));
 		MUST(cuMemFreeAsync(pooled, NULL));
 		MUST(cuCtxSynchronize());
 		fill_pieces(pieces);

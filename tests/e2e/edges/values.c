@@ -28,7 +28,7 @@ static void values_with(cuuint64_t flags)
 	MUST(cuStreamCreate(&waits, CU_STREAM_NON_BLOCKING));
 	MUST(cuStreamCreate(&beside, CU_STREAM_NON_BLOCKING));
 	for (unsigned int i = 0; i < PIECES; i += 2) {
-		CUdeviceptr at = pieces[i] + i % 3 * 2 * MIB;
+		CUdeviceptr at = pieces[i] + i % 3 * 2 * UNIT;
 		cuuint64_t wide = (cuuint64_t)i << 32 | 0x12345678;
 
 		MUST(wait_32(waits, at, 0xABCD0000 + i, CU_STREAM_WAIT_VALUE_EQ));
@@ -76,7 +76,7 @@ void values_at_once(void)
 		    (value_32_fn)driver_function("cuStreamWriteValue32", 13000, flags);
 		value_32_fn wait =
 		    (value_32_fn)driver_function("cuStreamWaitValue32", 13000, flags);
-		CUdeviceptr at = pieces[i / 2] + i % 3 * 2 * MIB;
+		CUdeviceptr at = pieces[i / 2] + i % 3 * 2 * UNIT;
 		unsigned int was, found;
 
 		MUST(cuMemcpyDtoH(&was, at, sizeof(was)));

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Objects of every size class, at blocks of every size: each page bears what was last written there, seen by kernels and
+# copied out, with one thread and with sixteen, with RAM to spare and with hardly any. Each row is run under every level of
+# safety. Knobs: BLOCKS POLICIES SAFETIES SCHEDS SEEDS THREADS (only these rows), ROWS=all: every combination of them.
+. "$(dirname "$0")/lib.sh"
+export LD_LIBRARY_PATH=$O/sim
+dir=$O/e2e/stamps
+rm -rf "$dir"
+mkdir -p "$dir"
+cap=$((200 << 20))
+
+bare() { # bare THREADS SEED: its digest, made when first asked for
+	local key=$dir/bare.$1.$2
+	[ -s "$key" ] || timeout 120 "$O/workloads/stamps" --mb 512 --ops 120 --threads "$1" --seed "$2" >"$key" 2>&1
+	grep ^digest "$key"
+}
+one() { # one BLOCK POLICY SCHEDULER SEED THREADS HOST SAFETY: a line if something is wrong
+	local key=$dir/$1.$2.$3.$4.$5.$6.$7 what="blocks of $1, $2, $3, seed $4, $5 threads, RAM $6, $7" status verified
+	LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=$1 LOWTIDE_POLICY=$2 LOWTIDE_SIM_SCHED=$3 LOWTIDE_SIM_SEED=$4 LOWTIDE_HOST=$6 LOWTIDE_SAFETY=$7 \
+		LOWTIDE_VERIFY=1 LOWTIDE_LOG=error LOWTIDE_STATS=$key.stats LOWTIDE_SIM_REPORT=$key.json LD_PRELOAD=$O/liblowtide.so \
+		timeout 120 "$O/workloads/stamps" --mb 512 --ops 120 --threads "$5" --seed "$4" >"$key.out" 2>"$key.err"
+	status=$?
+	if [ $status -ne 0 ]; then
+		echo "failed: $what: status $status: $(tail -n 1 "$key.err")"
+	elif [ -s "$key.err" ]; then
+		echo "failed: $what: $(head -n 1 "$key.err")"
+	elif [ "$(grep ^digest "$key.out")" != "$(bare "$5" "$4")" ]; then
+		echo "failed: $what: another digest"
+	elif [ -n "$(faults "$key.json" $cap)" ]; then
+		echo "failed: $what: $(faults "$key.json" $cap | head -n 1)"
+	else
+		# Or the comparison of both homes could be off without anybody noticing.
+		verified=$(field "$key.stats" verified)
+		[ "${verified:-0}" -gt 0 ] || echo "failed: $what: nothing was compared when homes changed"
+	fi
+	rm -f "$key".*
+}
+export -f one bare field faults
+export dir cap
+
+if [ "${ROWS:-}" = all ] || [ -n "${BLOCKS:-}${POLICIES:-}${SCHEDS:-}${SEEDS:-}${THREADS:-}" ]; then
+	for block in ${BLOCKS:-2M 4M 8M 32M}; do
+		for policy in ${POLICIES:-lru balanced sequential group auto}; do
+			for scheduler in ${SCHEDS:-virtual seeded threads}; do
+				for seed in ${SEEDS:-1 2 3}; do
+					for threads in ${THREADS:-1 16}; do echo "$block $policy $scheduler $seed $threads ${HOST:-4G}"; done
+				done
+			done
+		done
+	done
+else
+	# Each block size meets each policy and each scheduler; both numbers of threads and both amounts of RAM meet each of them.
+	cat <<'ROWS'
+2M lru virtual 1 1 4G
+2M balanced seeded 2 16 4G
+2M sequential threads 3 16 600M
+2M group virtual 4 1 600M
+4M balanced virtual 5 16 600M
+4M lru seeded 6 1 600M
+4M group threads 7 16 4G
+4M sequential virtual 8 1 4G
+8M sequential seeded 9 1 4G
+8M group virtual 10 16 4G
+8M lru threads 11 16 600M
+8M balanced seeded 12 16 600M
+32M lru virtual 13 16 600M
+32M balanced virtual 14 1 4G
+32M sequential seeded 15 1 600M
+32M group seeded 16 16 4G
+32M sequential threads 17 16 4G
+32M lru threads 18 1 4G
+ROWS
+fi | while read -r row; do
+	for safety in ${SAFETIES:-strict graced}; do echo "$row $safety"; done
+done >"$dir/runs"
+cut -d' ' -f4,5 "$dir/runs" | sort -u | while read -r seed threads; do
+	bare "$threads" "$seed" >"$dir/digest" || echo "failed: seed $seed, $threads threads, without the library: $(tail -n 1 "$dir/bare.$threads.$seed")"
+done >"$dir/wrong"
+cat "$dir/wrong"
+xargs -P "$(nproc)" -L 1 bash -c 'one "$@"' one <"$dir/runs" | tee -a "$dir/wrong"
+runs=$(wc -l <"$dir/runs")
+failed=$(wc -l <"$dir/wrong")
+echo "$((runs > failed ? runs - failed : 0)) passed, $failed failed"
+[ "$failed" -eq 0 ]
