@@ -174,6 +174,7 @@ static int attribute_value(CUdevice_attribute attribute, CUdevice device)
 	case CU_DEVICE_ATTRIBUTE_CONCURRENT_KERNELS:
 	case CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING:
 	case CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY:
+	case CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS:
 	case CU_DEVICE_ATTRIBUTE_STREAM_PRIORITIES_SUPPORTED:
 	case CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH:
 	case CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED:
@@ -187,6 +188,16 @@ static int attribute_value(CUdevice_attribute attribute, CUdevice device)
 	default:
 		return 0;
 	}
+}
+
+bool sim_concurrent_managed(void)
+{
+	static int known = -1; /* guarded by the lock */
+
+	if (known < 0 &&
+	    !attribute_set(CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS, &known))
+		known = attribute_value(CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS, 0);
+	return known;
 }
 
 SIM_EXPORT CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute,

@@ -8,6 +8,8 @@
 
 #include "capture.h"
 #include "fault.h"
+#include "managed.h"
+#include "manner.h"
 #include "price.h"
 #include "sim_control.h"
 
@@ -19,6 +21,7 @@ struct launch {
 	struct sim_op *op;
 	const struct sim_kernel *kernel;
 	double compute_ns, vram_ns, zero_copy_ns;
+	double stall_ns; /* of faults, which nothing hides */
 	unsigned char params[];
 };
 
@@ -32,6 +35,7 @@ static enum sim_kind region_kind(const void *address)
 static void touch(const struct sim_block *self, const void *address, size_t bytes, int is_write)
 {
 	struct launch *launch = (struct launch *)(uintptr_t)self;
+	struct sim_managed_touch managed = {0};
 	uint64_t in_vram = 0, in_ram = 0;
 	bool allowed;
 
@@ -40,11 +44,18 @@ static void touch(const struct sim_block *self, const void *address, size_t byte
 				 is_write, &in_vram, &in_ram);
 	if (in_ram && sim_prices.host_frames_by_copy_only)
 		allowed = region_kind(address) != SIM_MAPPED;
+	if (allowed)
+		allowed = sim_managed_touch(launch->op, (uintptr_t)address, bytes, is_write,
+					    &managed);
 	if (allowed) {
 		double rate = is_write ? sim_config.d2h_rate : sim_config.h2d_rate;
 		double share =
 		    is_write ? sim_config.zero_copy_write_share : sim_config.zero_copy_share;
 
+		in_vram += managed.vram_bytes;
+		in_ram -= managed.vram_bytes;
+		launch->stall_ns += managed.stall_ns;
+		launch->op->bus_in_ns += (double)managed.moved_bytes / sim_config.h2d_rate;
 		sim_touch(launch->op, (uintptr_t)address, bytes, is_write);
 		launch->vram_ns += (double)in_vram / sim_config.vram_rate;
 		launch->zero_copy_ns += (double)in_ram / (rate * share);
@@ -80,6 +91,7 @@ static bool run(struct sim_op *op)
 		op->duration_ns = launch->vram_ns;
 	if (launch->zero_copy_ns > op->duration_ns)
 		op->duration_ns = launch->zero_copy_ns;
+	op->duration_ns += launch->stall_ns;
 	return true;
 }
 

@@ -111,6 +111,14 @@ static bool ready(struct sim_op *op, double *start_ns)
 	return true;
 }
 
+double sim_op_start_ns(struct sim_op *op)
+{
+	double start_ns = 0;
+
+	ready(op, &start_ns);
+	return start_ns;
+}
+
 /* A kernel's zero-copy accesses and the copies share one bus, turn about: what is queued there
  * delays the kernel by as much as it asks for itself, and is delayed by all of that. */
 static void share_bus(struct sim_op *op, enum sim_engine bus, double ns)

@@ -199,6 +199,7 @@ bool sim_working(void);
 void sim_enqueue(CUstream stream, struct sim_op *op);
 struct sim_op *sim_op_new(enum sim_engine engine, bool (*step)(struct sim_op *), void *data);
 void sim_op_wait_for(struct sim_op *op, struct sim_mark *mark); /* NULL is fine */
+double sim_op_start_ns(struct sim_op *op); /* of one whose step runs */
 /* The host waits: runs what must run, and moves the host's time to the mark's end. */
 CUresult sim_wait_mark(struct sim_mark *mark);
 CUresult sim_wait_stream(CUstream stream);
@@ -215,6 +216,9 @@ void sim_check_remap(uintptr_t start, uintptr_t end);
 /* The operation accesses accessible memory: counts it against what is in flight and touches the
  * same bytes of a frame through another mapping. */
 void sim_touch(struct sim_op *op, uintptr_t start, size_t bytes, bool write);
+
+/* Do the cards fault on managed memory, so that it moves while work runs? (device.c) */
+bool sim_concurrent_managed(void);
 
 /* --- contexts, streams
  * ---------------------------------------------------------------------------- */
@@ -292,6 +296,9 @@ CUresult sim_linear_free(CUdeviceptr address);
 CUresult sim_linear_alloc(CUcontext context, size_t bytes, CUdeviceptr *out);
 CUdeviceptr sim_array_memory(CUarray array); /* 0: it is not known */
 void sim_forget_context_memory(CUcontext context);
+/* Memory of the card that no allocation of the program's names: managed pages, page tables. */
+CUresult sim_vram_charge(int device, uint64_t bytes);
+void sim_vram_return(int device, uint64_t bytes);
 uint64_t sim_vram_used(int device), sim_vram_peak(void), sim_host_peak(void);
 
 /* --- modules
