@@ -194,8 +194,7 @@ bool sim_concurrent_managed(void)
 {
 	static int known = -1; /* guarded by the lock */
 
-	if (known < 0 &&
-	    !attribute_set(CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS, &known))
+	if (known < 0 && !attribute_set(CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS, &known))
 		known = attribute_value(CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS, 0);
 	return known;
 }

@@ -78,24 +78,6 @@ void sim_manners_of_profile(const json_t *root)
 
 /* --- the environment ---------------------------------------------------------------------- */
 
-/* BYTES[:kept] */
-static void read_table_setting(const char *text)
-{
-	int used = 0;
-	double bytes;
-
-	if (!text || !*text)
-		return;
-	if (sscanf(text, "%lf%n", &bytes, &used) != 1 || bytes < 0 ||
-	    (text[used] && strcmp(text + used, ":kept") != 0)) {
-		fprintf(stderr, "simulated GPU: LOWTIDE_SIM_TABLES: not BYTES[:kept]: %s\n",
-			text);
-		return;
-	}
-	sim_manners.table_bytes = bytes;
-	sim_manners.tables_kept = text[used] == ':';
-}
-
 static void read_managed_words(const char *text)
 {
 	static const struct {
@@ -134,6 +116,7 @@ void sim_manners_from_environment(void)
 	} numbers[] = {{"LOWTIDE_SIM_EVENT_NS", &m->event_ns},
 		       {"LOWTIDE_SIM_WAIT_NS", &m->wait_ns},
 		       {"LOWTIDE_SIM_POLL_STALL_NS", &m->poll_stall_ns},
+		       {"LOWTIDE_SIM_TABLES", &m->table_bytes},
 		       {"LOWTIDE_SIM_RESERVE_NS", &m->reserve_ns},
 		       {"LOWTIDE_SIM_RESERVE_VRAM", &m->reserve_vram_bytes},
 		       {"LOWTIDE_SIM_ADDRESSES", &m->address_bytes},
@@ -144,7 +127,7 @@ void sim_manners_from_environment(void)
 		*numbers[i].value = sim_setting_number(numbers[i].name, *numbers[i].value);
 	m->dependent_past_event = sim_setting_number("LOWTIDE_SIM_DEPENDENT_PAST_EVENT",
 						     m->dependent_past_event) != 0;
-	read_table_setting(getenv("LOWTIDE_SIM_TABLES"));
+	m->tables_kept = sim_setting_number("LOWTIDE_SIM_TABLES_KEPT", m->tables_kept) != 0;
 	read_managed_words(getenv("LOWTIDE_SIM_MANAGED"));
 }
 

@@ -112,7 +112,8 @@ static void read_manners(const json_t *stalls, const json_t *hints, const json_t
 	const char *kernel_reads = json_string_value(sim_profile_fact(host, "kernel_read"));
 
 	for (int call = 0; call < SIM_PRICED; call++)
-		sim_prices.waits_for_kernels[call] = json_is_true(sim_profile_fact(stalls, waits[call]));
+		sim_prices.waits_for_kernels[call] =
+		    json_is_true(sim_profile_fact(stalls, waits[call]));
 	if (stall_us > 0)
 		sim_prices.launch_stall_ns = stall_us * 1000;
 	sim_prices.not_ready_under_load =
