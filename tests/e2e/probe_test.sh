@@ -17,7 +17,8 @@ ask() {
 		shift
 	done
 	shift
-	env "${settings[@]}" timeout 60 "$probe" --driver "$driver" --json "$dir/$name.json" --quick "$@" >"$dir/$name.out" 2>"$dir/$name.err"
+	# The probe bounds its own time; a crowded machine may need all of it.
+	env "${settings[@]}" timeout 130 "$probe" --driver "$driver" --json "$dir/$name.json" --quick "$@" >"$dir/$name.out" 2>"$dir/$name.err"
 	echo $? >"$dir/$name.status"
 }
 ended() { [ "$(<"$dir/$1.status")" -eq "$2" ]; } # ended RECORD STATUS

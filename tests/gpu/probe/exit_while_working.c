@@ -32,6 +32,7 @@ static const char *const leave_names[LEAVES] = {"main_returns", "exit_called"};
 
 /* --- the process that ends ---------------------------------------------------------------- */
 
+#define COPIED (8 * MIB)
 #define KERNEL_MS 400.0 /* of the work that its thread waits for */
 
 struct worker {
@@ -62,7 +63,7 @@ static CUresult work_once(struct worker *w)
 	case SWITCHING:
 		return block_switch(w->g, &w->block, w->block.home == ON_DEVICE, &not_ready);
 	case COPYING:
-		return cu(cuMemcpyHtoD_v2)(w->device, w->pinned, 32 * MIB);
+		return cu(cuMemcpyHtoD_v2)(w->device, w->pinned, COPIED);
 	case WAITING:
 		result = keep_busy(w);
 		if (result == CUDA_SUCCESS)
@@ -101,8 +102,8 @@ static void prepare(struct worker *w)
 
 		blocks_make(w->g, &places, 32 * MIB, 1, &w->block);
 	}
-	TRY(cu(cuMemAlloc_v2)(&w->device, 32 * MIB));
-	TRY(cu(cuMemHostAlloc)(&w->pinned, 32 * MIB, 0));
+	TRY(cu(cuMemAlloc_v2)(&w->device, COPIED));
+	TRY(cu(cuMemHostAlloc)(&w->pinned, COPIED, 0));
 	TRY(cu(cuEventCreate)(&w->end, CU_EVENT_DISABLE_TIMING));
 }
 
@@ -117,9 +118,7 @@ static void become(const struct gpu *g, enum job job, enum leave leave)
 	/* Main returns, and its stack is gone, while the thread still uses them. */
 	static struct worker w;
 	static struct gpu kept;
-	/* Enough to be in the midst of it; of those that wait, one wait has begun. */
-	unsigned long enough = job == WAITING || job == SYNCHRONISING ? 1 : 3;
-	double until_ms = rounds_now_ms() + 3000;
+	double until_ms = rounds_now_ms() + 8000;
 	pthread_t thread, last;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -129,7 +128,8 @@ static void become(const struct gpu *g, enum job job, enum leave leave)
 	if (job != IDLE) {
 		if (pthread_create(&thread, NULL, work, &w))
 			answer_failed("cannot start a thread");
-		while (atomic_load(&w.rounds) < enough && rounds_now_ms() < until_ms &&
+		/* One round is over; of those that wait, one wait has begun. */
+		while (!atomic_load(&w.rounds) && rounds_now_ms() < until_ms &&
 		       !atomic_load(&w.stopped))
 			gpu_sleep_ms(1);
 		if (atomic_load(&w.stopped) || !atomic_load(&w.rounds))

@@ -113,9 +113,11 @@ static void *work(void *argument)
 static void launch_on(const struct gpu *g, const struct beside *b, struct samples *us)
 {
 	struct rounds rounds = {.least = 5, .most = 2000, .budget_ms = g->quick ? 120 : 1500};
+	unsigned long first_calls;
 	uint64_t value = 0;
 
 	LAUNCH(g, params_1, 1, g->stream, &value); /* warm-up */
+	first_calls = atomic_load(&b->calls);
 	while (rounds_more(&rounds)) {
 		unsigned long calls = atomic_load(&b->calls);
 
@@ -128,7 +130,7 @@ static void launch_on(const struct gpu *g, const struct beside *b, struct sample
 		TRY(cu(cuStreamSynchronize)(g->stream));
 		/* On a crowded machine the other thread may not have had its turn before these
 		 * launches. */
-		if (b->what != NOBODY && calls < LEAST_CALLS) {
+		if (b->what != NOBODY && calls - first_calls < LEAST_CALLS) {
 			rounds.most++;
 			rounds.least++;
 		}
