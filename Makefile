@@ -150,11 +150,11 @@ $(O)/lowtide.1: tools/lowtide.1.scd tools/tables $(wildcard tools/*.def) shim/se
 	$(call say,MAN,$@)
 	$(Q)mkdir -p $(@D) && tools/tables man >$@.scd && scdoc <$@.scd >$@
 
-PROBE_OBJ := $(call objects,$(PROBE_SRC)) $(O)/obj/tests/gpu/probe/kernels_ptx.o
+PROBE_OBJ := $(call objects,$(PROBE_SRC) $(wildcard tests/gpu/probe/*.S))
 $(O)/obj/tests/gpu/probe/%.o: tests/gpu/probe/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(CUDA) -Itests/gpu/probe -c $< -o $@
-$(O)/obj/tests/gpu/probe/kernels_ptx.o: tests/gpu/probe/kernels_ptx.S tests/gpu/probe/kernels.ptx shim/pager/kernels.ptx
+$(O)/obj/tests/gpu/probe/%.o: tests/gpu/probe/%.S $(wildcard tests/gpu/probe/*.ptx) shim/pager/kernels.ptx
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D) && $(CC) -c $< -o $@
 $(PROBE): $(PROBE_OBJ)

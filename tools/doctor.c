@@ -95,7 +95,7 @@ static int run(int argc, char **argv)
 {
 	static const struct argp_option rows[] = {
 	    {"json", 'j', NULL, 0, "write JSON", 0},
-	    {"no-probe", 'n', NULL, 0, "leave out the measurements (about 30 seconds)", 0},
+	    {"no-probe", 'n', NULL, 0, "leave out the measurements (about 40 seconds)", 0},
 	    {"limit", 'l', "SECONDS", 0,
 	     "wait so long for the driver, and then for the probe (60)", 0},
 	    {0}};

@@ -352,7 +352,7 @@ probed 'echo nonsense; exit 1'
 check "a probe without a record" eval 'is 0 && holds "\"left no record\" in f(\"probe\", \"note\")[0]"'
 rm "$probe"
 run env $simulated LOWTIDE_HOST=4G "$dir/inst/bin/lowtide" doctor
-check "no probe: one line" eval 'is 0 && [ "$(grep -c probe <<<"$out")" -eq 1 ] && printed "not installed"'
+check "no probe: one line" eval 'is 0 && [ "$(grep -cE "^\w+ +probe " <<<"$out")" -eq 1 ] && printed "not installed"'
 
 rm -rf "$dir"
 finish

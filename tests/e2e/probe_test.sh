@@ -17,7 +17,8 @@ ask() {
 		shift
 	done
 	shift
-	env "${settings[@]}" timeout 60 "$probe" --driver "$driver" --json "$dir/$name.json" --quick "$@" >"$dir/$name.out" 2>"$dir/$name.err"
+	# The probe bounds its own time; a crowded machine may need all of it.
+	env "${settings[@]}" timeout 130 "$probe" --driver "$driver" --json "$dir/$name.json" --quick "$@" >"$dir/$name.out" 2>"$dir/$name.err"
 	echo $? >"$dir/$name.status"
 }
 ended() { [ "$(<"$dir/$1.status")" -eq "$2" ]; } # ended RECORD STATUS
@@ -103,6 +104,35 @@ echo '{"lowtide_probe": 1, "trials": [{"name": "host_numa", "facts": {"create": 
 	ask fails LOWTIDE_SIM_FAIL=cuMemSetAccess:3:1 -- --only switch_price --only danger_strict --only hints
 	ask fault LOWTIDE_SIM_FAIL=cuMemUnmap:8:700 -- --only danger_strict
 ) &
+# Prices and the managed home: every answer planted at once where none hides another's.
+priced='event_between launch_jitter reservations page_tables exit_while_working managed_home'
+planted_prices="LOWTIDE_SIM_EVENT_NS=700 LOWTIDE_SIM_WAIT_NS=1500 LOWTIDE_SIM_DEPENDENT_PAST_EVENT=1 LOWTIDE_SIM_POLL_STALL_NS=60000
+	LOWTIDE_SIM_TABLES=2048 LOWTIDE_SIM_RESERVE_NS=5000 LOWTIDE_SIM_RESERVE_VRAM=1M LOWTIDE_SIM_ADDRESSES=24576G
+	LOWTIDE_SIM_FAULT_NS=100000 LOWTIDE_SIM_PREFETCH_NS=25000 LOWTIDE_SIM_EXIT=300"
+echo '{"lowtide_probe": 1, "trials": [{"name": "hints", "facts": {"hint_honoured": false}}]}' >"$dir/low.profile"
+(
+	ulimit -c 0
+	# shellcheck disable=SC2086
+	ask prices $planted_prices -- $(printf -- '--only %s ' $priced)
+	ask priced_again LOWTIDE_SIM_PROFILE="$dir/prices.json" -- --only event_between --only page_tables --only managed_home
+	ask tables_kept LOWTIDE_SIM_TABLES=4096 LOWTIDE_SIM_TABLES_KEPT=1 -- --only page_tables
+	ask low LOWTIDE_SIM_PROFILE="$dir/low.profile" -- --only reservations
+	ask ends_crashing LOWTIDE_SIM_EXIT=crash -- --only exit_while_working
+	ask ends_hanging LOWTIDE_SIM_EXIT=hang -- --only exit_while_working
+	ask home_moves LOWTIDE_SIM_MANAGED=migrates,copies_back -- --only managed_home
+	ask home_faults LOWTIDE_SIM_MANAGED=faults -- --only managed_home
+	ask home_tears LOWTIDE_SIM_MANAGED=tears -- --only managed_home
+	ask home_slow LOWTIDE_SIM_H2D_GBPS=10 LOWTIDE_SIM_D2H_GBPS=5 LOWTIDE_SIM_VRAM_GBPS=200 LOWTIDE_SIM_ZEROCOPY=0.5 -- --only managed_home
+	ask home_none LOWTIDE_SIM_ATTRIBUTES=89:0,75:8 -- --only managed_home --only event_between
+	ask home_full LOWTIDE_SIM_VRAM=9M -- --only managed_home
+	ask home_old LOWTIDE_SIM_DRIVER=12010 -- --only managed_home
+	ask priced_old LOWTIDE_SIM_DRIVER=11050 -- --only event_between
+	ask priced_ancient LOWTIDE_SIM_DRIVER=10010 -- --only launch_jitter --only reservations --only page_tables
+	ask priced_no_host LOWTIDE_SIM_HOST_NUMA=0 -- --only launch_jitter --only page_tables --only exit_while_working
+	for seed in 1 2; do
+		ask "home_seed_$seed" LOWTIDE_SIM_SCHED=seeded LOWTIDE_SIM_SEED=$seed -- --only managed_home
+	done
+) &
 ask whole --
 # Not quick: its 100,000 switches take longer than that.
 timeout 60 "$probe" --driver "$driver" --limit 2 --only danger_strict --only hints --json "$dir/limited.json" >"$dir/limited.out" 2>&1
@@ -150,7 +180,7 @@ says whole 'near(F("copies", "h2d"), 25) and near(F("copies", "d2h"), 25) and ne
 says whole 'len(C("copies")) == [A("copies", f"across/{what}") for what in ("copy_in", "copy_out", "fill")].count("ok")'
 says whole 'all(T["blocking"]["facts"]["host/" + k[7:]] == v for k, v in T["blocking"]["facts"].items() if k.startswith("pinned/"))' 'host frames block as pinned memory does'
 says whole 'A("blocking", "device/async_h2d_pinned") == "returns at once" and A("blocking", "device/async_d2h_pageable") == "waits" and A("blocking", "host/sync_d2d") == "waits" and A("blocking", "device/sync_d2d") == "returns at once"'
-says whole 'near(F("memory", "pin/1_thread"), 1 / (90e3 / 2**20)) and A("memory", "reserve/8192GiB") == "ok" and A("memory", "host/256MiB/mapped_twice/device_bytes") == 0'
+says whole 'near(F("memory", "pin/1_thread"), 1 / (90e3 / 2**20)) and A("memory", "context/total_less_free") == 2 << 20'
 says whole 'near(F("launch", "params_1"), 2) and near(F("launch", "event_query_done"), 0.3)'
 says whole 'A("launch", "param_info/function") == A("launch", "param_info/kernel") == "ok" and len(C("launch")) == 4 + 2 * (A("launch", "param_info/kernel_as_function") == "ok")'
 says whole 'near(F("hash", "device"), 1000, 0.01) and F("hash", "kernel_beside_hash") > 1.9 * F("hash", "kernel_alone") and C("hash") == [True]'
@@ -227,6 +257,62 @@ interrupt ABRT crashed
 says crashed 'S("danger_strict") == "failed" and "signal 6" in W("danger_strict") and "switching by the strict rule" in W("danger_strict") and S("hints") == "ok"'
 says hung 'S("danger_strict") == "failed" and W("danger_strict") == "ran past 18 s, while switching by the strict rule" and S("hints") == "ok"'
 
+# --- prices and the managed home
+says whole 'A("event_between", "dependent/overlaps") is True and A("event_between", "dependent/overlaps_past_event") is False and A("event_between", "chains_not_queued_in_time") == 0'
+says whole 'all(F("event_between", f"gap/{what}") == 0 for what in ("none", "event", "timed_event", "wait_done", "cross_stream")) and C("event_between") == [True]'
+says whole 'all(near(F("launch_jitter", f"{who}/launch_p99.9"), 2) for who in ("alone", "switching", "event_query_tight", "event_query_50us", "stream_query_tight", "stream_query_50us", "frames"))'
+says whole 'A("reservations", "reserve/8192GiB") == A("reservations", "arena") == A("reservations", "aliases") == "ok" and A("reservations", "arena/hint_honoured") is True and A("reservations", "aliases/hint_honoured") is True'
+says whole 'A("reservations", "both/device_bytes") == 0 and A("reservations", "most_in_all_bytes") >= 16 << 40 and near(F("reservations", "arena/reserve"), 0.3)'
+says whole 'len([k for k in T["page_tables"]["facts"] if k.endswith("/device_bytes")]) == 15 and F("page_tables", "of_each_MiB") == 0 and A("page_tables", "kept_after_release") is False'
+says whole 'near(F("page_tables", "256MiB/32MiB_frames/make_and_map"), 8 * (150 + 90 * 32 + 0.3 + 3.3 + 360.636) / 1e3)'
+says whole 'len(T["exit_while_working"]["facts"]) == 6 and set(T["exit_while_working"]["facts"].values()) == {"exit status 0"}'
+says whole 'C("managed_home") == [True] * 7 and all(A("managed_home", f"{call}{version}") == "ok" for call in ("cuMemAdvise", "cuMemPrefetchAsync") for version in ("", "_v2"))'
+says whole 'near(F("managed_home", "resident/read"), 1000) and near(F("managed_home", "in_place/read"), 15) and near(F("managed_home", "in_place/write"), 15) and near(F("managed_home", "preferred_only/read"), 15)'
+says whole 'A("managed_home", "in_place/stays") is True and A("managed_home", "in_place/last_prefetch") == "RAM" and A("managed_home", "in_place/device_bytes") == 0 and A("managed_home", "unadvised/migrates") is True'
+says whole 'near(F("managed_home", "prefetch/to_device"), 25) and near(F("managed_home", "prefetch/to_cpu"), 25) and near(F("managed_home", "prefetch/to_device/call_of_2MiB"), 10) and near(F("managed_home", "prefetch/2MiB/to_device/call"), 10.3)'
+says whole 'A("managed_home", "under_reader/moves_ended_under_load") > 0 and A("managed_home", "under_writer/moves_ended_under_load") > 0'
+says whole 'A("managed_home", "drop/unset/bytes_cross") is False and A("managed_home", "drop/unset/copied/device_bytes") == A("managed_home", "bytes") and A("managed_home", "drop/unset/dropped/device_bytes") == 0 and A("managed_home", "drop/then_read_from") == "RAM"'
+says whole 'A("managed_home", "drop/prefetch/dropped/device_bytes") == A("managed_home", "bytes")' 'RAM had its copy: a prefetch there drops nothing'
+over() { # over RECORD WHAT US: what it adds to a link
+	says "$1" "near(F('event_between', 'gap/$2') - F('event_between', 'gap/none'), $3)" "gap/$2 is $3 us over none"
+}
+for record in prices priced_again; do
+	over $record event 0.7
+	over $record timed_event 0.7
+	over $record wait_done 1.5
+	over $record cross_stream 2.2
+	says $record 'A("event_between", "dependent/overlaps_past_event") is True and A("event_between", "dependent/overlaps_past_wait") is False'
+	says $record 'F("page_tables", "of_each_MiB") == 2048 and F("page_tables", "of_each_MiB_mapped_twice") == 4096 and A("page_tables", "kept_after_release") is False'
+	says $record 'all(A("page_tables", f"256MiB/{size}MiB_frames/{when}/device_bytes") == kib << 10 for size in (2, 32, 128) for when, kib in (("mapped_once", 512), ("mapped_twice", 1024), ("after_unmap", 0), ("after_release", 0)))'
+	says $record 'near(F("managed_home", "prefetch/to_device/call_of_2MiB"), 25) and near(F("managed_home", "prefetch/to_device"), 25)'
+done
+says prices 'near(max_of("launch_jitter", "event_query_tight/launch"), 62) and near(max_of("launch_jitter", "stream_query_tight/launch"), 62) and near(max_of("launch_jitter", "event_query_50us/launch"), 62)' \
+	"a launch that another thread's polling holds up is seen"
+says prices 'near(max_of("launch_jitter", "alone/launch"), 2) and near(max_of("launch_jitter", "frames/launch"), 2) and min(A("launch_jitter", f"{who}/calls") for who in ("switching", "event_query_tight", "frames")) >= 10'
+says prices 'near(F("reservations", "arena/reserve"), 20.3) and A("reservations", "both/device_bytes") == 8 << 20 and A("reservations", "both/freed/device_bytes") == 0 and A("reservations", "reserve/8192GiB/device_bytes") == 8 << 20'
+says prices 'A("reservations", "most_in_all_bytes") == 24 << 40 and A("reservations", "most_in_all/the_next") == "CUDA_ERROR_OUT_OF_MEMORY"'
+says prices 'all(F("exit_while_working", f"{what}/main_returns") >= 300 for what in ("switching", "copying", "waiting", "synchronising")) and set(T["exit_while_working"]["facts"].values()) == {"exit status 0"}'
+says prices 'near(F("managed_home", "unadvised/first_read"), (32 << 20) / (16 * 100e3 + (32 << 20) / 25), 0.02)' 'each page comes by a fault'
+says tables_kept 'A("page_tables", "kept_after_release") is True and A("page_tables", "256MiB/2MiB_frames/after_free/device_bytes") == 2 << 20'
+says low 'A("reservations", "arena/hint_honoured") is False and A("reservations", "arena") == "ok"'
+says ends_crashing '{k: v for k, v in T["exit_while_working"]["facts"].items() if v != "signal 11 (Segmentation fault)"} == {"idle/main_returns": "exit status 0"}'
+says ends_hanging 'A("exit_while_working", "idle/main_returns") == "exit status 0" and A("exit_while_working", "switching/exit_called") == A("exit_while_working", "waiting/main_returns") == "still there when its time was up"'
+says ends_hanging 'S("exit_while_working") == "ok" and [f["name"] for f in T["exit_while_working"]["figures"]] == ["idle/main_returns"]'
+says home_moves 'A("managed_home", "in_place/stays") is False and A("managed_home", "preferred_only/stays") is False and A("managed_home", "in_place/device_bytes") == A("managed_home", "bytes")'
+says home_moves 'A("managed_home", "drop/unset/bytes_cross") is True and A("managed_home", "drop/then_read_from") == "the card" and all(C("managed_home"))'
+says home_faults 'S("managed_home") == "failed" and A("managed_home", "under_reader") == "CUDA_ERROR_ILLEGAL_ADDRESS" and C("managed_home") == [True, True, True, False]'
+says home_tears 'S("managed_home") == "failed" and [c["name"] for c in T["managed_home"]["checks"] if not c["holds"]] == ["under_reader: every word is read as it was written", "under_writer: no write is lost"]'
+says home_slow 'near(F("managed_home", "prefetch/to_device"), 10) and near(F("managed_home", "prefetch/to_cpu"), 5) and near(F("managed_home", "in_place/read"), 5) and near(F("managed_home", "in_place/write"), 2.5) and near(F("managed_home", "resident/read"), 200)'
+says home_none 'S("managed_home") == "skipped" and W("managed_home") == "concurrent access to managed memory: not offered by this device"'
+says home_none 'A("event_between", "dependent") == "needs compute capability 9.0" and S("event_between") == "ok" and F("event_between", "gap/event") == 0'
+says home_full 'S("managed_home") == "skipped" and W("managed_home") == "too little memory is free"'
+says home_old 'S("managed_home") == "ok" and "cuMemAdvise_v2" not in T["managed_home"]["facts"] and A("managed_home", "cuMemAdvise") == "ok" and A("managed_home", "in_place/stays") is True'
+says priced_old 'A("event_between", "dependent") == "cuLaunchKernelEx: not offered by this driver"'
+says priced_ancient 'S("launch_jitter") == "ok" and F("launch_jitter", "event_query_tight/launch") and not F("launch_jitter", "switching/launch") and S("reservations") == S("page_tables") == "skipped"'
+says priced_no_host 'S("page_tables") == "skipped" and A("launch_jitter", "frames") == A("launch_jitter", "switching") == "CUDA_ERROR_NOT_SUPPORTED" and F("launch_jitter", "stream_query_50us/launch")'
+says priced_no_host 'A("exit_while_working", "switching/main_returns") == "did not begin: no host frames: CUDA_ERROR_NOT_SUPPORTED" and A("exit_while_working", "copying/main_returns") == "exit status 0"'
+for seed in 1 2; do says "home_seed_$seed" 'C("managed_home") == [True] * 7 and A("managed_home", "in_place/stays") is True'; done
+
 # --- no device, and bad input
 none() { # none WHAT COMMAND...: it must end with 77 and say the exact words
 	local what=$1 out
@@ -274,6 +360,14 @@ else
 fi
 for kernel in $(sed -nE 's/^extern "C" __global__ void (\w+)\(.*/\1/p' tests/gpu/probe/kernels.cu); do
 	check "$kernel is in kernels.ptx" grep -q "entry $kernel(" tests/gpu/probe/kernels.ptx
+done
+for one in recheck dependent; do
+	for kernel in $(sed -nE 's/^extern "C" __global__ void (\w+)\(.*/\1/p' "tests/gpu/probe/$one.cu"); do
+		check "$kernel is in $one.ptx" grep -q "entry $kernel(" "tests/gpu/probe/$one.ptx"
+	done
+	if PATH=$PATH:/usr/local/cuda/bin command -v ptxas >/dev/null; then
+		PATH=$PATH:/usr/local/cuda/bin check "ptxas takes $one for sm_90" ptxas -arch=sm_90 "tests/gpu/probe/$one.ptx" -o "$dir/$one.cubin"
+	fi
 done
 for trial in $("$probe" --list | cut -d' ' -f1); do
 	check "tests/gpu/README.md tells of $trial" grep -q "\`$trial\`" tests/gpu/README.md

@@ -5,6 +5,7 @@
 #include "sim.h"
 
 #include "fault.h"
+#include "manner.h"
 #include "price.h"
 #include "sim_control.h"
 
@@ -247,6 +248,7 @@ struct sim_call sim_call_begin(const char *name, bool needs_context)
 	call_depth++;
 	if (!configured)
 		configure();
+	sim_exit_note_thread();
 	if (sim_in_host_function)
 		call.result = CUDA_ERROR_NOT_PERMITTED;
 	if (!call.outermost || sim_in_host_function)

@@ -7,6 +7,7 @@
 
 #include "capture.h"
 #include "fault.h"
+#include "managed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,8 @@ static void check(struct sim_op *op, const struct sim_side *side, uintptr_t star
 	allowed = sim_accessible(side->device, start, bytes, write, &in_vram, &in_ram);
 	if (allowed)
 		sim_touch(op, start, bytes, write);
+	if (allowed && write)
+		sim_managed_written(start, bytes);
 	sim_unlock();
 	if (!allowed)
 		sim_fault_raise();
@@ -97,6 +100,8 @@ static bool in_ram(const struct sim_side *side)
 {
 	const struct sim_region *region = sim_region_at(side->start);
 
+	if (region && region->kind == SIM_MANAGED)
+		return sim_managed_in_ram(side->start);
 	return side->pageable || (region && region->host);
 }
 

@@ -162,6 +162,7 @@ static int attribute_value(CUdevice_attribute attribute, CUdevice device)
 	case CU_DEVICE_ATTRIBUTE_CONCURRENT_KERNELS:
 	case CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING:
 	case CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY:
+	case CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS:
 	case CU_DEVICE_ATTRIBUTE_STREAM_PRIORITIES_SUPPORTED:
 	case CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH:
 	case CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED:
@@ -202,6 +203,15 @@ SIM_EXPORT CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice d
 	*major = (int)sim_compute_capability(device) / 10;
 	*minor = (int)sim_compute_capability(device) % 10;
 	SIM_ANSWER(CUDA_SUCCESS);
+}
+
+bool sim_concurrent_managed(void)
+{
+	static int known = -1; /* guarded by the lock */
+
+	if (known < 0 && !attribute_set(CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS, &known))
+		known = attribute_value(CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS, 0);
+	return known;
 }
 
 SIM_EXPORT CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute,

@@ -2,6 +2,7 @@
 #include "sim.h"
 
 #include "capture.h"
+#include "manner.h"
 #include "pool.h"
 
 #include <stdlib.h>
@@ -65,6 +66,8 @@ SIM_EXPORT CUresult cuEventRecord(CUevent event, CUstream handle)
 	op = sim_op_new(SIM_NO_ENGINE, nothing, NULL);
 	if (!op)
 		SIM_ANSWER(CUDA_ERROR_OUT_OF_MEMORY);
+	op->duration_ns = sim_manners.event_ns;
+	op->keeps_primary = sim_manners.dependent_past_event;
 	sim_mark_drop(event->mark);
 	event->mark = sim_mark_hold(op->mark);
 	sim_enqueue(stream, op);
@@ -98,6 +101,7 @@ SIM_EXPORT CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned i
 	op = sim_op_new(SIM_NO_ENGINE, nothing, NULL);
 	if (!op)
 		SIM_ANSWER(CUDA_ERROR_OUT_OF_MEMORY);
+	op->duration_ns = sim_manners.wait_ns;
 	sim_op_wait_for(op, event->mark);
 	sim_enqueue(stream, op);
 	SIM_ANSWER(CUDA_SUCCESS);
@@ -110,6 +114,7 @@ SIM_EXPORT CUresult cuEventQuery(CUevent event)
 		SIM_ANSWER(CUDA_ERROR_INVALID_HANDLE);
 	if (sim_capture_event_captured(event))
 		SIM_ANSWER(CUDA_ERROR_CAPTURED_EVENT);
+	sim_polled();
 	if (event->mark && !sim_ended(event->mark)) {
 		sim_host_spend(SIM_NOT_YET_NS);
 		SIM_ANSWER(event->context->sticky ? event->context->sticky

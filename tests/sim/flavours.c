@@ -26,6 +26,13 @@ FLAVOUR(cuMemAllocFromPoolAsync, _ptsz,
 	(CUdeviceptr * out, size_t bytes, CUmemoryPool pool, CUstream stream),
 	(out, bytes, pool, stream))
 FLAVOUR(cuMemFreeAsync, _ptsz, (CUdeviceptr ptr, CUstream stream), (ptr, stream))
+FLAVOUR(cuMemPrefetchAsync, _ptsz,
+	(CUdeviceptr at, size_t bytes, CUdevice device, CUstream stream),
+	(at, bytes, device, stream))
+FLAVOUR(cuMemPrefetchAsync_v2, _ptsz,
+	(CUdeviceptr at, size_t bytes, CUmemLocation location, unsigned int flags,
+	 CUstream stream),
+	(at, bytes, location, flags, stream))
 FLAVOUR(cuMemsetD8_v2, _ptds, (CUdeviceptr dst, unsigned char value, size_t n), (dst, value, n))
 FLAVOUR(cuMemsetD16_v2, _ptds, (CUdeviceptr dst, unsigned short value, size_t n),
 	(dst, value, n))

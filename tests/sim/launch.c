@@ -8,6 +8,8 @@
 
 #include "capture.h"
 #include "fault.h"
+#include "managed.h"
+#include "manner.h"
 #include "price.h"
 #include "sim_control.h"
 
@@ -19,6 +21,12 @@ struct launch {
 	struct sim_op *op;
 	const struct sim_kernel *kernel;
 	double compute_ns, vram_ns, zero_copy_ns;
+	double stall_ns; /* of faults, which nothing hides */
+	/* Of programmatic dependent launch, over all blocks: what each block did before it let
+	 * the next kernel start, and before it waited for the one before. */
+	double block_began_ns, before_trigger_ns, before_wait_ns;
+	bool triggered, waited; /* by this block */
+	bool any_triggered;
 	unsigned char params[];
 };
 
@@ -32,6 +40,7 @@ static enum sim_kind region_kind(const void *address)
 static void touch(const struct sim_block *self, const void *address, size_t bytes, int is_write)
 {
 	struct launch *launch = (struct launch *)(uintptr_t)self;
+	struct sim_managed_touch managed = {0};
 	uint64_t in_vram = 0, in_ram = 0;
 	bool allowed;
 
@@ -40,11 +49,18 @@ static void touch(const struct sim_block *self, const void *address, size_t byte
 				 is_write, &in_vram, &in_ram);
 	if (in_ram && sim_prices.host_frames_by_copy_only)
 		allowed = region_kind(address) != SIM_MAPPED;
+	if (allowed)
+		allowed = sim_managed_touch(launch->op, (uintptr_t)address, bytes, is_write,
+					    &managed);
 	if (allowed) {
 		double rate = is_write ? sim_config.d2h_rate : sim_config.h2d_rate;
 		double share =
 		    is_write ? sim_config.zero_copy_write_share : sim_config.zero_copy_share;
 
+		in_vram += managed.vram_bytes;
+		in_ram -= managed.vram_bytes;
+		launch->stall_ns += managed.stall_ns;
+		launch->op->bus_in_ns += (double)managed.moved_bytes / sim_config.h2d_rate;
 		sim_touch(launch->op, (uintptr_t)address, bytes, is_write);
 		launch->vram_ns += (double)in_vram / sim_config.vram_rate;
 		launch->zero_copy_ns += (double)in_ram / (rate * share);
@@ -62,6 +78,39 @@ static void compute(const struct sim_block *self, double ns)
 	((struct launch *)(uintptr_t)self)->compute_ns += ns;
 }
 
+static void trigger(struct launch *launch)
+{
+	if (!launch->triggered)
+		launch->before_trigger_ns += launch->compute_ns - launch->block_began_ns;
+	launch->triggered = true;
+}
+
+void sim_launch_dependents(const struct sim_block *self)
+{
+	struct launch *launch = (struct launch *)(uintptr_t)self;
+
+	trigger(launch);
+	launch->any_triggered = true;
+}
+
+void sim_wait_for_primary(const struct sim_block *self)
+{
+	struct launch *launch = (struct launch *)(uintptr_t)self;
+
+	if (!launch->waited)
+		launch->before_wait_ns += launch->compute_ns - launch->block_began_ns;
+	launch->waited = true;
+}
+
+/* A block that says nothing lets the next kernel start as it ends. */
+static void run_block(struct launch *launch)
+{
+	launch->block_began_ns = launch->compute_ns;
+	launch->triggered = launch->waited = false;
+	launch->kernel->run_block(&launch->block, launch->params);
+	trigger(launch);
+}
+
 static bool run(struct sim_op *op)
 {
 	struct launch *launch = op->data;
@@ -72,7 +121,7 @@ static bool run(struct sim_op *op)
 	    (unsigned int)(block->block / block->grid_dim[0] % block->grid_dim[1]);
 	block->block_idx[2] =
 	    (unsigned int)(block->block / block->grid_dim[0] / block->grid_dim[1]);
-	launch->kernel->run_block(block, launch->params);
+	run_block(launch);
 	if (++block->block < block->blocks)
 		return false;
 	op->duration_ns += launch->compute_ns;
@@ -80,6 +129,11 @@ static bool run(struct sim_op *op)
 		op->duration_ns = launch->vram_ns;
 	if (launch->zero_copy_ns > op->duration_ns)
 		op->duration_ns = launch->zero_copy_ns;
+	op->duration_ns += launch->stall_ns;
+	op->lets_dependents = launch->any_triggered;
+	op->dependents_after_ns = launch->before_trigger_ns;
+	if (op->primary)
+		op->before_wait_ns = launch->before_wait_ns;
 	return true;
 }
 
@@ -118,7 +172,7 @@ static CUresult gather(unsigned char *to, const struct sim_kernel *kernel, void 
 
 static CUresult launch(CUfunction function, const unsigned int grid[3],
 		       const unsigned int block[3], unsigned int shared, CUstream handle,
-		       void **params, void **extra)
+		       bool dependent, void **params, void **extra)
 {
 	const struct sim_kernel *kernel = sim_kernel_of(function);
 	CUstream stream = sim_stream(handle), named = sim_stream_named(handle);
@@ -171,7 +225,11 @@ static CUresult launch(CUfunction function, const unsigned int grid[3],
 		free(l);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	sim_host_spend(sim_prices.launch_ns - sim_prices.call_ns + sim_launch_stall_ns());
+	l->op->is_kernel = true;
+	if (dependent)
+		l->op->primary = sim_mark_hold(stream->primary);
+	sim_host_spend(sim_prices.launch_ns - sim_prices.call_ns + sim_launch_stall_ns() +
+		       sim_poll_stall_ns());
 	sim_enqueue(stream, l->op);
 	return CUDA_SUCCESS;
 }
@@ -192,7 +250,7 @@ SIM_EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned int gx, unsigne
 		return CUDA_SUCCESS;
 	SIM_CALL();
 	SIM_ANSWER(launch(function, (unsigned int[]){gx, gy, gz}, (unsigned int[]){bx, by, bz},
-			  shared, stream, params, extra));
+			  shared, stream, false, params, extra));
 }
 
 /* All blocks of a cooperative launch must be there at once, since they may wait for each
@@ -216,7 +274,7 @@ SIM_EXPORT CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned int 
 	SIM_CALL();
 	if (too_large(grid, block))
 		SIM_ANSWER(CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE);
-	SIM_ANSWER(launch(function, grid, block, shared, stream, params, NULL));
+	SIM_ANSWER(launch(function, grid, block, shared, stream, false, params, NULL));
 }
 
 static bool cooperative(const CUlaunchConfig *config)
@@ -224,6 +282,16 @@ static bool cooperative(const CUlaunchConfig *config)
 	for (unsigned int i = 0; i < config->numAttrs; i++)
 		if (config->attrs[i].id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE &&
 		    config->attrs[i].value.cooperative)
+			return true;
+	return false;
+}
+
+static bool programmatic(const CUlaunchConfig *config)
+{
+	for (unsigned int i = 0; i < config->numAttrs; i++)
+		if (config->attrs[i].id ==
+			CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION &&
+		    config->attrs[i].value.programmaticStreamSerializationAllowed)
 			return true;
 	return false;
 }
@@ -239,7 +307,8 @@ SIM_EXPORT CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction functio
 
 	if (cooperative(c) && too_large(grid, block))
 		SIM_ANSWER(CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE);
-	SIM_ANSWER(launch(function, grid, block, c->sharedMemBytes, c->hStream, params, extra));
+	SIM_ANSWER(launch(function, grid, block, c->sharedMemBytes, c->hStream, programmatic(c),
+			  params, extra));
 }
 
 /* Each in the context of its own stream. */
@@ -263,7 +332,7 @@ SIM_EXPORT CUresult cuLaunchCooperativeKernelMultiDevice(CUDA_LAUNCH_PARAMS *lis
 		result =
 		    launch(l->function, (unsigned int[]){l->gridDimX, l->gridDimY, l->gridDimZ},
 			   (unsigned int[]){l->blockDimX, l->blockDimY, l->blockDimZ},
-			   l->sharedMemBytes, l->hStream, l->kernelParams, NULL);
+			   l->sharedMemBytes, l->hStream, false, l->kernelParams, NULL);
 		cuCtxPopCurrent_v2(NULL);
 	}
 	SIM_ANSWER(result);

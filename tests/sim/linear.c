@@ -3,6 +3,7 @@
 #include "sim.h"
 
 #include "capture.h"
+#include "managed.h"
 #include "pool.h"
 #include "price.h"
 
@@ -122,6 +123,8 @@ static void unmap_linear(const struct sim_region *found)
 
 	sim_check_remap(region.start, region.end);
 	sim_region_remove(region.start);
+	if (region.kind == SIM_MANAGED)
+		sim_managed_forget(region.start);
 	if (region.kind == SIM_LINEAR && region.frame) {
 		slab_leave(region.start);
 	} else {
@@ -259,9 +262,14 @@ SIM_EXPORT CUresult cuMemAllocManaged(CUdeviceptr *out, size_t bytes, unsigned i
 	if (!out || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
 	result = take_ram(bytes, SIM_MANAGED, &at);
-	if (result == CUDA_SUCCESS)
-		*out = (CUdeviceptr)(uintptr_t)at;
-	SIM_ANSWER(result);
+	if (result != CUDA_SUCCESS)
+		SIM_ANSWER(result);
+	if (!sim_managed_add((uintptr_t)at, bytes)) {
+		sim_linear_free((CUdeviceptr)(uintptr_t)at);
+		SIM_ANSWER(CUDA_ERROR_OUT_OF_MEMORY);
+	}
+	*out = (CUdeviceptr)(uintptr_t)at;
+	SIM_ANSWER(CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult cuMemFreeHost(void *address)

@@ -149,6 +149,9 @@ static const struct sim_kernel *builtin(const char *name)
 	for (size_t i = 0; i < sim_probe_kernel_count; i++)
 		if (!strcmp(sim_probe_kernels[i]->name, name))
 			return sim_probe_kernels[i];
+	for (size_t i = 0; i < sim_probe_twin_count; i++)
+		if (!strcmp(sim_probe_twins[i]->name, name))
+			return sim_probe_twins[i];
 	return NULL;
 }
 

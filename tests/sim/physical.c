@@ -5,6 +5,8 @@
  */
 #include "sim.h"
 
+#include "managed.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -38,20 +40,42 @@ int sim_physical_file(bool host, int device)
 	return store_of(host, device)->file;
 }
 
-CUresult sim_physical_take(bool host, int device, uint64_t bytes, struct sim_physical *out)
+/* Managed pages give way to everything else. */
+static CUresult count_in(struct store *store, bool host, int device, uint64_t bytes)
 {
-	struct store *store = store_of(host, device);
 	uint64_t capacity = host ? sim_config.host_bytes
 				 : sim_config.vram_bytes[device] - sim_config.context_bytes;
 
-	if (store->file < 0 || bytes > capacity || store->used > capacity - bytes)
+	if (bytes > capacity)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	*out = (struct sim_physical){host, device, store->next, bytes};
-	store->next += (bytes + SIM_PAGE - 1) / SIM_PAGE * SIM_PAGE;
+	if (store->used > capacity - bytes &&
+	    (host || !sim_managed_make_room(device, store->used - (capacity - bytes))))
+		return CUDA_ERROR_OUT_OF_MEMORY;
 	store->used += bytes;
 	if (store->used > store->peak)
 		store->peak = store->used;
 	return CUDA_SUCCESS;
+}
+
+CUresult sim_physical_take(bool host, int device, uint64_t bytes, struct sim_physical *out)
+{
+	struct store *store = store_of(host, device);
+
+	if (store->file < 0 || count_in(store, host, device, bytes) != CUDA_SUCCESS)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	*out = (struct sim_physical){host, device, store->next, bytes};
+	store->next += (bytes + SIM_PAGE - 1) / SIM_PAGE * SIM_PAGE;
+	return CUDA_SUCCESS;
+}
+
+CUresult sim_vram_charge(int device, uint64_t bytes)
+{
+	return count_in(&vram[device], false, device, bytes);
+}
+
+void sim_vram_return(int device, uint64_t bytes)
+{
+	vram[device].used -= bytes;
 }
 
 void sim_physical_give(const struct sim_physical *memory)

@@ -1,8 +1,9 @@
 #include "price.h"
 
+#include "manner.h"
+#include "profile.h"
 #include "sim.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,45 +72,9 @@ double sim_launch_stall_ns(void)
 
 /* --- a profile ---------------------------------------------------------------------------- */
 
-static const json_t *trial_named(const json_t *root, const char *name)
-{
-	const json_t *trial;
-	size_t i;
-
-	json_array_foreach(json_object_get(root, "trials"), i, trial)
-	{
-		const char *its = json_string_value(json_object_get(trial, "name"));
-
-		if (its && !strcmp(its, name))
-			return trial;
-	}
-	return NULL;
-}
-
-/* A figure's median, or what else of it, in its own unit; 0: it was not measured. */
-static double figure_of(const json_t *trial, const char *name, const char *what)
-{
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach(json_object_get(trial, "figures"), i, one)
-	{
-		const char *its = json_string_value(json_object_get(one, "name"));
-
-		if (its && !strcmp(its, name))
-			return json_number_value(json_object_get(one, what));
-	}
-	return 0;
-}
-
 static double figure(const json_t *trial, const char *name)
 {
-	return figure_of(trial, name, "median");
-}
-
-static const json_t *fact(const json_t *trial, const char *name)
-{
-	return json_object_get(json_object_get(trial, "facts"), name);
+	return sim_profile_figure(trial, name, "median");
 }
 
 static void read_mapping(const json_t *trial)
@@ -142,17 +107,18 @@ static void read_manners(const json_t *stalls, const json_t *hints, const json_t
 	static const char *const waits[SIM_PRICED] = {
 	    "create/waits_for_kernels", "map/waits_for_kernels", "set_access/waits_for_kernels",
 	    "unmap/waits_for_kernels", "release/waits_for_kernels"};
-	double stall_us = figure_of(stalls, "beside/launch", "p99") -
-			  figure_of(stalls, "alone/launch", "p99");
-	const char *kernel_reads = json_string_value(fact(host, "kernel_read"));
+	double stall_us = sim_profile_figure(stalls, "beside/launch", "p99") -
+			  sim_profile_figure(stalls, "alone/launch", "p99");
+	const char *kernel_reads = json_string_value(sim_profile_fact(host, "kernel_read"));
 
 	for (int call = 0; call < SIM_PRICED; call++)
-		sim_prices.waits_for_kernels[call] = json_is_true(fact(stalls, waits[call]));
+		sim_prices.waits_for_kernels[call] =
+		    json_is_true(sim_profile_fact(stalls, waits[call]));
 	if (stall_us > 0)
 		sim_prices.launch_stall_ns = stall_us * 1000;
 	sim_prices.not_ready_under_load =
-	    json_integer_value(fact(stalls, "set_access/not_ready")) > 0;
-	sim_prices.hints_ignored = json_is_false(fact(hints, "hint_honoured"));
+	    json_integer_value(sim_profile_fact(stalls, "set_access/not_ready")) > 0;
+	sim_prices.hints_ignored = json_is_false(sim_profile_fact(hints, "hint_honoured"));
 	sim_prices.host_frames_by_copy_only = kernel_reads && strcmp(kernel_reads, "ok") != 0;
 }
 
@@ -161,7 +127,7 @@ static void read_rates(const json_t *copies, const json_t *host)
 	double in = figure(copies, "h2d"), out = figure(copies, "d2h");
 	double vram = figure(host, "device/read"), read = figure(host, "host/read");
 	double write = figure(host, "host/write");
-	const char *created = json_string_value(fact(host, "create"));
+	const char *created = json_string_value(sim_profile_fact(host, "create"));
 
 	if (in > 0)
 		sim_config.h2d_rate = in;
@@ -192,16 +158,17 @@ void sim_prices_read(const char *path)
 		json_decref(root);
 		return;
 	}
-	launch_us = figure(trial_named(root, "launch"), "params_1");
-	pin_rate = figure(trial_named(root, "memory"), "pin/1_thread");
+	launch_us = figure(sim_profile_trial(root, "launch"), "params_1");
+	pin_rate = figure(sim_profile_trial(root, "memory"), "pin/1_thread");
 	if (launch_us > 0)
 		sim_prices.launch_ns = launch_us * 1000;
 	if (pin_rate > 0)
 		sim_prices.pin_byte_ns = 1 / pin_rate;
-	read_mapping(trial_named(root, "switch_price"));
-	read_rates(trial_named(root, "copies"), trial_named(root, "host_numa"));
-	read_manners(trial_named(root, "stalls"), trial_named(root, "hints"),
-		     trial_named(root, "host_numa"));
+	read_mapping(sim_profile_trial(root, "switch_price"));
+	read_rates(sim_profile_trial(root, "copies"), sim_profile_trial(root, "host_numa"));
+	read_manners(sim_profile_trial(root, "stalls"), sim_profile_trial(root, "hints"),
+		     sim_profile_trial(root, "host_numa"));
+	sim_manners_of_profile(root);
 	json_decref(root);
 }
 

@@ -1,6 +1,7 @@
 /* What programs ask about memory and pointers. */
 #include "sim.h"
 
+#include "managed.h"
 #include "sim_control.h"
 
 #include <string.h>
@@ -32,6 +33,8 @@ SIM_EXPORT int sim_in_vram(CUdeviceptr address)
 	sim_lock();
 	region = memory_at(address);
 	answer = region ? !region->host : -1;
+	if (region && region->kind == SIM_MANAGED)
+		answer = !sim_managed_in_ram(address);
 	sim_unlock();
 	return answer;
 }

@@ -99,16 +99,27 @@ static bool ready(struct sim_op *op, double *start_ns)
 	if (op->may_start && !op->started && !op->may_start(op))
 		return false;
 	for (size_t i = 0; i < op->wait_count; i++) {
-		if (!op->waits[i]->done)
+		const struct sim_mark *mark = op->waits[i];
+		double when = mark == op->primary ? mark->dependents_ns : mark->end_ns;
+
+		if (!mark->done)
 			return false;
-		if (op->waits[i]->end_ns > start)
-			start = op->waits[i]->end_ns;
+		if (when > start)
+			start = when;
 	}
 	if (op->engine != SIM_NO_ENGINE && !goes_first(op) &&
 	    engine_free_ns[op->engine] > start)
 		start = engine_free_ns[op->engine];
 	*start_ns = start;
 	return true;
+}
+
+double sim_op_start_ns(struct sim_op *op)
+{
+	double start_ns = 0;
+
+	ready(op, &start_ns);
+	return start_ns;
 }
 
 /* A kernel's zero-copy accesses and the copies share one bus, turn about: what is queued there
@@ -129,6 +140,16 @@ static void share_bus(struct sim_op *op, enum sim_engine bus, double ns)
 		op->mark->end_ns = op->mark->start_ns + waiting + ns;
 }
 
+/* What it does after it has waited for the kernel before it starts when that has ended. */
+static double end_of(const struct sim_op *op, double start_ns)
+{
+	double waited_ns = start_ns + op->before_wait_ns;
+
+	if (op->primary && op->primary->end_ns > waited_ns)
+		waited_ns = op->primary->end_ns;
+	return waited_ns + op->duration_ns - op->before_wait_ns;
+}
+
 static void finish(struct sim_op *op)
 {
 	struct CUstream_st *stream = op->stream;
@@ -136,7 +157,9 @@ static void finish(struct sim_op *op)
 
 	ready(op, &start);
 	op->mark->start_ns = start;
-	op->mark->end_ns = start + op->duration_ns;
+	op->mark->end_ns = end_of(op, start);
+	op->mark->dependents_ns =
+	    op->lets_dependents ? start + op->dependents_after_ns : op->mark->end_ns;
 	op->mark->done = true;
 	share_bus(op, SIM_COPY_IN, op->bus_in_ns);
 	share_bus(op, SIM_COPY_OUT, op->bus_out_ns);
@@ -153,6 +176,7 @@ static void finish(struct sim_op *op)
 	for (size_t i = 0; i < op->wait_count; i++)
 		sim_mark_drop(op->waits[i]);
 	free(op->waits);
+	sim_mark_drop(op->primary);
 	sim_mark_drop(op->mark);
 	if (op->release)
 		op->release(op);
@@ -262,7 +286,8 @@ void sim_enqueue(CUstream stream, struct sim_op *op)
 {
 	op->stream = stream;
 	op->queued_ns = sim_host_ns;
-	sim_op_wait_for(op, stream->last);
+	/* Behind an event that lets it past, a dependent launch waits for the kernel alone. */
+	sim_op_wait_for(op, op->primary ? op->primary : stream->last);
 	if (!(stream->flags & CU_STREAM_NON_BLOCKING)) {
 		/* The legacy stream and the blocking ones wait for each other. */
 		if (!stream->legacy)
@@ -275,6 +300,10 @@ void sim_enqueue(CUstream stream, struct sim_op *op)
 	}
 	sim_mark_drop(stream->last);
 	stream->last = sim_mark_hold(op->mark);
+	if (op->is_kernel || !op->keeps_primary) {
+		sim_mark_drop(stream->primary);
+		stream->primary = op->is_kernel ? sim_mark_hold(op->mark) : NULL;
+	}
 	if (stream->tail)
 		stream->tail->next = op;
 	else

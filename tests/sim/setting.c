@@ -1,6 +1,7 @@
 /* The simulated cards' settings, from the environment; README.md here lists them. */
 #include "sim.h"
 
+#include "manner.h"
 #include "price.h"
 
 #include <stdio.h>
@@ -110,6 +111,7 @@ static void read_rates(void)
 	sim_config.zero_copy_share =
 	    sim_setting_number("LOWTIDE_SIM_ZEROCOPY", sim_config.zero_copy_share);
 	sim_prices_from_environment();
+	sim_manners_from_environment();
 }
 
 /* The first toolkit whose cubins are of the later form (and those for cards from 10.0 on only)

@@ -69,6 +69,7 @@ extern bool sim_initialized; /* cuInit succeeded */
 struct sim_mark {
 	bool done;
 	double start_ns, end_ns;
+	double dependents_ns; /* when a programmatic dependent launch behind it may start */
 	int references;
 };
 struct sim_mark *sim_mark_new(void);
@@ -89,6 +90,12 @@ struct sim_op {
 	struct sim_mark *mark, **waits;
 	size_t wait_count;
 	double queued_ns, duration_ns;
+	/* Of a programmatic dependent launch: the kernel before it, whose end it need not wait
+	 * for; and what it does before it waits for that end itself. NULL: an ordinary one. */
+	struct sim_mark *primary;
+	double before_wait_ns;
+	bool lets_dependents; /* it lets such a launch start so long after its own start */
+	double dependents_after_ns;
 	double bus_in_ns, bus_out_ns; /* what a kernel's zero-copy accesses take of the bus */
 	enum sim_engine engine;
 	/* One piece of the work; true when it was the last. May add to duration_ns. Runs where
@@ -100,6 +107,8 @@ struct sim_op {
 	void (*release)(struct sim_op *op); /* frees `data`; NULL: free() */
 	void *data;
 	bool started, running;
+	bool is_kernel;
+	bool keeps_primary; /* a dependent launch behind it still goes with the kernel before */
 	bool in_kernel;	    /* between two steps of a kernel: its touches are in flight */
 	bool despite_error; /* it runs though its context is lost: a callback, which is told */
 	struct sim_range *touched;
@@ -123,7 +132,8 @@ struct CUstream_st {
 	bool legacy, destroyed;
 	const void *per_thread; /* names the thread whose default it is; NULL: nobody's */
 	struct sim_op *head, *tail;
-	struct sim_mark *last; /* of the newest operation, done or not; NULL: none yet */
+	struct sim_mark *last;	  /* of the newest operation, done or not; NULL: none yet */
+	struct sim_mark *primary; /* of the kernel that a dependent launch would go with */
 	unsigned long long id;
 };
 
@@ -206,6 +216,7 @@ bool sim_working(void);
 void sim_enqueue(CUstream stream, struct sim_op *op);
 struct sim_op *sim_op_new(enum sim_engine engine, bool (*step)(struct sim_op *), void *data);
 void sim_op_wait_for(struct sim_op *op, struct sim_mark *mark); /* NULL is fine */
+double sim_op_start_ns(struct sim_op *op);			/* of one whose step runs */
 /* The host waits: runs what must run, and moves the host's time to the mark's end. */
 CUresult sim_wait_mark(struct sim_mark *mark);
 CUresult sim_wait_stream(CUstream stream);
@@ -222,6 +233,9 @@ void sim_check_remap(uintptr_t start, uintptr_t end);
 /* The operation accesses accessible memory: counts it against what is in flight and touches the
  * same bytes of a frame through another mapping. */
 void sim_touch(struct sim_op *op, uintptr_t start, size_t bytes, bool write);
+
+/* Do the cards fault on managed memory, so that it moves while work runs? (device.c) */
+bool sim_concurrent_managed(void);
 
 /* --- contexts, streams
  * ---------------------------------------------------------------------------- */
@@ -299,6 +313,12 @@ CUresult sim_linear_free(CUdeviceptr address);
 CUresult sim_linear_alloc(CUcontext context, size_t bytes, CUdeviceptr *out);
 CUdeviceptr sim_array_memory(CUarray array); /* 0: it is not known */
 void sim_forget_context_memory(CUcontext context);
+/* Memory of the card that no allocation of the program's names: managed pages, page tables. */
+CUresult sim_vram_charge(int device, uint64_t bytes);
+void sim_vram_return(int device, uint64_t bytes);
+/* A mapping whose accessibility by the device becomes this: its page tables come or go. Out of
+ * memory: nothing has changed. */
+CUresult sim_tables_follow(const struct sim_region *mapping, int device, bool accessible);
 uint64_t sim_vram_used(int device), sim_vram_peak(void), sim_host_peak(void);
 
 /* --- modules
@@ -313,7 +333,13 @@ CUresult sim_param_info(CUfunction function, size_t index, size_t *offset, size_
 void sim_forget_context_modules(CUcontext context);
 extern const struct sim_kernel *const sim_builtin_kernels[];
 extern const size_t sim_builtin_kernel_count;
+/* For twins of kernels that take part in programmatic dependent launch (launch.c): this block
+ * lets the kernel behind it start; this one waits here for the end of the one before it. */
+void sim_launch_dependents(const struct sim_block *self);
+void sim_wait_for_primary(const struct sim_block *self);
 extern const struct sim_kernel *const sim_probe_kernels[];
 extern const size_t sim_probe_kernel_count;
+extern const struct sim_kernel *const sim_probe_twins[];
+extern const size_t sim_probe_twin_count;
 
 #endif

@@ -2,6 +2,7 @@
 #include "sim.h"
 
 #include "capture.h"
+#include "manner.h"
 #include "pool.h"
 
 #include <stdlib.h>
@@ -31,6 +32,7 @@ bool sim_drop_stream(CUstream stream)
 		if (*link == stream) {
 			*link = stream->next;
 			sim_mark_drop(stream->last);
+			sim_mark_drop(stream->primary);
 			free(stream);
 			return true;
 		}
@@ -152,6 +154,7 @@ SIM_EXPORT CUresult cuStreamQuery(CUstream handle)
 	result = sim_capture_forbid(sim_stream_named(handle));
 	if (result != CUDA_SUCCESS)
 		SIM_ANSWER(result);
+	sim_polled();
 	if (stream->last && !sim_ended(stream->last)) {
 		sim_host_spend(SIM_NOT_YET_NS);
 		SIM_ANSWER(stream->context->sticky ? stream->context->sticky

@@ -5,6 +5,7 @@
  */
 #include "sim.h"
 
+#include "manner.h"
 #include "price.h"
 
 #include <stdio.h>
@@ -211,6 +212,26 @@ SIM_EXPORT CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle 
 /* --- addresses
  * --------------------------------------------------------------------------------------- */
 
+#define TIB ((double)((size_t)1 << 40))
+
+static uint64_t reserved_bytes; /* in all; guarded by the lock */
+
+/* What is kept of a reservation in VRAM: on the first card, since addresses are no card's. */
+static uint64_t kept_bytes(size_t bytes)
+{
+	return (uint64_t)(sim_manners.reserve_vram_bytes * (double)bytes / TIB);
+}
+
+static CUresult reservation_allow(size_t bytes)
+{
+	double bound = sim_manners.address_bytes;
+
+	if (bound > 0 && (double)reserved_bytes + (double)bytes > bound)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	sim_host_spend(sim_manners.reserve_ns * (double)bytes / TIB);
+	return sim_vram_charge(0, kept_bytes(bytes));
+}
+
 SIM_EXPORT CUresult cuMemAddressReserve(CUdeviceptr *out, size_t bytes, size_t alignment,
 					CUdeviceptr hint, unsigned long long flags)
 {
@@ -222,12 +243,16 @@ SIM_EXPORT CUresult cuMemAddressReserve(CUdeviceptr *out, size_t bytes, size_t a
 	SIM_CALL_ANYWHERE();
 	if (!out || !bytes || bytes % SIM_PAGE || flags || (align & (align - 1)))
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+	if (reservation_allow(bytes) != CUDA_SUCCESS)
+		SIM_ANSWER(CUDA_ERROR_OUT_OF_MEMORY);
 	if (sim_prices.hints_ignored)
 		hint = 0;
 	at = mmap((void *)(uintptr_t)hint, bytes + align, PROT_NONE,
 		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (at == MAP_FAILED)
+	if (at == MAP_FAILED) {
+		sim_vram_return(0, kept_bytes(bytes));
 		SIM_ANSWER(CUDA_ERROR_OUT_OF_MEMORY);
+	}
 	start = ((uintptr_t)at + align - 1) / align * align;
 	if (start > (uintptr_t)at)
 		munmap(at, start - (uintptr_t)at);
@@ -236,8 +261,10 @@ SIM_EXPORT CUresult cuMemAddressReserve(CUdeviceptr *out, size_t bytes, size_t a
 	region.end = start + bytes;
 	if (!sim_region_add(&region)) {
 		munmap((void *)start, bytes);
+		sim_vram_return(0, kept_bytes(bytes));
 		SIM_ANSWER(CUDA_ERROR_OUT_OF_MEMORY);
 	}
+	reserved_bytes += bytes;
 	*out = start;
 	SIM_ANSWER(CUDA_SUCCESS);
 }
@@ -251,6 +278,8 @@ SIM_EXPORT CUresult cuMemAddressFree(CUdeviceptr address, size_t bytes)
 	if (!region || region->kind != SIM_RESERVED || region->start != address ||
 	    region->end != address + bytes)
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
+	reserved_bytes -= bytes;
+	sim_vram_return(0, kept_bytes(bytes));
 	sim_region_remove(address);
 	munmap((void *)(uintptr_t)address, bytes);
 	SIM_ANSWER(CUDA_SUCCESS);
@@ -341,6 +370,8 @@ SIM_EXPORT CUresult cuMemUnmap(CUdeviceptr address, size_t bytes)
 		at = region->end;
 		frame->mappings--;
 		pay(SIM_UNMAP, region->host, at - region->start, 1);
+		for (int device = 0; device < SIM_DEVICES; device++)
+			sim_tables_follow(region, device, false);
 		sim_region_unmap(region->start);
 		frame_leave(frame);
 	}
@@ -373,6 +404,9 @@ static CUresult set_access(struct sim_region *region, const CUmemAccessDesc *des
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!region->host && region->device != desc->location.id && !sim_config.peers)
 		return CUDA_ERROR_INVALID_DEVICE;
+	if (sim_tables_follow(region, desc->location.id,
+			      desc->flags != CU_MEM_ACCESS_FLAGS_PROT_NONE) != CUDA_SUCCESS)
+		return CUDA_ERROR_OUT_OF_MEMORY;
 	region->readable &= ~bit;
 	region->writable &= ~bit;
 	if (desc->flags == CU_MEM_ACCESS_FLAGS_PROT_READ ||

@@ -53,6 +53,19 @@ Test(samples, percentiles_do_not_depend_on_the_order)
 	is(b.p75, a.p75, "p75 of the others");
 }
 
+Test(samples, a_rare_one_is_told_by_its_own_percentile)
+{
+	struct samples s;
+
+	samples_init(&s);
+	is(samples_percentile(&s, 0.999), 0, "of none");
+	for (int i = 1000; i >= 0; i--)
+		samples_add(&s, i == 1000 ? 5000 : i);
+	is(samples_percentile(&s, 0.999), 999, "p99.9");
+	is(samples_percentile(&s, 1), 5000, "the largest");
+	samples_finish(&s);
+}
+
 Test(samples, a_percentile_between_two_samples_lies_between_them_in_proportion)
 {
 	struct summary s = of((double[]){10, 20, 30, 40}, 4);

@@ -18,6 +18,7 @@ struct driver {
 #undef MAY
 #undef NEED
 	void *library;
+	const char *path;	      /* as it was named */
 	double (*simulated_ns)(void); /* NULL: a real driver */
 };
 

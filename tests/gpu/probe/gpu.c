@@ -65,6 +65,14 @@ int gpu_attribute(const struct gpu *g, int attribute)
 	return value;
 }
 
+CUresult gpu_kernel(const char *ptx, const char *name, CUfunction *out)
+{
+	CUmodule module;
+	CUresult result = cu(cuModuleLoadData)(&module, ptx);
+
+	return result == CUDA_SUCCESS ? cu(cuModuleGetFunction)(out, module, name) : result;
+}
+
 double gpu_now_us(void)
 {
 	struct timespec now;

@@ -44,6 +44,7 @@ enum {
 
 struct gpu {
 	int ordinal;
+	const char *variant; /* of a process that a trial has started; NULL: the trial itself */
 	bool quick, simulated;
 	int limit_s; /* the trial is cut short after so long; 0: not known */
 	CUdevice device;
@@ -60,6 +61,9 @@ void gpu_open(struct gpu *g, int ordinal, bool quick); /* the device, and no con
 void gpu_start(struct gpu *g);
 void gpu_join(const struct gpu *g);		       /* a further thread */
 int gpu_attribute(const struct gpu *g, int attribute); /* 0: not known */
+/* A kernel that one trial alone needs, from a text of its own. The driver's answer where it
+ * does not take the text. */
+CUresult gpu_kernel(const char *ptx, const char *name, CUfunction *out);
 
 /* The host's clock, in us: the machine's own, or of the simulated driver's the time that this
  * thread's calls have taken. Only differences mean something, and only within a thread. */

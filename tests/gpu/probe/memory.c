@@ -1,11 +1,10 @@
-/* Question 6: what is taken that nobody asked for, and how fast RAM can be pinned and let go.
- */
+/* Question 6: what a context takes, and how fast RAM can be pinned and let go. */
 #include "frame.h"
 #include "nvml.h"
+#include "taken.h"
 #include "trials.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,103 +16,16 @@ void memory_note_before(const struct gpu *g)
 		before_context = 0;
 }
 
-/* The device memory that is taken, by the driver's own figure and by NVML's. */
-struct taken {
-	uint64_t driver, nvml;
-	bool has_nvml;
-};
-
-static struct taken look(void)
-{
-	struct taken t;
-
-	t.driver = gpu_free_bytes();
-	t.has_nvml = nvml_used_bytes(&t.nvml);
-	return t;
-}
-
-static void say_taken(const struct taken *before, const char *what)
-{
-	struct taken now = look();
-
-	answer_number((long long)(before->driver - now.driver), "%s/device_bytes", what);
-	if (before->has_nvml && now.has_nvml)
-		answer_number((long long)(now.nvml - before->nvml), "%s/device_bytes_nvml",
-			      what);
-}
-
 static void context(const struct gpu *g)
 {
-	struct taken now = look();
+	struct taken now = taken_look();
 	size_t total;
 
 	TRY(cu(cuDeviceTotalMem_v2)(&total, g->device));
-	answer_number((long long)(total - now.driver), "context/total_less_free");
+	answer_number((long long)(total - now.free_bytes), "context/total_less_free");
 	if (before_context && now.has_nvml)
-		answer_number((long long)(now.nvml - before_context),
+		answer_number((long long)(now.nvml_bytes - before_context),
 			      "context/device_bytes_nvml");
-}
-
-static void reservations(void)
-{
-	static const size_t gib[] = {1, 1024, 8192};
-
-	for (int i = 0; i < 3; i++) {
-		struct taken before = look();
-		double from = gpu_now_us();
-		CUdeviceptr at;
-		CUresult result;
-		char what[32];
-
-		answer_step("reserving %zu GiB", gib[i]);
-		result = cu(cuMemAddressReserve)(&at, gib[i] * GIB, 0, 0, 0);
-		snprintf(what, sizeof(what), "reserve/%zuGiB", gib[i]);
-		answer_value(gpu_now_us() - from, "us", "%s", what);
-		answer_result(result, "%s", what);
-		if (result != CUDA_SUCCESS)
-			continue;
-		say_taken(&before, what);
-		TRY(cu(cuMemAddressFree)(at, gib[i] * GIB));
-	}
-}
-
-/* Host frames of 128 MiB, each mapped once, then once more: page tables are what is left over.
- */
-static void host_mappings(const struct gpu *g, const struct places *places, size_t gib_times_4)
-{
-	size_t bytes = 128 * MIB, count = gib_times_4 * (GIB / 4) / bytes;
-	CUmemGenericAllocationHandle *frames = calloc(count, sizeof(*frames));
-	CUdeviceptr range = range_reserve(2 * count * bytes);
-	struct taken before = look();
-	char what[48];
-	double from;
-
-	if (!frames)
-		answer_failed("out of memory");
-	answer_step("mapping %zu MiB of host frames", count * 128);
-	from = gpu_now_us();
-	for (size_t i = 0; i < count; i++)
-		TRY(range_back(g, range + i * bytes, bytes, &places->of[ON_HOST], &frames[i]));
-	answer_value((gpu_now_us() - from) / 1e3, "ms", "host/%zuMiB/make_and_map",
-		     count * 128);
-	snprintf(what, sizeof(what), "host/%zuMiB/mapped_once", count * 128);
-	say_taken(&before, what);
-	for (size_t i = count; i < 2 * count; i++)
-		TRY(cu(cuMemMap)(range + i * bytes, bytes, 0, frames[i - count], 0));
-	TRY(range_open(g, range + count * bytes, count * bytes, true));
-	snprintf(what, sizeof(what), "host/%zuMiB/mapped_twice", count * 128);
-	say_taken(&before, what);
-	from = gpu_now_us();
-	for (size_t i = 0; i < 2 * count; i++)
-		TRY(cu(cuMemUnmap)(range + i * bytes, bytes));
-	for (size_t i = 0; i < count; i++)
-		TRY(cu(cuMemRelease)(frames[i]));
-	answer_value((gpu_now_us() - from) / 1e3, "ms", "host/%zuMiB/unmap_and_release",
-		     count * 128);
-	snprintf(what, sizeof(what), "host/%zuMiB/after_release", count * 128);
-	say_taken(&before, what);
-	TRY(cu(cuMemAddressFree)(range, 2 * count * bytes));
-	free(frames);
 }
 
 /* --- pinning ------------------------------------------------------------------------------ */
@@ -231,27 +143,17 @@ static void registration(const struct gpu *g)
 
 void trial_memory(struct gpu *g)
 {
-	static const size_t quarters[] = {4, 32, 128}, quick_quarters[] = {1};
-	const size_t *sizes = g->quick ? quick_quarters : quarters;
 	struct places places;
-	uint64_t room = host_free_bytes();
 
 	context(g);
 	for (int threads = 1; threads <= MOST_THREADS; threads *= 2)
 		pin_by(g, NULL, threads, "pin");
 	registration(g);
 	places = places_find(g);
-	reservations();
 	if (!places.granularity[ON_HOST]) {
 		answer_result(places.host_answer, "host_frames");
 		return;
 	}
 	for (int threads = 1; threads <= MOST_THREADS; threads *= 2)
 		pin_by(g, &places.of[ON_HOST], threads, "create_frame");
-	for (size_t i = 0; i < (g->quick ? 1 : 3); i++) {
-		if (room && sizes[i] * (GIB / 4) > room / 2)
-			answer_text("too little RAM is free", "host/%zuMiB", sizes[i] * 256);
-		else
-			host_mappings(g, &places, sizes[i]);
-	}
 }

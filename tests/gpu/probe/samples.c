@@ -51,11 +51,24 @@ static double percentile(const struct samples *s, double share)
 	return s->values[low] + (at - (double)low) * (s->values[low + 1] - s->values[low]);
 }
 
+static void sort(struct samples *s)
+{
+	qsort(s->values, s->count, sizeof(*s->values), by_value);
+}
+
+double samples_percentile(struct samples *s, double share)
+{
+	if (!s->count)
+		return 0;
+	sort(s);
+	return percentile(s, share);
+}
+
 struct summary samples_summarise(struct samples *s)
 {
 	if (!s->count)
 		return (struct summary){0};
-	qsort(s->values, s->count, sizeof(*s->values), by_value);
+	sort(s);
 	return (struct summary){.median = percentile(s, 0.5),
 				.p25 = percentile(s, 0.25),
 				.p75 = percentile(s, 0.75),

@@ -26,6 +26,8 @@ void samples_add(struct samples *s, double value); /* what is not finite is not 
 
 /* Percentiles lie between two samples, in proportion. Sorts the values. */
 struct summary samples_summarise(struct samples *s);
+/* At most `share` of them, from 0 to 1, are smaller. Sorts the values; 0 of none. */
+double samples_percentile(struct samples *s, double share);
 
 /* A loop that measures: go on while it says so. The first call starts the clock (the machine's
  * own: it bounds the run, it measures nothing). At least `least` rounds, then until `most` or

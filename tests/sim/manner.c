@@ -1,0 +1,150 @@
+#include "manner.h"
+
+#include "profile.h"
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* That kernels fault for tens of microseconds and that a prefetch keeps its caller about as
+ * long for each 2 MiB is what others publish of several cards: guesses, until one is measured.
+ */
+struct sim_manners sim_manners = {
+    .fault_ns = 30e3,
+    .prefetch_page_ns = 10e3,
+};
+
+/* --- a profile ---------------------------------------------------------------------------- */
+
+static double median(const json_t *trial, const char *name)
+{
+	return sim_profile_figure(trial, name, "median");
+}
+
+static void read_events(const json_t *trial)
+{
+	double none_us = median(trial, "gap/none"), event_us = median(trial, "gap/event");
+	double cross_us = median(trial, "gap/cross_stream");
+
+	if (event_us > none_us)
+		sim_manners.event_ns = (event_us - none_us) * 1000;
+	/* Such a link is a record and a wait. */
+	if (cross_us > none_us + sim_manners.event_ns / 1000)
+		sim_manners.wait_ns = (cross_us - none_us) * 1000 - sim_manners.event_ns;
+	sim_manners.dependent_past_event =
+	    json_is_true(sim_profile_fact(trial, "dependent/overlaps_past_event"));
+}
+
+static void read_polling(const json_t *trial)
+{
+	double more_us = sim_profile_figure(trial, "event_query_tight/launch", "p99") -
+			 sim_profile_figure(trial, "alone/launch", "p99");
+
+	if (more_us > 0)
+		sim_manners.poll_stall_ns = more_us * 1000;
+}
+
+static void read_tables(const json_t *trial)
+{
+	double share = median(trial, "of_each_MiB");
+
+	if (share > 0)
+		sim_manners.table_bytes = share;
+	sim_manners.tables_kept = json_is_true(sim_profile_fact(trial, "kept_after_release"));
+}
+
+static void read_managed(const json_t *trial)
+{
+	double call_us = median(trial, "prefetch/to_device/call_of_2MiB");
+	double in = median(trial, "prefetch/to_device"), out = median(trial, "prefetch/to_cpu");
+
+	if (call_us > 0)
+		sim_manners.prefetch_page_ns = call_us * 1000;
+	sim_manners.prefetch_in_rate = in;
+	sim_manners.prefetch_out_rate = out;
+	sim_manners.managed_migrates = json_is_false(sim_profile_fact(trial, "in_place/stays"));
+	sim_manners.managed_copies_back =
+	    json_is_true(sim_profile_fact(trial, "drop/unset/bytes_cross"));
+}
+
+void sim_manners_of_profile(const json_t *root)
+{
+	read_events(sim_profile_trial(root, "event_between"));
+	read_polling(sim_profile_trial(root, "launch_jitter"));
+	read_tables(sim_profile_trial(root, "page_tables"));
+	read_managed(sim_profile_trial(root, "managed_home"));
+}
+
+/* --- the environment ---------------------------------------------------------------------- */
+
+static void read_managed_words(const char *text)
+{
+	static const struct {
+		const char *word;
+		bool *manner;
+	} known[] = {{"migrates", &sim_manners.managed_migrates},
+		     {"faults", &sim_manners.managed_faults},
+		     {"tears", &sim_manners.managed_tears},
+		     {"copies_back", &sim_manners.managed_copies_back}};
+	size_t length;
+
+	for (; text && *text; text += length + (text[length] == ',')) {
+		bool found = false;
+
+		length = strcspn(text, ",");
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if (strlen(known[i].word) == length &&
+			    !strncmp(text, known[i].word, length))
+				found = *known[i].manner = true;
+		if (!found) {
+			fprintf(stderr,
+				"simulated GPU: LOWTIDE_SIM_MANAGED: not migrates, faults, "
+				"tears or copies_back: %s\n",
+				text);
+			return;
+		}
+	}
+}
+
+void sim_manners_from_environment(void)
+{
+	struct sim_manners *m = &sim_manners;
+	const struct {
+		const char *name;
+		double *value;
+	} numbers[] = {{"LOWTIDE_SIM_EVENT_NS", &m->event_ns},
+		       {"LOWTIDE_SIM_WAIT_NS", &m->wait_ns},
+		       {"LOWTIDE_SIM_POLL_STALL_NS", &m->poll_stall_ns},
+		       {"LOWTIDE_SIM_TABLES", &m->table_bytes},
+		       {"LOWTIDE_SIM_RESERVE_NS", &m->reserve_ns},
+		       {"LOWTIDE_SIM_RESERVE_VRAM", &m->reserve_vram_bytes},
+		       {"LOWTIDE_SIM_ADDRESSES", &m->address_bytes},
+		       {"LOWTIDE_SIM_FAULT_NS", &m->fault_ns},
+		       {"LOWTIDE_SIM_PREFETCH_NS", &m->prefetch_page_ns}};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		*numbers[i].value = sim_setting_number(numbers[i].name, *numbers[i].value);
+	m->dependent_past_event = sim_setting_number("LOWTIDE_SIM_DEPENDENT_PAST_EVENT",
+						     m->dependent_past_event) != 0;
+	m->tables_kept = sim_setting_number("LOWTIDE_SIM_TABLES_KEPT", m->tables_kept) != 0;
+	read_managed_words(getenv("LOWTIDE_SIM_MANAGED"));
+}
+
+/* --- polling ------------------------------------------------------------------------------ */
+
+static const char *poller; /* names the thread of the last query; NULL: paid for */
+static _Thread_local char this_thread;
+
+void sim_polled(void)
+{
+	poller = &this_thread;
+}
+
+double sim_poll_stall_ns(void)
+{
+	if (!poller || poller == &this_thread)
+		return 0;
+	poller = NULL;
+	return sim_manners.poll_stall_ns;
+}
