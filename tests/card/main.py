@@ -1,6 +1,7 @@
 """make card: the most that some minutes of a card can teach, in one command (README.md). Here: the order, the time, the ends.
 usage: main.py [--build-only]; settings come from the environment (README.md)."""
 import datetime
+import json
 import os
 import resource
 import signal
@@ -125,8 +126,8 @@ def warm_up(record):
     def work():
         try:
             done = child.run([sys.executable, "-c", WARM_UP], card.environment({}), 120)
-            record.fact("python", done.stdout.strip()[-2000:] or f"{done.how()}: {done.stderr.strip()[-300:]}")
-        except child.Stopped:
+            record.fact("python", json.loads(done.stdout) if done.good() else f"{done.how()}: {done.stderr.strip()[-300:]}")
+        except (child.Stopped, ValueError):
             pass
     threading.Thread(target=work, daemon=True).start()
 

@@ -226,10 +226,12 @@ def test_build():
     real, build.child.run = build.child.run, lambda argv, env, timeout_s: asked.append((argv, env)) or child.Ended(argv, env)
     os.environ.update(MAKEFLAGS="-n", CFLAGS="-O0")
     build.make(1)
+    build.make(1, anew=True)
     build.child.run = real
     del os.environ["MAKEFLAGS"], os.environ["CFLAGS"]
     argv, env = asked[0]
     check("it is built with frame pointers", any(a.startswith("CFLAGS=") and "-fno-omit-frame-pointer" in a for a in argv))
+    check("and anew where another text was built there", "-B" in asked[1][0] and "-B" not in argv)
     check("an outer make does not reach into it", "MAKEFLAGS" not in env and "CFLAGS" not in env)
 
 
