@@ -37,6 +37,11 @@ def stamp():
         return {}
 
 
+def put_stamp(told):
+    with open(f"{card.BUILD}/built.json", "w") as file:
+        json.dump(told, file)
+
+
 def runs():
     """Whether what is built can run here: another machine's may not."""
     if not all(os.path.exists(f"{card.BUILD}/{name}") for name in ("liblowtide.so", "lowtide", "gpu/probe", "workloads/decode")):
@@ -51,10 +56,11 @@ def jansson():
     return "-l:libjansson.a" if found and os.path.isabs(found.stdout.strip()) else "-ljansson"
 
 
-def make(timeout_s):
+def make(timeout_s, anew=False):
+    """anew: whatever the times of files say: a folder that was carried here may be newer than what it was not built from."""
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "CFLAGS", "O")}
-    return child.run(["make", f"-j{os.cpu_count() or 1}", f"O={card.BUILD}", f"CFLAGS={FLAGS}", f"JANSSON={jansson()}", "all"],
-                     env, timeout_s)
+    return child.run(["make", f"-j{os.cpu_count() or 1}", f"O={card.BUILD}", f"CFLAGS={FLAGS}", f"JANSSON={jansson()}", "all"]
+                     + (["-B"] if anew else []), env, timeout_s)
 
 
 def ready(timeout_s):
@@ -66,14 +72,14 @@ def ready(timeout_s):
     want, have = digest_of_sources(), stamp()
     if have.get("sources") == want and runs():
         return {"how": "built before from this text", "commit": card.commit() or have.get("commit")}
-    done = make(timeout_s)
+    done = make(timeout_s, anew=bool(have) or os.path.exists(f"{card.BUILD}/obj"))
     if done.good() and runs():
         told = {"sources": want, "commit": card.commit(), "flags": FLAGS}
-        with open(f"{card.BUILD}/built.json", "w") as file:
-            json.dump(told, file)
+        put_stamp(told)
         return {"how": f"built in {done.wall_s:.0f} s", "commit": told["commit"]}
     why = f"make: {done.how()}\n{done.stdout[-500:]}{done.stderr[-1500:]}"
     if have and runs():
+        put_stamp(dict(have, sources="partly anew"))
         return {"how": f"could not be built here; what was built before from another text is used (commit {have.get('commit')})",
                 "commit": have.get("commit"), "trouble": why}
     raise card.Trouble(f"nothing could be built:\n{why}")
@@ -81,6 +87,7 @@ def ready(timeout_s):
 
 def ahead():
     """make card-build: all of it, and kernels for the usual cards. Whether it went well."""
+    card.SIMULATED = False  # the kernels of cards are asked for, also where a rehearsal comes next
     print(f"{card.BUILD}: {ready(1800)['how']}")
     if not card.compiler():
         print("no nvcc: without kernels built ahead or there, make card runs no workloads on a card")

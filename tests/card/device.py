@@ -11,7 +11,7 @@ import sys
 
 NO_DEVICE = 77
 NO_DEVICE_ERRORS = (100, 101)  # CUDA_ERROR_NO_DEVICE, CUDA_ERROR_INVALID_DEVICE
-MAJOR, MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
+COMPUTE_MODE, MAJOR, MINOR = 20, 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_MODE, _COMPUTE_CAPABILITY_*
 
 
 def ask(timeout_s):
@@ -66,6 +66,8 @@ def answer():
         if cuda.cuDeviceGetAttribute(ctypes.byref(value), attribute, device) == 0:
             numbers.append(str(value.value))
     told["compute_capability"] = ".".join(numbers)
+    if cuda.cuDeviceGetAttribute(ctypes.byref(value), COMPUTE_MODE, device) == 0:
+        told["compute_mode"] = value.value  # 0: any number of processes
     if cuda.cuDeviceGetPCIBusId(text, 256, device) == 0:
         told["pci_bus_id"] = text.value.decode(errors="replace")
     if cuda.cuDriverGetVersion(ctypes.byref(value)) == 0:

@@ -1,6 +1,7 @@
 """make card: the most that some minutes of a card can teach, in one command (README.md). Here: the order, the time, the ends.
 usage: main.py [--build-only]; settings come from the environment (README.md)."""
 import datetime
+import json
 import os
 import resource
 import signal
@@ -40,6 +41,7 @@ from nvml import Nvml  # noqa: E402
 from record import FAILED, NEEDS_CARD, NO_TIME, SKIPPED, Record  # noqa: E402
 
 LEAST_BUDGET_S = 20
+OVERDUE_S = 6  # so long after its budget the whole is ended, whatever this process itself is waiting for
 # Imported once, so that the first program does not wait for a cold disk; on the processor only.
 WARM_UP = """
 import importlib, importlib.metadata, json, time
@@ -124,8 +126,8 @@ def warm_up(record):
     def work():
         try:
             done = child.run([sys.executable, "-c", WARM_UP], card.environment({}), 120)
-            record.fact("python", done.stdout.strip()[-2000:] or f"{done.how()}: {done.stderr.strip()[-300:]}")
-        except child.Stopped:
+            record.fact("python", json.loads(done.stdout) if done.good() else f"{done.how()}: {done.stderr.strip()[-300:]}")
+        except (child.Stopped, ValueError):
             pass
     threading.Thread(target=work, daemon=True).start()
 
@@ -142,6 +144,18 @@ def find_device(record_trouble):
 def interrupted(number, _frame):
     child.stop()
     raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def end_overdue(record, budget):
+    """The last resort: every child has a deadline, but this process may itself be caught, in the file system or a library."""
+    def work():
+        time.sleep(max(0.0, budget.began + budget.total_s + OVERDUE_S - time.monotonic()))
+        threading.Thread(target=child.stop, daemon=True).start()
+        record.fact("ended", "overdue: ended by force")
+        record.write()
+        print(f"{record.facts['ended']}; {record.path('table.txt')}\n{record.closing_line()}", flush=True)
+        end(3)
+    threading.Thread(target=work, daemon=True).start()
 
 
 def run_step(session, name, title, function):
@@ -186,7 +200,7 @@ def main():
     nvml = Nvml(told.get("uuid"), card.SIMULATED)
     record = Record(folder_for(told.get("name", "unknown")), {
         "kind": "simulated" if card.SIMULATED else "measured", "commit": built["commit"], "card": told,
-        "driver": nvml.driver_release() or told.get("driver_api"), "budget_s": total_s, "build": built["how"]}, BEGAN)
+        "driver": nvml.driver_release or told.get("driver_api"), "budget_s": total_s, "build": built["how"]}, BEGAN)
     record.say(f"make card: {told.get('name')}, {total_s} s, results in {record.folder}; {built['how']}")
     if "trouble" in built:
         record.add("build", "build", FAILED, built["how"])
@@ -195,6 +209,7 @@ def main():
         record.add("identity", "the driver", FAILED, why)
     if not card.SIMULATED or os.environ.get("CARD_WARM_UP"):
         warm_up(record)
+    end_overdue(record, budget)
     session = Session(record, told, nvml, budget)
     try:
         run_all(session, asked)

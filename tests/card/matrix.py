@@ -141,9 +141,10 @@ def needs_card(record, rows, step=STEP):
         record.add(step, row["name"], NEEDS_CARD, row.get("framework", ""))
 
 
-def jobs_for(by_pid, memory_bytes):
+def jobs_for(by_pid, device):
     """How many programs at once while only rightness counts; CARD_JOBS says otherwise. One, where memory is known of the whole
-    device only, or where the card or the processors are few."""
+    device only, where the card is small or lets one process in, or where processors are few."""
     if os.environ.get("CARD_JOBS"):
         return max(1, int(os.environ["CARD_JOBS"]))
-    return 3 if by_pid and memory_bytes >= 60 << 30 and (os.cpu_count() or 1) >= 12 else 1
+    roomy = device.get("memory_bytes", 0) >= 60 << 30 and device.get("compute_mode", 0) == 0
+    return 3 if by_pid and roomy and (os.cpu_count() or 1) >= 12 else 1

@@ -27,7 +27,7 @@ class Nvml:
     """One device. why: None, or why there is nothing to be had."""
 
     def __init__(self, uuid=None, simulated=False):
-        self.library = self.device = None
+        self.library = self.device = self.driver_release = None
         path = os.environ.get("CARD_NVML")
         self.why = "the simulated card has no NVML" if simulated and not path else "NVML did not answer within 10 s"
         if simulated and not path:
@@ -48,6 +48,9 @@ class Nvml:
         except (OSError, AttributeError) as error:
             self.why = f"no NVML: {error}"
             return
+        text = ctypes.create_string_buffer(96)
+        if library.nvmlSystemGetDriverVersion(text, 96) == 0:
+            self.driver_release = text.value.decode(errors="replace")
         self.library, self.device, self.why = library, device, None
 
     def used_bytes(self):
@@ -66,12 +69,6 @@ class Nvml:
                 return {p.pid: p.used for p in list_[:count.value] if p.used != NOT_TOLD}
             room *= 4
         return {}
-
-    def driver_release(self):
-        text = ctypes.create_string_buffer(96)
-        if self.why or self.library.nvmlSystemGetDriverVersion(text, 96):
-            return None
-        return text.value.decode(errors="replace")
 
 
 class Sampler:

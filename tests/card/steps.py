@@ -102,7 +102,7 @@ def hello(session, deadline):
             outcome = session.matrix.one(runner, program, case, deadline, "hello", debug=True)
             if outcome.memory.by:
                 session.memory_by = outcome.memory.by
-    session.record.fact("memory_by", session.memory_by)
+                session.record.fact("memory_by", session.memory_by)
 
 
 # --- 4
@@ -156,7 +156,7 @@ def programs(session, deadline):
         needs_card(record, rows or [])
         needs_card(record, [{"name": "memory of each process by NVML"}])
         rows = catalogue(STAND_INS)[0]
-    jobs = jobs_for(session.memory_by == "pid", session.device.get("memory_bytes", 0))
+    jobs = jobs_for(session.memory_by == "pid", session.device)
     record.fact("programs_at_once", jobs)
     session.matrix.run(rows or [], deadline, jobs)
 

@@ -27,7 +27,7 @@ def cut(text, width=WIDTH):
 def page(head, results):
     """head: the record without its results."""
     lines = [title(head), ""]
-    lines += section("steps", [f"{s['name']:<11} {s['title'][:50]:<51}{seconds(s['took_s']):>8} of{seconds(s['allowed_s']):>7}  "
+    lines += section("steps", [f"{s['name']:<11} {s['title'][:50]:<51}{seconds(s['took_s']):>8} of{seconds(s['allowed_s']):>8}  "
                                f"{s['state']}" for s in head["steps"]])
     lines += section("failed (failures.txt tells all)", [f"{r['step']}: {r['name']}: {r['why']}" for r in results
                                                            if r["status"] == "failed"], 24)

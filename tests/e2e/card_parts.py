@@ -121,7 +121,7 @@ def test_nvml():
     os.makedirs(folder, exist_ok=True)
     os.environ.update(FAKE_NVML=folder, CARD_NVML=f"{BUILD}/fake/libnvidia-ml.so.1")
     there = nvml.Nvml("no-such-uuid", True)
-    check("NVML opens, and says what driver", there.why is None and there.driver_release() == "fake")
+    check("NVML opens, and says what driver", there.why is None and there.driver_release == "fake")
     with open(f"{folder}/device", "w") as file:
         file.write("1000")
     with open(f"{folder}/1", "w") as file:
@@ -180,9 +180,14 @@ def test_matrix():
     check("the matrix is whole, each case once", len(names) == len(set(names)) == 2 + 3 * 3 * 2)
     check("what is right comes first", names[:4] == ["bare", "no pressure", "50 % balanced strict", "50 % balanced graced"])
     os.environ["CARD_JOBS"] = "4"
-    check("CARD_JOBS is heard", matrix.jobs_for(False, 0) == 4)
+    check("CARD_JOBS is heard", matrix.jobs_for(False, {}) == 4)
     del os.environ["CARD_JOBS"]
-    check("unlisted processes run one at a time", matrix.jobs_for(False, 80 << 30) == 1 == matrix.jobs_for(True, 8 << 30))
+    large, count = {"memory_bytes": 80 << 30}, os.cpu_count
+    os.cpu_count = lambda: 16
+    check("a large card takes several programs at once", matrix.jobs_for(True, large) == 3)
+    check("unlisted processes run one at a time", matrix.jobs_for(False, large) == 1 == matrix.jobs_for(True, {"memory_bytes": 8 << 30}))
+    check("so do those that want the card for themselves", matrix.jobs_for(True, dict(large, compute_mode=3)) == 1)
+    os.cpu_count = count
 
 
 def test_record():
@@ -221,10 +226,12 @@ def test_build():
     real, build.child.run = build.child.run, lambda argv, env, timeout_s: asked.append((argv, env)) or child.Ended(argv, env)
     os.environ.update(MAKEFLAGS="-n", CFLAGS="-O0")
     build.make(1)
+    build.make(1, anew=True)
     build.child.run = real
     del os.environ["MAKEFLAGS"], os.environ["CFLAGS"]
     argv, env = asked[0]
     check("it is built with frame pointers", any(a.startswith("CFLAGS=") and "-fno-omit-frame-pointer" in a for a in argv))
+    check("and anew where another text was built there", "-B" in asked[1][0] and "-B" not in argv)
     check("an outer make does not reach into it", "MAKEFLAGS" not in env and "CFLAGS" not in env)
 
 

@@ -14,7 +14,7 @@ FAULTS = ["none", "digest", "crash", "hang", "nvml", "account", "absent", "talk"
 
 def row(fault, **more):
     return dict({"name": f"planted {fault}", "file": "tests/e2e/card_planted.py", "arguments": [fault], "environment": {},
-                 "seconds": 0.5, "patience_s": 2 if fault == "hang" else 15, "full_matrix": fault == "none",
+                 "seconds": 0.5, "patience_s": 5 if fault == "hang" else 15, "full_matrix": fault == "none",
                  "framework": "planted"}, **more)
 
 
