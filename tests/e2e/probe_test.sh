@@ -47,6 +47,10 @@ says() { # says RECORD EXPRESSION [WHAT]
 	check "$1: ${3:-$2}" is "$1" "$2"
 }
 
+ways=()
+for one in host_read_only host_vectors host_async_copy host_bulk_copy host_tma host_system_atomics host_vector_atomics host_pageable; do
+	ways+=(--only "$one")
+done
 children_of() { grep -lE "^PPid:[[:space:]]+$1\$" /proc/[0-9]*/status 2>/dev/null | cut -d/ -f3; }
 interrupt() { # interrupt SIGNAL NAME: sends it to the first trial's process once that is at work
 	local pid child found=
@@ -97,6 +101,10 @@ echo '{"lowtide_probe": 1, "trials": [{"name": "host_numa", "facts": {"create": 
 	ask rates LOWTIDE_SIM_H2D_GBPS=10 LOWTIDE_SIM_D2H_GBPS=5 LOWTIDE_SIM_VRAM_GBPS=200 LOWTIDE_SIM_ZEROCOPY=0.5 -- --only copies --only host_numa
 	ask no_host LOWTIDE_SIM_HOST_NUMA=0 -- --only host_numa --only host_any --only host_cpu --only switch_price --only stalls --only copies --only blocking
 	ask old LOWTIDE_SIM_DRIVER=12030 -- --only launch --only host_any
+	ask ways LOWTIDE_SIM_HOST_FAULTS=read_only,vectors,async_copy,bulk_copy,tma,system_atomics,vector_atomics,pageable -- "${ways[@]}"
+	ask one_way LOWTIDE_SIM_HOST_FAULTS=tma -- "${ways[@]}"
+	ask pascal LOWTIDE_SIM_ATTRIBUTES=75:6 -- "${ways[@]}"
+	ask no_info LOWTIDE_SIM_FAIL=cuKernelGetParamInfo:*:999 -- --only launch
 	ask older LOWTIDE_SIM_DRIVER=11080 -- --only launch --only host_numa --only tensor_map
 	ask ancient LOWTIDE_SIM_DRIVER=10010 -- --only host_numa --only hints --only host_cpu
 	ask small LOWTIDE_SIM_VRAM=384M -- --only host_numa --only switch_price --only copies --only hash --only in_place --only stalls
@@ -150,7 +158,7 @@ says whole 'R["lowtide_probe"] == 1 and R["kind"] == "simulated" and R["device"]
 says whole 'set(R) == {"lowtide_probe", "kind", "date", "quick", "device", "trials"} and R["quick"] is True'
 says whole 'all(set(t) == {"name", "question", "status", "why", "figures", "facts", "checks"} for t in R["trials"])'
 says whole 'all(f["p25"] <= f["median"] <= f["p75"] <= f["p99"] <= f["max"] and f["n"] > 0 and f["unit"] for t in R["trials"] for f in t["figures"])'
-says whole '[t["name"] for t in R["trials"] if t["status"] != "ok"] in (["host_node0", "tensor_map"], ["host_node0"])'
+says whole '[t["name"] for t in R["trials"] if t["status"] != "ok"] == ["host_node0", "host_cublas", "host_cudnn"]'
 says whole 'W("tensor_map") == "cuTensorMapEncodeTiled: not offered by this driver" or "the address" in T["tensor_map"]["facts"].values()'
 says whole 'all(c["holds"] for t in R["trials"] for c in t["checks"])'
 says whole 'R["device"]["name"] == "Simulated GPU 0" and R["device"]["memory_bytes"] == 8 << 30 and R["device"]["driver_api"] == "13.0"'
@@ -349,6 +357,26 @@ LOWTIDE_VRAM=1M LD_PRELOAD=$O/liblowtide.so "$probe" --driver "$driver" --quick 
 check "under the preload: ends well" [ $? -eq 0 ]
 says stdout 'A("memory", "context/total_less_free") == 2 << 20' "under the preload the driver itself is asked"
 
+# --- ways to reach host frames
+host_ways="host_read_only host_vectors host_async_copy host_bulk_copy host_tma host_system_atomics host_vector_atomics"
+for trial in $host_ways; do
+	kind=read
+	[[ $trial == *atomics ]] && kind=atomics
+	says whole "A('$trial', 'load') == A('$trial', 'device/$kind') == A('$trial', 'host/$kind') == 'ok' and len(C('$trial')) >= 2 and all(C('$trial'))"
+	says ways "A('$trial', 'device/$kind') == 'ok' and A('$trial', 'host/$kind') == 'CUDA_ERROR_ILLEGAL_ADDRESS' and A('$trial', 'not_asked')" \
+		'a way that host frames do not take is told'
+	says one_way "A('$trial', 'host/$kind') == ('CUDA_ERROR_ILLEGAL_ADDRESS' if '$trial' == 'host_tma' else 'ok')" 'and only that one'
+done
+says whole 'near(F("host_read_only", "host/read"), 15) and near(F("host_vectors", "host/write"), 15) and near(F("host_tma", "device/read"), 500)'
+says whole 'W("host_cublas") == "cuBLAS: not tried: it speaks to NVIDIA'"'"'s driver in private" and S("host_cudnn") == "skipped"'
+says whole 'len(C("host_pageable")) == 10 and all(C("host_pageable"))'
+says ways 'A("host_pageable", "async/in/4KiB") == "CUDA_ERROR_INVALID_VALUE" and not C("host_pageable")'
+says pascal 'all(W(t) == "not on this card: compute capability 6.x, 9.0 is needed" for t in ("host_bulk_copy", "host_tma", "host_vector_atomics"))'
+says pascal 'W("host_async_copy") == "not on this card: compute capability 6.x, 8.0 is needed" and S("host_vectors") == S("host_read_only") == "ok"'
+says whole 'A("launch", "param_info/kernel_without_parameters") == A("launch", "param_info/function_without_parameters") == "CUDA_ERROR_INVALID_VALUE"'
+says no_info 'A("launch", "param_info/kernel_without_parameters") == "CUDA_ERROR_UNKNOWN"' "another error is told"
+says whole 'A("tensor_map", "encode/unmapped") == A("tensor_map", "encode/cold") == "ok" and A("tensor_map", "cold_as_resident") is True and A("tensor_map", "unmapped_as_resident") is True'
+
 # --- the kernels
 if command -v ptxas >/dev/null || [ -x /usr/local/cuda/bin/ptxas ]; then
 	PATH=$PATH:/usr/local/cuda/bin
@@ -361,12 +389,14 @@ fi
 for kernel in $(sed -nE 's/^extern "C" __global__ void (\w+)\(.*/\1/p' tests/gpu/probe/kernels.cu); do
 	check "$kernel is in kernels.ptx" grep -q "entry $kernel(" tests/gpu/probe/kernels.ptx
 done
-for one in recheck dependent; do
+for one in recheck dependent access access_sm80 access_sm90; do
 	for kernel in $(sed -nE 's/^extern "C" __global__ void (\w+)\(.*/\1/p' "tests/gpu/probe/$one.cu"); do
 		check "$kernel is in $one.ptx" grep -q "entry $kernel(" "tests/gpu/probe/$one.ptx"
 	done
 	if PATH=$PATH:/usr/local/cuda/bin command -v ptxas >/dev/null; then
-		PATH=$PATH:/usr/local/cuda/bin check "ptxas takes $one for sm_90" ptxas -arch=sm_90 "tests/gpu/probe/$one.ptx" -o "$dir/$one.cubin"
+		for arch in sm_90 sm_100 sm_120; do
+			PATH=$PATH:/usr/local/cuda/bin check "ptxas takes $one for $arch" ptxas -arch=$arch "tests/gpu/probe/$one.ptx" -o "$dir/$one.cubin"
+		done
 	fi
 done
 for trial in $("$probe" --list | cut -d' ' -f1); do

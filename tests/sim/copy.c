@@ -5,6 +5,8 @@
  */
 #include "copy.h"
 
+#include "manner.h"
+
 #include "capture.h"
 #include "fault.h"
 #include "managed.h"
@@ -186,6 +188,13 @@ static bool mixed(const struct sim_side *side, const struct sim_box *box, bool w
 	return vram_bytes && ram_bytes;
 }
 
+static bool is_host_frame(const struct sim_side *side)
+{
+	const struct sim_region *region = sim_region_at(side->start);
+
+	return region && region->kind == SIM_MAPPED && region->host;
+}
+
 CUresult sim_copy(struct sim_box box, CUstream handle, enum sim_blocking blocking)
 {
 	CUstream stream = sim_stream(handle);
@@ -199,6 +208,10 @@ CUresult sim_copy(struct sim_box box, CUstream handle, enum sim_blocking blockin
 		return CUDA_SUCCESS;
 	if (settle(&box.dst, stream) != CUDA_SUCCESS ||
 	    (!box.fill_bytes && settle(&box.src, stream) != CUDA_SUCCESS))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (sim_manners.host_refuses_pageable && !box.fill_bytes &&
+	    ((box.src.pageable && is_host_frame(&box.dst)) ||
+	     (box.dst.pageable && is_host_frame(&box.src))))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (mixed(&box.dst, &box, true) || (!box.fill_bytes && mixed(&box.src, &box, false)))
 		return CUDA_ERROR_INVALID_VALUE;

@@ -85,6 +85,21 @@ static void trigger(struct launch *launch)
 	launch->triggered = true;
 }
 
+void sim_reach_by(const struct sim_block *self, enum sim_way way, const void *address)
+{
+	const struct sim_region *region;
+	bool faults;
+
+	(void)self;
+	sim_lock();
+	region = sim_region_at((uintptr_t)address);
+	faults = sim_manners.host_faults >> way & 1 && region && region->kind == SIM_MAPPED &&
+		 region->host;
+	sim_unlock();
+	if (faults)
+		sim_fault_raise();
+}
+
 void sim_launch_dependents(const struct sim_block *self)
 {
 	struct launch *launch = (struct launch *)(uintptr_t)self;

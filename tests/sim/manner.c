@@ -78,6 +78,37 @@ void sim_manners_of_profile(const json_t *root)
 
 /* --- the environment ---------------------------------------------------------------------- */
 
+/* By enum sim_way. */
+static const char *const ways[] = {"read_only", "vectors",	  "async_copy",	   "bulk_copy",
+				   "tma",	"system_atomics", "vector_atomics"};
+
+static void read_host_faults(const char *text)
+{
+	size_t length;
+
+	for (; text && *text; text += length + (text[length] == ',')) {
+		bool found = false;
+
+		length = strcspn(text, ",");
+		for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+			if (strlen(ways[i]) == length && !strncmp(text, ways[i], length)) {
+				sim_manners.host_faults |= 1u << i;
+				found = true;
+			}
+		if (length == strlen("pageable") && !strncmp(text, "pageable", length))
+			found = sim_manners.host_refuses_pageable = true;
+		if (!found) {
+			fprintf(
+			    stderr,
+			    "simulated GPU: LOWTIDE_SIM_HOST_FAULTS: not read_only, vectors, "
+			    "async_copy, bulk_copy, tma, system_atomics, vector_atomics or "
+			    "pageable: %s\n",
+			    text);
+			return;
+		}
+	}
+}
+
 static void read_managed_words(const char *text)
 {
 	static const struct {
@@ -129,6 +160,7 @@ void sim_manners_from_environment(void)
 						     m->dependent_past_event) != 0;
 	m->tables_kept = sim_setting_number("LOWTIDE_SIM_TABLES_KEPT", m->tables_kept) != 0;
 	read_managed_words(getenv("LOWTIDE_SIM_MANAGED"));
+	read_host_faults(getenv("LOWTIDE_SIM_HOST_FAULTS"));
 }
 
 /* --- polling ------------------------------------------------------------------------------ */

@@ -31,6 +31,11 @@ struct sim_manners {
 	double reserve_ns, reserve_vram_bytes; /* of each TiB reserved */
 	double address_bytes;		       /* that can be reserved in all; 0: no bound */
 
+	/* --- memory in RAM: by which ways kernels cannot reach host frames, a bit a way; and
+	 * whether copies between pageable memory and host frames are refused */
+	unsigned int host_faults;
+	bool host_refuses_pageable;
+
 	/* --- managed memory */
 	double fault_ns;	 /* of a kernel, for each page that it faults on */
 	double prefetch_page_ns; /* of the host, for each page that is to be prefetched */

@@ -152,6 +152,9 @@ static const struct sim_kernel *builtin(const char *name)
 	for (size_t i = 0; i < sim_probe_twin_count; i++)
 		if (!strcmp(sim_probe_twins[i]->name, name))
 			return sim_probe_twins[i];
+	for (size_t i = 0; i < sim_access_twin_count; i++)
+		if (!strcmp(sim_access_twins[i]->name, name))
+			return sim_access_twins[i];
 	return NULL;
 }
 

@@ -337,6 +337,20 @@ extern const size_t sim_builtin_kernel_count;
  * lets the kernel behind it start; this one waits here for the end of the one before it. */
 void sim_launch_dependents(const struct sim_block *self);
 void sim_wait_for_primary(const struct sim_block *self);
+/* For twins of kernels that reach memory by a way of their own (launch.c): a fault, if the
+ * address is a host frame's and the setting says that it cannot be reached so. */
+enum sim_way {
+	SIM_WAY_READ_ONLY,
+	SIM_WAY_VECTORS,
+	SIM_WAY_ASYNC_COPY,
+	SIM_WAY_BULK_COPY,
+	SIM_WAY_TMA,
+	SIM_WAY_SYSTEM_ATOMICS,
+	SIM_WAY_VECTOR_ATOMICS
+};
+void sim_reach_by(const struct sim_block *self, enum sim_way way, const void *address);
+extern const struct sim_kernel *const sim_access_twins[];
+extern const size_t sim_access_twin_count;
 extern const struct sim_kernel *const sim_probe_kernels[];
 extern const size_t sim_probe_kernel_count;
 extern const struct sim_kernel *const sim_probe_twins[];

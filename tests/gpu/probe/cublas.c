@@ -1,5 +1,7 @@
 #include "cublas.h"
 
+#include "libraries.h"
+
 #include <dlfcn.h>
 
 enum { AS_IT_IS, TRANSPOSED }; /* cublasOperation_t */
@@ -12,25 +14,26 @@ static int (*gemv)(void *, int, int, int, const float *, const float *, int, con
 static int (*gemm)(void *, int, int, int, int, int, const float *, const float *, int,
 		   const float *, int, const float *, float *, int);
 
+/* cudaDataType_t, cublasComputeType_t, cublasGemmAlgo_t */
+enum { BF16 = 14, COMPUTE_32F = 68, DEFAULT_ALGORITHM = -1 };
+static int (*gemm_of_any)(void *, int, int, int, int, int, const void *, const void *, int, int,
+			  const void *, int, int, const void *, void *, int, int, int, int);
+
 const char *cublas_start(const struct gpu *g)
 {
 	static const char *const names[] = {"libcublas.so.13", "libcublas.so.12",
-					    "libcublas.so.11", "libcublas.so"};
-	void *library = NULL;
+					    "libcublas.so.11", "libcublas.so", NULL};
+	const char *why;
+	void *library = library_open(g, names, &why);
 
-	if (g->simulated)
-		return "not tried: it speaks to NVIDIA's driver in private";
-	for (size_t i = 0; !library && i < sizeof(names) / sizeof(names[0]); i++)
-		library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
 	if (!library)
-		return "not here";
-#define FIND(what, name) what = __extension__(__typeof__(what)) dlsym(library, name)
-	FIND(create, "cublasCreate_v2");
-	FIND(set_stream, "cublasSetStream_v2");
-	FIND(gemv, "cublasSgemv_v2");
-	FIND(gemm, "cublasSgemm_v2");
-#undef FIND
-	if (!create || !set_stream || !gemv || !gemm)
+		return why;
+	LIBRARY_FIND(library, create, "cublasCreate_v2");
+	LIBRARY_FIND(library, set_stream, "cublasSetStream_v2");
+	LIBRARY_FIND(library, gemv, "cublasSgemv_v2");
+	LIBRARY_FIND(library, gemm, "cublasSgemm_v2");
+	LIBRARY_FIND(library, gemm_of_any, "cublasGemmEx");
+	if (!create || !set_stream || !gemv || !gemm || !gemm_of_any)
 		return "it lacks a function";
 	return create(&handle) || set_stream(handle, g->stream) ? "it does not start" : NULL;
 }
@@ -51,4 +54,14 @@ bool cublas_matmat(CUdeviceptr a, CUdeviceptr b, CUdeviceptr c, uint64_t m, uint
 
 	return !gemm(handle, AS_IT_IS, AS_IT_IS, (int)n, (int)m, (int)k, &one, (const float *)b,
 		     (int)n, (const float *)a, (int)k, &zero, (float *)c, (int)n);
+}
+
+bool cublas_matmat_bf16(CUdeviceptr a, CUdeviceptr b, CUdeviceptr c, uint64_t side)
+{
+	const float one = 1, zero = 0;
+	int n = (int)side;
+
+	return !gemm_of_any(handle, AS_IT_IS, AS_IT_IS, n, n, n, &one, (const void *)b, BF16, n,
+			    (const void *)a, BF16, n, &zero, (void *)c, BF16, n, COMPUTE_32F,
+			    DEFAULT_ALGORITHM);
 }

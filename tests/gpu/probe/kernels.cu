@@ -185,3 +185,7 @@ struct three {
 extern "C" __global__ void probe_layout(unsigned char a, u64 b, struct three c, unsigned short d)
 {
 }
+
+extern "C" __global__ void probe_no_params()
+{
+}

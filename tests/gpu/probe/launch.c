@@ -113,6 +113,26 @@ static void layout(const struct gpu *g, asking ask, void *handle, const char *na
 	samples_finish(&s);
 }
 
+/* Of what has no parameters: the error that ends a walk over them. */
+static void no_parameters(CUlibrary library)
+{
+	CUkernel kernel;
+	CUfunction function;
+	size_t offset, bytes;
+
+	TRY(cu(cuLibraryGetKernel)(&kernel, library, "probe_no_params"));
+	answer_result(cu(cuKernelGetParamInfo)(kernel, 0, &offset, &bytes),
+		      "param_info/kernel_without_parameters");
+	if (!cu(cuFuncGetParamInfo))
+		return;
+	answer_result(cu(cuFuncGetParamInfo)((CUfunction)kernel, 0, &offset, &bytes),
+		      "param_info/kernel_as_function_without_parameters");
+	if (cu(cuKernelGetFunction) &&
+	    cu(cuKernelGetFunction)(&function, kernel) == CUDA_SUCCESS)
+		answer_result(cu(cuFuncGetParamInfo)(function, 0, &offset, &bytes),
+			      "param_info/function_without_parameters");
+}
+
 static void layouts(const struct gpu *g)
 {
 	CUlibrary library;
@@ -134,6 +154,8 @@ static void layouts(const struct gpu *g)
 		answer_step("asking of a CUkernel as of a CUfunction");
 		layout(g, ask_function, kernel, "kernel_as_function");
 	}
+	answer_step("asking of what has no parameters");
+	no_parameters(library);
 }
 
 void trial_launch(struct gpu *g)

@@ -1,6 +1,7 @@
 /* Question 7: where a TMA descriptor keeps its address. Two are encoded that differ in nothing
  * else; the words that differ, and the word that is the address, are what the pager looks for.
  */
+#include "frame.h"
 #include "trials.h"
 
 #include <string.h>
@@ -17,13 +18,37 @@ static CUresult encode(CUtensorMap *map, CUdeviceptr at)
 	    CU_TENSOR_MAP_L2_PROMOTION_NONE, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
 }
 
+/* Of one address: while nothing is mapped there, a host frame is, a device frame is. */
+static void of_homes(const struct gpu *g)
+{
+	struct places places = places_find(g);
+	CUdeviceptr at = range_reserve(2 * MIB);
+	CUtensorMap unmapped, cold, resident;
+	CUmemGenericAllocationHandle frame;
+	CUresult result = encode(&unmapped, at);
+
+	answer_result(result, "encode/unmapped");
+	TRY(range_back(g, at, 2 * MIB, &places.of[ON_DEVICE], &frame));
+	TRY(encode(&resident, at));
+	if (result == CUDA_SUCCESS)
+		answer_yes_no(!memcmp(&unmapped, &resident, sizeof(resident)),
+			      "unmapped_as_resident");
+	if (!places.granularity[ON_HOST])
+		return;
+	TRY(cu(cuMemUnmap)(at, 2 * MIB));
+	TRY(range_back(g, at, 2 * MIB, &places.of[ON_HOST], &frame));
+	result = encode(&cold, at);
+	answer_result(result, "encode/cold");
+	if (result == CUDA_SUCCESS)
+		answer_yes_no(!memcmp(&cold, &resident, sizeof(resident)), "cold_as_resident");
+}
+
 void trial_tensor_map(struct gpu *g)
 {
 	CUtensorMap maps[2];
 	CUdeviceptr at;
 	CUresult result;
 
-	(void)g;
 	if (!cu(cuTensorMapEncodeTiled))
 		answer_skipped("cuTensorMapEncodeTiled: not offered by this driver");
 	TRY(cu(cuMemAlloc_v2)(&at, 4 * MIB));
@@ -40,4 +65,6 @@ void trial_tensor_map(struct gpu *g)
 									  : "differs",
 				    "word_%zu", i);
 	}
+	if (driver_has_vmm())
+		of_homes(g);
 }
