@@ -205,19 +205,8 @@ EDGES_OBJ   := $(call objects,$(wildcard tests/e2e/edges/*.c))
 $(O)/obj/tests/e2e/%.o: tests/e2e/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(E2E_FLAGS) -Itests/e2e -c $< -o $@
-# The same programs with everything four times as large: for blocks of 8 MiB, and of 16 and 8 in one component.
-$(O)/obj/tests/e2e_8m/%.o: tests/e2e/%.c
-	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(E2E_FLAGS) -DBLOCK_MIB=8 -Itests/e2e -c $< -o $@
 E2E_LINK = mkdir -p $(@D) && $(CC) $(CFLAGS) -o $@ $^ -L$(O)/sim -l:libcuda.so.1 -pthread -ldl
-LARGE_E2E := $(addprefix $(O)/e2e_8m/sim_,edges life names handles)
 $(O)/e2e/sim_edges: $(EDGES_OBJ) $(PROGRAM_OBJ) | $(SIM)
-	$(call say,LD,$@)
-	$(Q)$(E2E_LINK)
-$(O)/e2e_8m/sim_edges: $(subst /e2e/,/e2e_8m/,$(EDGES_OBJ) $(PROGRAM_OBJ)) | $(SIM)
-	$(call say,LD,$@)
-	$(Q)$(E2E_LINK)
-$(O)/e2e_8m/sim_%: $(O)/obj/tests/e2e_8m/sim_%.o $(subst /e2e/,/e2e_8m/,$(PROGRAM_OBJ)) | $(SIM)
 	$(call say,LD,$@)
 	$(Q)$(E2E_LINK)
 $(O)/e2e/sim_%: tests/e2e/sim_%.c $(PROGRAM_OBJ) | $(SIM)
@@ -279,7 +268,7 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 
 E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) $(O)/e2e/sim_edges \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
-test-programs: all $(UNITS) $(E2E) $(LARGE_E2E) $(BROKEN) $(NVML_LIB) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1
+test-programs: all $(UNITS) $(E2E) $(BROKEN) $(NVML_LIB) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1
 .PHONY: test-programs
 check-e2e: test-programs ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)

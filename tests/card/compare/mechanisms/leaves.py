@@ -1,24 +1,27 @@
-"""Leaf by leaf: restates diffusers' enable_sequential_cpu_offload, which SD.Next's "sequential" is (accelerate's
-AlignDevicesHook with offload): each module that has weights of its own brings them in before its forward and drops them after
-it. The copy in RAM stays, so nothing is copied back. Copies are from pageable memory, on the stream of the computation."""
-from mechanisms import TooLarge
+"""Leaf by leaf: before a layer's forward its own weights come from RAM, after it the copies on the device are dropped; what is
+in RAM was never given up, so nothing is copied back."""
+from mechanisms.moving import OFF, ON, direct
 
 
-def leaves_of(part):
-    return [m for m in part.modules() if any(True for _ in (*m.parameters(recurse=False), *m.buffers(recurse=False)))]
+class Leaves:
+    """Of some layers. enabled: ids of the layers for which it does so now; None: all."""
 
+    def __init__(self, mover, layers, enabled=None):
+        self.mover, self.enabled = mover, enabled
+        for layer in layers:
+            layer.register_forward_pre_hook(self.before)
+            layer.register_forward_hook(self.after)
+        self.in_ram = {}
 
-def hook_leaf(module, mover):
-    """Its own weights only; a module within it has its own hooks."""
-    tensors = mover.tensors(module, recurse=False)
-    module.register_forward_pre_hook(lambda m, i: mover.bring(tensors, keep=True))
-    module.register_forward_hook(lambda m, i, o: mover.leave(tensors))
+    def concerns(self, layer):
+        return self.enabled is None or id(layer) in self.enabled
 
+    def before(self, layer, inputs):
+        if self.concerns(layer):
+            tensors = direct(layer)
+            self.in_ram[id(layer)] = {id(t): t.data for t in tensors}
+            self.mover.move(tensors, ON)
 
-def apply(parts, mover, room_bytes):
-    leaves = [leaf for part in parts.values() for leaf in leaves_of(part)]
-    largest = max(mover.bytes_of(mover.tensors(leaf, recurse=False)) for leaf in leaves)
-    if largest > room_bytes:
-        raise TooLarge(f"its largest layer takes {largest} bytes")
-    for leaf in leaves:
-        hook_leaf(leaf, mover)
+    def after(self, layer, inputs, output):
+        if self.concerns(layer):
+            self.mover.move(direct(layer), OFF, sources=self.in_ram.pop(id(layer)))
