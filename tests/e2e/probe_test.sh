@@ -48,7 +48,7 @@ says() { # says RECORD EXPRESSION [WHAT]
 }
 
 ways=()
-for one in host_read_only host_vectors host_async_copy host_bulk_copy host_tma host_system_atomics host_vector_atomics host_pageable; do
+for one in host_read_only host_vectors host_wide_vectors host_async_copy host_bulk_copy host_tma host_system_atomics host_vector_atomics host_pageable; do
 	ways+=(--only "$one")
 done
 children_of() { grep -lE "^PPid:[[:space:]]+$1\$" /proc/[0-9]*/status 2>/dev/null | cut -d/ -f3; }
@@ -103,6 +103,9 @@ echo '{"lowtide_probe": 1, "trials": [{"name": "host_numa", "facts": {"create": 
 	ask old LOWTIDE_SIM_DRIVER=12030 -- --only launch --only host_any
 	ask ways LOWTIDE_SIM_HOST_FAULTS=read_only,vectors,async_copy,bulk_copy,tma,system_atomics,vector_atomics,pageable -- "${ways[@]}"
 	ask one_way LOWTIDE_SIM_HOST_FAULTS=tma -- "${ways[@]}"
+	ask no_stores LOWTIDE_SIM_HOST_FAULTS=bulk_store,tma_store -- --only host_bulk_copy --only host_tma
+	ask blackwell LOWTIDE_SIM_ATTRIBUTES=75:10 -- --only host_wide_vectors
+	ask no_wide LOWTIDE_SIM_ATTRIBUTES=75:10 LOWTIDE_SIM_HOST_FAULTS=wide_vectors -- --only host_wide_vectors
 	ask pascal LOWTIDE_SIM_ATTRIBUTES=75:6 -- "${ways[@]}"
 	ask no_info LOWTIDE_SIM_FAIL=cuKernelGetParamInfo:*:999 -- --only launch
 	ask older LOWTIDE_SIM_DRIVER=11080 -- --only launch --only host_numa --only tensor_map
@@ -158,7 +161,7 @@ says whole 'R["lowtide_probe"] == 1 and R["kind"] == "simulated" and R["device"]
 says whole 'set(R) == {"lowtide_probe", "kind", "date", "quick", "device", "trials"} and R["quick"] is True'
 says whole 'all(set(t) == {"name", "question", "status", "why", "figures", "facts", "checks"} for t in R["trials"])'
 says whole 'all(f["p25"] <= f["median"] <= f["p75"] <= f["p99"] <= f["max"] and f["n"] > 0 and f["unit"] for t in R["trials"] for f in t["figures"])'
-says whole '[t["name"] for t in R["trials"] if t["status"] != "ok"] == ["host_node0", "host_cublas", "host_cudnn"]'
+says whole '[t["name"] for t in R["trials"] if t["status"] != "ok"] == ["host_node0", "host_wide_vectors", "host_cublas", "host_cudnn"]'
 says whole 'W("tensor_map") == "cuTensorMapEncodeTiled: not offered by this driver" or "the address" in T["tensor_map"]["facts"].values()'
 says whole 'all(c["holds"] for t in R["trials"] for c in t["checks"])'
 says whole 'R["device"]["name"] == "Simulated GPU 0" and R["device"]["memory_bytes"] == 8 << 30 and R["device"]["driver_api"] == "13.0"'
@@ -368,6 +371,15 @@ for trial in $host_ways; do
 	says one_way "A('$trial', 'host/$kind') == ('CUDA_ERROR_ILLEGAL_ADDRESS' if '$trial' == 'host_tma' else 'ok')" 'and only that one'
 done
 says whole 'near(F("host_read_only", "host/read"), 15) and near(F("host_vectors", "host/write"), 15) and near(F("host_tma", "device/read"), 500)'
+says whole 'near(F("host_bulk_copy", "host/write"), 15) and near(F("host_tma", "host/write"), 15) and len(C("host_tma")) == len(C("host_bulk_copy")) == len(C("host_vectors")) == 4'
+says whole 'near(F("host_system_atomics", "host/atomics"), 15) and near(F("host_vector_atomics", "device/atomics"), 1000)'
+for trial in host_bulk_copy host_tma; do
+	says no_stores "A('$trial', 'host/read') == 'ok' and A('$trial', 'host/write') == 'CUDA_ERROR_ILLEGAL_ADDRESS' and A('$trial', 'device/write') == 'ok'" \
+		'only what is written is told'
+done
+says whole 'W("host_wide_vectors") == "not on this card: compute capability 9.x, 10.0 is needed"'
+says blackwell 'A("host_wide_vectors", "host/read") == A("host_wide_vectors", "host/write") == "ok" and len(C("host_wide_vectors")) == 4 and all(C("host_wide_vectors")) and near(F("host_wide_vectors", "host/read"), 15)'
+says no_wide 'A("host_wide_vectors", "device/write") == "ok" and A("host_wide_vectors", "host/read") == "CUDA_ERROR_ILLEGAL_ADDRESS"'
 says whole 'W("host_cublas") == "cuBLAS: not tried: it speaks to NVIDIA'"'"'s driver in private" and S("host_cudnn") == "skipped"'
 says whole 'len(C("host_pageable")) == 10 and all(C("host_pageable"))'
 says ways 'A("host_pageable", "async/in/4KiB") == "CUDA_ERROR_INVALID_VALUE" and not C("host_pageable")'
@@ -389,13 +401,15 @@ fi
 for kernel in $(sed -nE 's/^extern "C" __global__ void (\w+)\(.*/\1/p' tests/gpu/probe/kernels.cu); do
 	check "$kernel is in kernels.ptx" grep -q "entry $kernel(" tests/gpu/probe/kernels.ptx
 done
-for one in recheck dependent access access_sm80 access_sm90; do
+for one in recheck:75 dependent:90 access:75 access_sm80:80 access_sm90:90 access_sm100:100; do
+	least=${one#*:} one=${one%:*}
 	for kernel in $(sed -nE 's/^extern "C" __global__ void (\w+)\(.*/\1/p' "tests/gpu/probe/$one.cu"); do
 		check "$kernel is in $one.ptx" grep -q "entry $kernel(" "tests/gpu/probe/$one.ptx"
 	done
 	if PATH=$PATH:/usr/local/cuda/bin command -v ptxas >/dev/null; then
-		for arch in sm_90 sm_100 sm_120; do
-			PATH=$PATH:/usr/local/cuda/bin check "ptxas takes $one for $arch" ptxas -arch=$arch "tests/gpu/probe/$one.ptx" -o "$dir/$one.cubin"
+		for arch in 75 80 86 89 90 100 120; do
+			[ $arch -lt "$least" ] ||
+				PATH=$PATH:/usr/local/cuda/bin check "ptxas takes $one for sm_$arch" ptxas -arch=sm_$arch "tests/gpu/probe/$one.ptx" -o "$dir/$one.cubin"
 		done
 	fi
 done

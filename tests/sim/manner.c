@@ -79,8 +79,9 @@ void sim_manners_of_profile(const json_t *root)
 /* --- the environment ---------------------------------------------------------------------- */
 
 /* By enum sim_way. */
-static const char *const ways[] = {"read_only", "vectors",	  "async_copy",	   "bulk_copy",
-				   "tma",	"system_atomics", "vector_atomics"};
+static const char *const ways[] = {
+    "read_only",      "vectors",	"async_copy",	"bulk_copy",  "tma",
+    "system_atomics", "vector_atomics", "wide_vectors", "bulk_store", "tma_store"};
 
 static void read_host_faults(const char *text)
 {
@@ -101,8 +102,8 @@ static void read_host_faults(const char *text)
 			fprintf(
 			    stderr,
 			    "simulated GPU: LOWTIDE_SIM_HOST_FAULTS: not read_only, vectors, "
-			    "async_copy, bulk_copy, tma, system_atomics, vector_atomics or "
-			    "pageable: %s\n",
+			    "async_copy, bulk_copy, tma, system_atomics, vector_atomics, "
+			    "wide_vectors, bulk_store, tma_store or pageable: %s\n",
 			    text);
 			return;
 		}

@@ -346,7 +346,10 @@ enum sim_way {
 	SIM_WAY_BULK_COPY,
 	SIM_WAY_TMA,
 	SIM_WAY_SYSTEM_ATOMICS,
-	SIM_WAY_VECTOR_ATOMICS
+	SIM_WAY_VECTOR_ATOMICS,
+	SIM_WAY_WIDE_VECTORS,
+	SIM_WAY_BULK_STORE,
+	SIM_WAY_TMA_STORE
 };
 void sim_reach_by(const struct sim_block *self, enum sim_way way, const void *address);
 extern const struct sim_kernel *const sim_access_twins[];

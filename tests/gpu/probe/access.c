@@ -8,10 +8,11 @@
 #include "tile_map.h"
 #include "trials.h"
 
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-extern const char probe_access_ptx[], probe_access_sm80_ptx[], probe_access_sm90_ptx[];
+extern const char probe_access_ptx[], probe_access_sm80_ptx[], probe_access_sm90_ptx[],
+    probe_access_sm100_ptx[];
 
 static const char *const home_names[HOMES] = {"device", "host"};
 
@@ -67,11 +68,29 @@ static bool ended_well(const struct gpu *g, const char *what, const char *home)
 	return result == CUDA_SUCCESS;
 }
 
+static bool words_are_right(const struct frames *f, CUdeviceptr at, uint64_t key)
+{
+	gpu_forget_wrong(f->g, f->g->stream);
+	TRY(gpu_check(f->g, at, f->bytes, key, 0, 0, f->g->stream));
+	return !gpu_wrong(f->g, f->g->stream);
+}
+
+static struct rounds rounds_of(const struct frames *f)
+{
+	return (struct rounds){.least = 2, .most = 20, .budget_ms = f->g->quick ? 30 : 300};
+}
+
 /* --- copies ---------------------------------------------------------------------------------
  */
 
 typedef CUresult (*copying)(const struct frames *f, CUfunction kernel, CUdeviceptr to,
 			    CUdeviceptr from);
+
+/* A way to read a frame and perhaps one to write it. `writer` may be the same kernel. */
+struct way {
+	CUfunction reader, writer; /* writer: NULL if this way only reads */
+	copying read, write;
+};
 
 static CUresult copy_plainly(const struct frames *f, CUfunction kernel, CUdeviceptr to,
 			     CUdeviceptr from)
@@ -82,21 +101,33 @@ static CUresult copy_plainly(const struct frames *f, CUfunction kernel, CUdevice
 				  (void *[]){&to, &from, &words}, NULL);
 }
 
-static CUresult copy_by_map(const struct frames *f, CUfunction kernel, CUdeviceptr to,
-			    CUdeviceptr from)
+static CUresult with_map(const struct frames *f, CUfunction kernel, CUdeviceptr mapped,
+			 CUdeviceptr other)
 {
 	uint64_t words = f->bytes / 8;
 	CUtensorMap map;
 
-	TRY(tile_map_encode(&map, from, f->bytes));
+	TRY(tile_map_encode(&map, mapped, f->bytes));
 	return cu(cuLaunchKernel)(kernel, f->g->blocks, 1, 1, 256, 1, 1, 0, f->g->stream,
-				  (void *[]){&map, &to, &words}, NULL);
+				  (void *[]){&map, &other, &words}, NULL);
+}
+
+static CUresult read_by_map(const struct frames *f, CUfunction kernel, CUdeviceptr to,
+			    CUdeviceptr from)
+{
+	return with_map(f, kernel, from, to);
+}
+
+static CUresult write_by_map(const struct frames *f, CUfunction kernel, CUdeviceptr to,
+			     CUdeviceptr from)
+{
+	return with_map(f, kernel, to, from);
 }
 
 static void time_copy(const struct frames *f, copying copy, CUfunction kernel, CUdeviceptr to,
-		      CUdeviceptr from, const char *name)
+		      CUdeviceptr from, const char *home, const char *what)
 {
-	struct rounds rounds = {.least = 2, .most = 20, .budget_ms = f->g->quick ? 40 : 300};
+	struct rounds rounds = rounds_of(f);
 	struct stopwatch watch = gpu_stopwatch();
 	struct samples gbps;
 
@@ -107,167 +138,221 @@ static void time_copy(const struct frames *f, copying copy, CUfunction kernel, C
 		samples_add(&gbps, rate_gbps((double)f->bytes,
 					     gpu_stop_watch_us(&watch, f->g->stream)));
 	}
-	answer_figure(&gbps, "GB/s", "%s", name);
+	answer_figure(&gbps, "GB/s", "%s/%s", home, what);
 	samples_finish(&gbps);
 }
 
-/* From the frame, checked, then timed. `writes`: to it as well. */
-static bool copies_with(const struct frames *f, copying copy, CUfunction kernel, enum home home,
-			bool writes)
+/* Once, checked, then timed. */
+static bool reads(const struct frames *f, const struct way *way, enum home home)
 {
 	const char *name = home_names[home];
-	char figure[64];
 
 	answer_step("reading a frame of the %s", name);
 	gpu_fill(f->g, f->of[home], f->bytes, 31 + home, f->g->stream);
-	TRY(copy(f, kernel, f->beside, f->of[home]));
+	TRY(way->read(f, way->reader, f->beside, f->of[home]));
 	if (!ended_well(f->g, "read", name))
 		return false;
-	gpu_forget_wrong(f->g, f->g->stream);
-	TRY(gpu_check(f->g, f->beside, f->bytes, 31 + home, 0, 0, f->g->stream));
-	answer_check(!gpu_wrong(f->g, f->g->stream), "words differ",
+	answer_check(words_are_right(f, f->beside, 31 + home), "words differ",
 		     "%s: what is read is right", name);
-	snprintf(figure, sizeof(figure), "%s/read", name);
-	time_copy(f, copy, kernel, f->beside, f->of[home], figure);
-	if (!writes)
-		return true;
-	answer_step("writing a frame of the %s", name);
-	gpu_fill(f->g, f->beside, f->bytes, 41 + home, f->g->stream);
-	TRY(copy(f, kernel, f->of[home], f->beside));
-	if (!ended_well(f->g, "write", name))
-		return false;
-	gpu_forget_wrong(f->g, f->g->stream);
-	TRY(gpu_check(f->g, f->of[home], f->bytes, 41 + home, 0, 0, f->g->stream));
-	answer_check(!gpu_wrong(f->g, f->g->stream), "words differ",
-		     "%s: what is written is right", name);
-	snprintf(figure, sizeof(figure), "%s/write", name);
-	time_copy(f, copy, kernel, f->of[home], f->beside, figure);
+	time_copy(f, way->read, way->reader, f->beside, f->of[home], name, "read");
 	return true;
 }
 
-static void copies_in_both(struct gpu *g, copying copy, CUfunction kernel, bool writes)
+static bool writes(const struct frames *f, const struct way *way, enum home home)
+{
+	const char *name = home_names[home];
+
+	answer_step("writing a frame of the %s", name);
+	gpu_fill(f->g, f->beside, f->bytes, 41 + home, f->g->stream);
+	TRY(way->write(f, way->writer, f->of[home], f->beside));
+	if (!ended_well(f->g, "write", name))
+		return false;
+	answer_check(words_are_right(f, f->of[home], 41 + home), "words differ",
+		     "%s: what is written is right", name);
+	time_copy(f, way->write, way->writer, f->of[home], f->beside, name, "write");
+	return true;
+}
+
+static void copies_in_both(const struct gpu *g, const struct way *way)
 {
 	struct frames f = frames_make(g);
+	bool context_lives = true;
 
-	if (copies_with(&f, copy, kernel, ON_DEVICE, writes))
-		copies_with(&f, copy, kernel, ON_HOST, writes);
+	for (int home = 0; home < HOMES && context_lives; home++)
+		context_lives = reads(&f, way, (enum home)home) &&
+				(!way->writer || writes(&f, way, (enum home)home));
+}
+
+static void by_one_kernel(const struct gpu *g, CUfunction kernel, bool writes_too)
+{
+	struct way way = {.reader = kernel,
+			  .writer = writes_too ? kernel : NULL,
+			  .read = copy_plainly,
+			  .write = copy_plainly};
+
+	copies_in_both(g, &way);
 }
 
 void trial_host_read_only(struct gpu *g)
 {
-	copies_in_both(g, copy_plainly, kernel_of(g, 6, probe_access_ptx, "probe_copy_nc"),
-		       false);
+	by_one_kernel(g, kernel_of(g, 6, probe_access_ptx, "probe_copy_nc"), false);
 }
 
 void trial_host_vectors(struct gpu *g)
 {
-	copies_in_both(g, copy_plainly, kernel_of(g, 6, probe_access_ptx, "probe_copy_v4"),
-		       true);
+	by_one_kernel(g, kernel_of(g, 6, probe_access_ptx, "probe_copy_v4"), true);
+}
+
+void trial_host_wide_vectors(struct gpu *g)
+{
+	by_one_kernel(g, kernel_of(g, 10, probe_access_sm100_ptx, "probe_copy_v8"), true);
 }
 
 void trial_host_async_copy(struct gpu *g)
 {
-	copies_in_both(g, copy_plainly,
-		       kernel_of(g, 8, probe_access_sm80_ptx, "probe_copy_async"), false);
+	by_one_kernel(g, kernel_of(g, 8, probe_access_sm80_ptx, "probe_copy_async"), false);
 }
 
 void trial_host_bulk_copy(struct gpu *g)
 {
-	copies_in_both(g, copy_plainly,
-		       kernel_of(g, 9, probe_access_sm90_ptx, "probe_copy_bulk"), false);
+	struct way way = {.read = copy_plainly, .write = copy_plainly};
+
+	way.reader = kernel_of(g, 9, probe_access_sm90_ptx, "probe_copy_bulk");
+	way.writer = kernel_of(g, 9, probe_access_sm90_ptx, "probe_store_bulk");
+	copies_in_both(g, &way);
 }
 
 void trial_host_tma(struct gpu *g)
 {
-	CUfunction kernel;
+	struct way way = {.read = read_by_map, .write = write_by_map};
 
 	if (!cu(cuTensorMapEncodeTiled))
 		answer_skipped("cuTensorMapEncodeTiled: not offered by this driver");
-	kernel = kernel_of(g, 9, probe_access_sm90_ptx, "probe_copy_tensor");
-	copies_in_both(g, copy_by_map, kernel, false);
+	way.reader = kernel_of(g, 9, probe_access_sm90_ptx, "probe_copy_tensor");
+	way.writer = kernel_of(g, 9, probe_access_sm90_ptx, "probe_store_tensor");
+	copies_in_both(g, &way);
 }
 
 /* --- atomics ---------------------------------------------------------------------------------
  */
 
-/* 32 bits in the first half of what is used, 64 in the second. */
-static bool system_atomics(const struct frames *f, CUfunction kernel, enum home home)
-{
-	uint64_t words = MIB / 4, good = 0;
-	CUdeviceptr at = f->of[home];
-	uint32_t *host = malloc(2 * MIB);
+/* What a kernel of atomics is given each time, and what it must make of that. */
+struct atomics {
+	const char *promise;
+	uint64_t count; /* its parameter */
+	size_t bytes;	/* of what it changes */
+	unsigned char *before, *after;
+};
 
-	if (!host)
+static CUresult change(const struct frames *f, CUfunction kernel, const struct atomics *a,
+		       enum home home)
+{
+	CUdeviceptr at = f->of[home];
+	uint64_t count = a->count;
+
+	return cu(cuLaunchKernel)(kernel, f->g->blocks, 1, 1, 256, 1, 1, 0, f->g->stream,
+				  (void *[]){&at, &count}, NULL);
+}
+
+static void time_atomics(const struct frames *f, CUfunction kernel, const struct atomics *a,
+			 enum home home)
+{
+	struct rounds rounds = rounds_of(f);
+	struct stopwatch watch = gpu_stopwatch();
+	struct samples gbps;
+
+	samples_init(&gbps);
+	while (rounds_more(&rounds)) {
+		TRY(cu(cuMemcpyDtoDAsync_v2)(f->of[home], f->beside, a->bytes, f->g->stream));
+		gpu_start_watch(f->g, &watch, f->g->stream);
+		TRY(change(f, kernel, a, home));
+		samples_add(&gbps, rate_gbps((double)a->bytes,
+					     gpu_stop_watch_us(&watch, f->g->stream)));
+	}
+	answer_figure(&gbps, "GB/s", "%s/atomics", home_names[home]);
+	samples_finish(&gbps);
+}
+
+/* Bytes go and come by way of a device frame: whether copies between malloc's memory and host
+ * frames work is another question. */
+static bool atomics_at(const struct frames *f, CUfunction kernel, const struct atomics *a,
+		       enum home home)
+{
+	unsigned char *seen = malloc(a->bytes);
+
+	if (!seen)
 		answer_failed("out of memory");
-	for (size_t i = 0; i < words; i++)
-		host[i] = 5;
-	for (size_t i = 0; i < words / 2; i++)
-		((uint64_t *)(void *)(host + words))[i] = 5;
-	/* By way of a device frame: whether copies from malloc's memory can go to host frames
-	 * is another question. */
-	TRY(cu(cuMemcpyHtoD_v2)(f->beside, host, 2 * MIB));
-	TRY(cu(cuMemcpyDtoD_v2)(at, f->beside, 2 * MIB));
+	answer_step("atomics on a frame of the %s", home_names[home]);
+	TRY(cu(cuMemcpyHtoD_v2)(f->beside, a->before, a->bytes));
+	TRY(cu(cuMemcpyDtoD_v2)(f->of[home], f->beside, a->bytes));
 	TRY(cu(cuCtxSynchronize)());
-	TRY(cu(cuLaunchKernel)(kernel, f->g->blocks, 1, 1, 256, 1, 1, 0, f->g->stream,
-			       (void *[]){&at, &words}, NULL));
+	TRY(change(f, kernel, a, home));
 	if (!ended_well(f->g, "atomics", home_names[home])) {
-		free(host);
+		free(seen);
 		return false;
 	}
-	TRY(cu(cuMemcpyDtoD_v2)(f->beside, at, 2 * MIB));
-	TRY(cu(cuMemcpyDtoH_v2)(host, f->beside, 2 * MIB));
-	for (size_t i = 0; i < words; i++)
-		good += host[i] == 10;
-	for (size_t i = 0; i < words / 2; i++)
-		good += ((const uint64_t *)(const void *)(host + words))[i] == 10;
-	free(host);
-	answer_check(good == words + words / 2, "other values",
-		     "%s: additions and exchanges of system scope do what they say",
-		     home_names[home]);
+	TRY(cu(cuMemcpyDtoD_v2)(f->beside, f->of[home], a->bytes));
+	TRY(cu(cuMemcpyDtoH_v2)(seen, f->beside, a->bytes));
+	answer_check(!memcmp(seen, a->after, a->bytes), "other values", "%s: %s",
+		     home_names[home], a->promise);
+	free(seen);
+	TRY(cu(cuMemcpyHtoD_v2)(f->beside, a->before, a->bytes));
+	TRY(cu(cuCtxSynchronize)());
+	time_atomics(f, kernel, a, home);
 	return true;
 }
 
+static void atomics_in_both(const struct gpu *g, CUfunction kernel, const struct atomics *a)
+{
+	struct frames f = frames_make(g);
+
+	if (atomics_at(&f, kernel, a, ON_DEVICE))
+		atomics_at(&f, kernel, a, ON_HOST);
+}
+
+static struct atomics atomics_make(uint64_t count, size_t bytes, const char *promise)
+{
+	struct atomics a = {.promise = promise,
+			    .count = count,
+			    .bytes = bytes,
+			    .before = malloc(bytes),
+			    .after = malloc(bytes)};
+
+	if (!a.before || !a.after)
+		answer_failed("out of memory");
+	return a;
+}
+
+/* 32 bits in the first half of what is used, 64 in the second. */
 void trial_host_system_atomics(struct gpu *g)
 {
 	CUfunction kernel = kernel_of(g, 6, probe_access_ptx, "probe_atomics_system");
-	struct frames f = frames_make(g);
+	struct atomics a = atomics_make(
+	    MIB / 4, 2 * MIB, "additions and exchanges of system scope do what they say");
 
-	if (system_atomics(&f, kernel, ON_DEVICE))
-		system_atomics(&f, kernel, ON_HOST);
-}
-
-static bool vector_atomics(const struct frames *f, CUfunction kernel, enum home home)
-{
-	enum { ROUNDS = 3 };
-	uint64_t numbers = MIB / 4, good = 0;
-	CUdeviceptr at = f->of[home];
-	float *host = malloc(MIB);
-
-	if (!host)
-		answer_failed("out of memory");
-	TRY(cu(cuMemsetD32Async)(at, 0, numbers, f->g->stream));
-	for (int i = 0; i < ROUNDS; i++)
-		TRY(cu(cuLaunchKernel)(kernel, f->g->blocks, 1, 1, 256, 1, 1, 0, f->g->stream,
-				       (void *[]){&at, &numbers}, NULL));
-	if (!ended_well(f->g, "atomics", home_names[home])) {
-		free(host);
-		return false;
+	for (uint64_t i = 0; i < a.count; i++) {
+		((uint32_t *)(void *)a.before)[i] = 5;
+		((uint32_t *)(void *)a.after)[i] = 10;
 	}
-	TRY(cu(cuMemcpyDtoD_v2)(f->beside, at, MIB));
-	TRY(cu(cuMemcpyDtoH_v2)(host, f->beside, MIB));
-	for (size_t i = 0; i < numbers; i++)
-		good += host[i] == (float)(ROUNDS * (i % 4 + 1));
-	free(host);
-	answer_check(good == numbers, "other sums", "%s: sums of vectors add up",
-		     home_names[home]);
-	return true;
+	for (uint64_t i = a.count / 2; i < a.count; i++) {
+		((uint64_t *)(void *)a.before)[i] = 5;
+		((uint64_t *)(void *)a.after)[i] = 10;
+	}
+	atomics_in_both(g, kernel, &a);
+	free(a.before);
+	free(a.after);
 }
 
 void trial_host_vector_atomics(struct gpu *g)
 {
 	CUfunction kernel = kernel_of(g, 9, probe_access_sm90_ptx, "probe_atomics_vector");
-	struct frames f = frames_make(g);
+	struct atomics a = atomics_make(MIB / 4, MIB, "sums of vectors add up");
 
-	if (vector_atomics(&f, kernel, ON_DEVICE))
-		vector_atomics(&f, kernel, ON_HOST);
+	for (uint64_t i = 0; i < a.count; i++) {
+		((float *)(void *)a.before)[i] = (float)(i % 3);
+		((float *)(void *)a.after)[i] = (float)(i % 3 + i % 4 + 1);
+	}
+	atomics_in_both(g, kernel, &a);
+	free(a.before);
+	free(a.after);
 }

@@ -1,4 +1,5 @@
-/* PTX texts, each ended by a zero byte: kernels of the trials of kinds of access, for cards since Pascal, Ampere, Hopper. */
+/* PTX texts, each ended by a zero byte: kernels of the trials of kinds of access, for cards since Pascal, Ampere, Hopper,
+ * Blackwell. */
 	.section .rodata
 	.globl probe_access_ptx
 probe_access_ptx:
@@ -11,5 +12,9 @@ probe_access_sm80_ptx:
 	.globl probe_access_sm90_ptx
 probe_access_sm90_ptx:
 	.incbin "tests/gpu/probe/access_sm90.ptx"
+	.byte 0
+	.globl probe_access_sm100_ptx
+probe_access_sm100_ptx:
+	.incbin "tests/gpu/probe/access_sm100.ptx"
 	.byte 0
 	.section .note.GNU-stack,"",%progbits

@@ -86,6 +86,55 @@ extern "C" __global__ void probe_copy_tensor(const __grid_constant__ tensor_map 
 	}
 }
 
+/* The tile as a bulk copy is to find it; then that copy, which thread 0 begins and waits for. */
+static __device__ void take_tile(u64 *tile, const u64 *from)
+{
+	for (unsigned int i = threadIdx.x; i < TILE_WORDS; i += blockDim.x)
+		tile[i] = from[i];
+	asm volatile("fence.proxy.async;" ::: "memory");
+	__syncthreads();
+}
+
+static __device__ void wait_for_store(void)
+{
+	asm volatile("cp.async.bulk.commit_group;\n"
+		     "cp.async.bulk.wait_group 0;" ::: "memory");
+}
+
+/* cp.async.bulk, to global memory */
+extern "C" __global__ void probe_store_bulk(u64 *to, const u64 *from, u64 words)
+{
+	__shared__ alignas(128) u64 tile[TILE_WORDS];
+	unsigned int at = (unsigned int)__cvta_generic_to_shared(tile);
+
+	for (u64 first = blockIdx.x * (u64)TILE_WORDS; first < words; first += gridDim.x * (u64)TILE_WORDS) {
+		take_tile(tile, from + first);
+		if (threadIdx.x == 0) {
+			asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(to + first), "r"(at),
+				     "r"(TILE_BYTES) : "memory");
+			wait_for_store();
+		}
+		__syncthreads();
+	}
+}
+
+/* cp.async.bulk.tensor, to global memory */
+extern "C" __global__ void probe_store_tensor(const __grid_constant__ tensor_map map, const u64 *from, u64 words)
+{
+	__shared__ alignas(128) u64 tile[TILE_WORDS];
+	unsigned int at = (unsigned int)__cvta_generic_to_shared(tile);
+
+	for (u64 first = blockIdx.x * (u64)TILE_WORDS; first < words; first += gridDim.x * (u64)TILE_WORDS) {
+		take_tile(tile, from + first);
+		if (threadIdx.x == 0) {
+			asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.tile.bulk_group [%0, {%1, %2}], [%3];" ::"l"(&map),
+				     "r"(0), "r"((int)(first / 32)), "r"(at) : "memory");
+			wait_for_store();
+		}
+		__syncthreads();
+	}
+}
+
 /* red.global.add.v4.f32: each number grows by 1, 2, 3 or 4. */
 extern "C" __global__ void probe_atomics_vector(float *at, u64 numbers)
 {
