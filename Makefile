@@ -190,6 +190,11 @@ NVML_LIB := $(O)/fake/libnvidia-ml.so.1
 $(NVML_LIB): tests/fake/nvml.c
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -fPIC -shared
+# For the probe on the simulated driver: libraries that are asked, and do not compute.
+FAKE_MATH := $(O)/fake/math/libcublas.so.13 $(O)/fake/math/libcudnn.so.9
+$(FAKE_MATH): tests/fake/math_libraries.c
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(E2E_CC) $(if $(findstring cublas,$@),-DFAKE_CUBLAS) -fvisibility=hidden -fPIC -shared -ldl
 BROKEN := $(O)/fake/broken/libcuda.so.1 $(O)/fake/bare/libcuda.so.1
 $(BROKEN): tests/fake/broken.c
 	$(call say,LD,$@)
@@ -268,7 +273,7 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 
 E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) $(O)/e2e/sim_edges \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
-test-programs: all $(UNITS) $(E2E) $(BROKEN) $(NVML_LIB) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1
+test-programs: all $(UNITS) $(E2E) $(BROKEN) $(FAKE_MATH) $(NVML_LIB) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1
 .PHONY: test-programs
 check-e2e: test-programs ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)

@@ -103,6 +103,9 @@ echo '{"lowtide_probe": 1, "trials": [{"name": "host_numa", "facts": {"create": 
 	ask old LOWTIDE_SIM_DRIVER=12030 -- --only launch --only host_any
 	ask ways LOWTIDE_SIM_HOST_FAULTS=read_only,vectors,async_copy,bulk_copy,tma,system_atomics,vector_atomics,pageable -- "${ways[@]}"
 	ask one_way LOWTIDE_SIM_HOST_FAULTS=tma -- "${ways[@]}"
+	for manner in '' refuses other_bits wrong faults; do
+		ask "math_$manner" LOWTIDE_PROBE_LIBRARIES="$dir:$O/fake/math" FAKE_MATH=$manner -- --only host_cublas --only host_cublas_fp16 --only host_cudnn --only in_place
+	done
 	ask no_stores LOWTIDE_SIM_HOST_FAULTS=bulk_store,tma_store -- --only host_bulk_copy --only host_tma
 	ask blackwell LOWTIDE_SIM_ATTRIBUTES=75:10 -- --only host_wide_vectors
 	ask no_wide LOWTIDE_SIM_ATTRIBUTES=75:10 LOWTIDE_SIM_HOST_FAULTS=wide_vectors -- --only host_wide_vectors
@@ -161,7 +164,7 @@ says whole 'R["lowtide_probe"] == 1 and R["kind"] == "simulated" and R["device"]
 says whole 'set(R) == {"lowtide_probe", "kind", "date", "quick", "device", "trials"} and R["quick"] is True'
 says whole 'all(set(t) == {"name", "question", "status", "why", "figures", "facts", "checks"} for t in R["trials"])'
 says whole 'all(f["p25"] <= f["median"] <= f["p75"] <= f["p99"] <= f["max"] and f["n"] > 0 and f["unit"] for t in R["trials"] for f in t["figures"])'
-says whole '[t["name"] for t in R["trials"] if t["status"] != "ok"] == ["host_node0", "host_wide_vectors", "host_cublas", "host_cudnn"]'
+says whole '[t["name"] for t in R["trials"] if t["status"] != "ok"] == ["host_node0", "host_wide_vectors", "host_cublas", "host_cublas_fp16", "host_cudnn"]'
 says whole 'W("tensor_map") == "cuTensorMapEncodeTiled: not offered by this driver" or "the address" in T["tensor_map"]["facts"].values()'
 says whole 'all(c["holds"] for t in R["trials"] for c in t["checks"])'
 says whole 'R["device"]["name"] == "Simulated GPU 0" and R["device"]["memory_bytes"] == 8 << 30 and R["device"]["driver_api"] == "13.0"'
@@ -381,6 +384,16 @@ says whole 'W("host_wide_vectors") == "not on this card: compute capability 9.x,
 says blackwell 'A("host_wide_vectors", "host/read") == A("host_wide_vectors", "host/write") == "ok" and len(C("host_wide_vectors")) == 4 and all(C("host_wide_vectors")) and near(F("host_wide_vectors", "host/read"), 15)'
 says no_wide 'A("host_wide_vectors", "device/write") == "ok" and A("host_wide_vectors", "host/read") == "CUDA_ERROR_ILLEGAL_ADDRESS"'
 says whole 'W("host_cublas") == "cuBLAS: not tried: it speaks to NVIDIA'"'"'s driver in private" and S("host_cudnn") == "skipped"'
+for trial in host_cublas host_cublas_fp16 host_cudnn; do
+	says math_ "S('$trial') == 'ok' and [A('$trial', f'{place}_on_host') for place in ('operands', 'result', 'all')] == ['ok'] * 3 and C('$trial') == [True] * 4"
+	says math_ "all(A('$trial', f'{place}_on_host/same_bits') is True and F('$trial', f'{place}_on_host') > 2 * F('$trial', 'resident') for place in ('operands', 'result', 'all'))"
+	says math_refuses "S('$trial') == 'ok' and A('$trial', 'resident') == 'ok' and A('$trial', 'operands_on_host') == A('$trial', 'all_on_host') == 'refused by the library' and len(C('$trial')) == 1"
+	says math_other_bits "S('$trial') == 'ok' and all(C('$trial')) and A('$trial', 'operands_on_host/same_bits') is False" 'other bits of as good a result are told, and no failure'
+	says math_wrong "S('$trial') == 'failed' and C('$trial') == [True, False, False, False]" 'a wrong result is found'
+	says math_faults "S('$trial') == 'ok' and A('$trial', 'resident') == 'ok' and A('$trial', 'operands_on_host') == 'CUDA_ERROR_ILLEGAL_ADDRESS' and A('$trial', 'not_asked') and A('$trial', 'all_on_host') is None"
+done
+says math_ 'A("in_place", "cublas") == "used" and A("in_place", "cublas_sgemm/in_place_same_as_resident") is True and F("in_place", "cublas_sgemv/in_place") > F("in_place", "cublas_sgemv/resident")'
+says math_wrong 'S("in_place") == "ok" and A("in_place", "cublas_sgemm/in_place_same_as_resident") is False'
 says whole 'len(C("host_pageable")) == 10 and all(C("host_pageable"))'
 says ways 'A("host_pageable", "async/in/4KiB") == "CUDA_ERROR_INVALID_VALUE" and not C("host_pageable")'
 says pascal 'all(W(t) == "not on this card: compute capability 6.x, 9.0 is needed" for t in ("host_bulk_copy", "host_tma", "host_vector_atomics"))'

@@ -15,7 +15,7 @@ static int (*gemm)(void *, int, int, int, int, int, const float *, const float *
 		   const float *, int, const float *, float *, int);
 
 /* cudaDataType_t, cublasComputeType_t, cublasGemmAlgo_t */
-enum { BF16 = 14, COMPUTE_32F = 68, DEFAULT_ALGORITHM = -1 };
+enum { FP16 = 2, BF16 = 14, COMPUTE_32F = 68, DEFAULT_ALGORITHM = -1 };
 static int (*gemm_of_any)(void *, int, int, int, int, int, const void *, const void *, int, int,
 			  const void *, int, int, const void *, void *, int, int, int, int);
 
@@ -56,12 +56,12 @@ bool cublas_matmat(CUdeviceptr a, CUdeviceptr b, CUdeviceptr c, uint64_t m, uint
 		     (int)n, (const float *)a, (int)k, &zero, (float *)c, (int)n);
 }
 
-bool cublas_matmat_bf16(CUdeviceptr a, CUdeviceptr b, CUdeviceptr c, uint64_t side)
+bool cublas_matmat_half(CUdeviceptr a, CUdeviceptr b, CUdeviceptr c, uint64_t side, bool bf16)
 {
 	const float one = 1, zero = 0;
-	int n = (int)side;
+	int n = (int)side, type = bf16 ? BF16 : FP16;
 
-	return !gemm_of_any(handle, AS_IT_IS, AS_IT_IS, n, n, n, &one, (const void *)b, BF16, n,
-			    (const void *)a, BF16, n, &zero, (void *)c, BF16, n, COMPUTE_32F,
+	return !gemm_of_any(handle, AS_IT_IS, AS_IT_IS, n, n, n, &one, (const void *)b, type, n,
+			    (const void *)a, type, n, &zero, (void *)c, type, n, COMPUTE_32F,
 			    DEFAULT_ALGORITHM);
 }

@@ -11,7 +11,7 @@ bool cublas_matvec(CUdeviceptr a, CUdeviceptr x, CUdeviceptr y, uint64_t rows, u
 bool cublas_matmat(CUdeviceptr a, CUdeviceptr b, CUdeviceptr c, uint64_t m, uint64_t n,
 		   uint64_t k);
 
-/* c = a b, square, in bf16 with sums of 32 bits: what runs on tensor cores. */
-bool cublas_matmat_bf16(CUdeviceptr a, CUdeviceptr b, CUdeviceptr c, uint64_t side);
+/* c = a b, square, in bf16 or fp16 with sums of 32 bits: what runs on tensor cores. */
+bool cublas_matmat_half(CUdeviceptr a, CUdeviceptr b, CUdeviceptr c, uint64_t side, bool bf16);
 
 #endif

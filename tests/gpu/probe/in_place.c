@@ -90,8 +90,8 @@ static void compare(const struct product *p)
 	free(results);
 }
 
-/* Numbers between 0 and 1 in both homes, made on the host. */
-static void fill(const struct gpu *g, CUdeviceptr at, size_t count)
+/* Numbers between 0 and 1, made on the host. */
+static void fill(CUdeviceptr at, size_t count)
 {
 	float *numbers = malloc(count * 4);
 
@@ -102,7 +102,6 @@ static void fill(const struct gpu *g, CUdeviceptr at, size_t count)
 	TRY(cu(cuMemcpyHtoD_v2)(at, numbers, count * 4));
 	TRY(cu(cuCtxSynchronize)());
 	free(numbers);
-	(void)g;
 }
 
 static struct product make(const struct gpu *g, const struct places *places, const char *name,
@@ -113,9 +112,12 @@ static struct product make(const struct gpu *g, const struct places *places, con
 	blocks_make(g, places, m * k * 4, 1, &p.a);
 	TRY(cu(cuMemAlloc_v2)(&p.b, k * n * 4));
 	TRY(cu(cuMemAlloc_v2)(&p.c, m * n * 4));
-	fill(g, p.a.alias[ON_HOST], m * k);
-	block_copy(&p.a, ON_DEVICE, g->stream);
-	fill(g, p.b, k * n);
+	/* First to the device: whether copies from malloc's memory can go to host frames is
+	 * another question. */
+	fill(p.a.alias[ON_DEVICE], m * k);
+	block_copy(&p.a, ON_HOST, g->stream);
+	TRY(cu(cuStreamSynchronize)(g->stream));
+	fill(p.b, k * n);
 	return p;
 }
 

@@ -6,7 +6,8 @@
 #include "gpu.h"
 
 /* The first of the names (the last is NULL) that can be opened; NULL: none, and `why` is told.
- * On the simulated driver none: they speak to NVIDIA's driver in private. */
+ * On the simulated driver only from those folders, where a test puts its own: NVIDIA's speak to
+ * NVIDIA's driver in private. */
 void *library_open(const struct gpu *g, const char *const *names, const char **why);
 
 /* Pointer = the library's function of that name, or NULL. */
