@@ -106,6 +106,11 @@ echo '{"lowtide_probe": 1, "trials": [{"name": "host_numa", "facts": {"create": 
 	for manner in '' refuses other_bits wrong faults; do
 		ask "math_$manner" LOWTIDE_PROBE_LIBRARIES="$dir:$O/fake/math" FAKE_MATH=$manner -- --only host_cublas --only host_cublas_fp16 --only host_cudnn --only in_place
 	done
+	ask as_device LOWTIDE_SIM_HOMES=blocks_as_device -- --only host_pageable --only blocking
+	ask map_tells LOWTIDE_SIM_HOMES=map_tells_home -- --only tensor_map
+	ask map_needs LOWTIDE_SIM_HOMES=map_needs_memory -- --only tensor_map
+	ask no_function_info LOWTIDE_SIM_FAIL=cuFuncGetParamInfo:*:400 -- --only launch
+	ask unknown_word LOWTIDE_SIM_HOMES=nothing -- --only hints
 	ask no_stores LOWTIDE_SIM_HOST_FAULTS=bulk_store,tma_store -- --only host_bulk_copy --only host_tma
 	ask blackwell LOWTIDE_SIM_ATTRIBUTES=75:10 -- --only host_wide_vectors
 	ask no_wide LOWTIDE_SIM_ATTRIBUTES=75:10 LOWTIDE_SIM_HOST_FAULTS=wide_vectors -- --only host_wide_vectors
@@ -394,8 +399,19 @@ for trial in host_cublas host_cublas_fp16 host_cudnn; do
 done
 says math_ 'A("in_place", "cublas") == "used" and A("in_place", "cublas_sgemm/in_place_same_as_resident") is True and F("in_place", "cublas_sgemv/in_place") > F("in_place", "cublas_sgemv/resident")'
 says math_wrong 'S("in_place") == "ok" and A("in_place", "cublas_sgemm/in_place_same_as_resident") is False'
-says whole 'len(C("host_pageable")) == 10 and all(C("host_pageable"))'
-says ways 'A("host_pageable", "async/in/4KiB") == "CUDA_ERROR_INVALID_VALUE" and not C("host_pageable")'
+says whole 'len(C("host_pageable")) == 20 and all(C("host_pageable"))'
+says ways 'S("host_pageable") == "ok" and all(A("host_pageable", f"{how}/{way}/{size}KiB") == "CUDA_ERROR_INVALID_VALUE" for how in ("async", "sync") for way in ("in", "out") for size in (4, 60, 68, 1024, 8192))' \
+	'each copy is asked for though another is refused'
+says ways 'not C("host_pageable") and A("host_pageable", "async/in/host") == "CUDA_ERROR_INVALID_VALUE" and A("host_pageable", "async/in/device") == "returns at once"'
+says whole '[A("host_pageable", f"async/in/{place}") for place in ("host", "device", "pinned")] == ["waits", "returns at once", "waits"]' 'host frames block as pinned memory does'
+says as_device '[A("host_pageable", f"async/in/{place}") for place in ("host", "device", "pinned")] == ["returns at once", "returns at once", "waits"]' 'or as device memory'
+says as_device 'A("blocking", "host/async_h2d_pageable") == A("blocking", "device/async_h2d_pageable") == "returns at once" and A("blocking", "host/sync_d2d") == "returns at once"'
+says as_device 'len(C("host_pageable")) == 20 and all(C("host_pageable"))'
+says map_tells 'A("tensor_map", "encode/cold") == "ok" and A("tensor_map", "cold_as_resident") is False and A("tensor_map", "unmapped_as_resident") is True'
+says map_needs 'A("tensor_map", "encode/unmapped") == "CUDA_ERROR_INVALID_VALUE" and A("tensor_map", "unmapped_as_resident") is None and A("tensor_map", "cold_as_resident") is True'
+says whole 'A("launch", "param_info/function_of_module_without_parameters") == "CUDA_ERROR_INVALID_VALUE"'
+says no_function_info 'A("launch", "param_info/function_of_module_without_parameters") == A("launch", "param_info/function_without_parameters") == "CUDA_ERROR_INVALID_HANDLE" and A("launch", "param_info/kernel_without_parameters") == "CUDA_ERROR_INVALID_VALUE"'
+check "a word that the simulator does not know is told" grep -q 'LOWTIDE_SIM_HOMES: not blocks_as_device, map_tells_home or map_needs_memory: nothing' "$dir/unknown_word.err"
 says pascal 'all(W(t) == "not on this card: compute capability 6.x, 9.0 is needed" for t in ("host_bulk_copy", "host_tma", "host_vector_atomics"))'
 says pascal 'W("host_async_copy") == "not on this card: compute capability 6.x, 8.0 is needed" and S("host_vectors") == S("host_read_only") == "ok"'
 says whole 'A("launch", "param_info/kernel_without_parameters") == A("launch", "param_info/function_without_parameters") == "CUDA_ERROR_INVALID_VALUE"'

@@ -154,11 +154,25 @@ static CUresult settle(struct sim_side *side, CUstream stream)
 	return CUDA_SUCCESS;
 }
 
+static bool is_host_frame(const struct sim_side *side)
+{
+	const struct sim_region *region = sim_region_at(side->start);
+
+	return region && region->kind == SIM_MAPPED && region->host;
+}
+
+/* As far as who waits for a copy is concerned: a card may treat host frames as its own memory.
+ */
+static bool counts_as_ram(const struct sim_side *side)
+{
+	return in_ram(side) && !(sim_manners.host_blocks_as_device && is_host_frame(side));
+}
+
 static bool in_pinned_ram(const struct sim_side *side)
 {
 	const struct sim_region *region = sim_region_at(side->start);
 
-	return region && region->host && region->kind != SIM_MANAGED;
+	return region && region->host && region->kind != SIM_MANAGED && counts_as_ram(side);
 }
 
 /* The driver API's "synchronization behavior" page. Asynchronous or not, a copy to pageable
@@ -167,11 +181,11 @@ static bool in_pinned_ram(const struct sim_side *side)
 static bool waits(const struct sim_box *box, enum sim_blocking blocking)
 {
 	if (box->fill_bytes)
-		return blocking == SIM_SYNC && in_ram(&box->dst);
+		return blocking == SIM_SYNC && counts_as_ram(&box->dst);
 	if (box->dst.pageable ||
 	    ((box->src.pageable || in_pinned_ram(&box->src)) && in_pinned_ram(&box->dst)))
 		return true;
-	return blocking == SIM_SYNC && (in_ram(&box->src) || in_ram(&box->dst));
+	return blocking == SIM_SYNC && (counts_as_ram(&box->src) || counts_as_ram(&box->dst));
 }
 
 /* Partly in VRAM and partly in RAM? No documentation says what the driver does with such a
@@ -186,13 +200,6 @@ static bool mixed(const struct sim_side *side, const struct sim_box *box, bool w
 		sim_accessible(side->device, row_at(side->start, side, box, row), box->width,
 			       write, &vram_bytes, &ram_bytes);
 	return vram_bytes && ram_bytes;
-}
-
-static bool is_host_frame(const struct sim_side *side)
-{
-	const struct sim_region *region = sim_region_at(side->start);
-
-	return region && region->kind == SIM_MAPPED && region->host;
 }
 
 CUresult sim_copy(struct sim_box box, CUstream handle, enum sim_blocking blocking)

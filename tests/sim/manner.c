@@ -110,33 +110,47 @@ static void read_host_faults(const char *text)
 	}
 }
 
-static void read_managed_words(const char *text)
+struct word {
+	const char *name;
+	bool *manner;
+};
+
+/* Comma by comma; `all` says which there are. */
+static void read_words(const char *setting, const struct word *known, size_t count,
+		       const char *all)
 {
-	static const struct {
-		const char *word;
-		bool *manner;
-	} known[] = {{"migrates", &sim_manners.managed_migrates},
-		     {"faults", &sim_manners.managed_faults},
-		     {"tears", &sim_manners.managed_tears},
-		     {"copies_back", &sim_manners.managed_copies_back}};
+	const char *text = getenv(setting);
 	size_t length;
 
 	for (; text && *text; text += length + (text[length] == ',')) {
 		bool found = false;
 
 		length = strcspn(text, ",");
-		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-			if (strlen(known[i].word) == length &&
-			    !strncmp(text, known[i].word, length))
+		for (size_t i = 0; i < count; i++)
+			if (strlen(known[i].name) == length &&
+			    !strncmp(text, known[i].name, length))
 				found = *known[i].manner = true;
 		if (!found) {
-			fprintf(stderr,
-				"simulated GPU: LOWTIDE_SIM_MANAGED: not migrates, faults, "
-				"tears or copies_back: %s\n",
-				text);
+			fprintf(stderr, "simulated GPU: %s: not %s: %s\n", setting, all, text);
 			return;
 		}
 	}
+}
+
+static void read_all_words(struct sim_manners *m)
+{
+	const struct word managed[] = {{"migrates", &m->managed_migrates},
+				       {"faults", &m->managed_faults},
+				       {"tears", &m->managed_tears},
+				       {"copies_back", &m->managed_copies_back}};
+	const struct word homes[] = {{"blocks_as_device", &m->host_blocks_as_device},
+				     {"map_tells_home", &m->map_tells_home},
+				     {"map_needs_memory", &m->map_needs_memory}};
+
+	read_words("LOWTIDE_SIM_MANAGED", managed, sizeof(managed) / sizeof(managed[0]),
+		   "migrates, faults, tears or copies_back");
+	read_words("LOWTIDE_SIM_HOMES", homes, sizeof(homes) / sizeof(homes[0]),
+		   "blocks_as_device, map_tells_home or map_needs_memory");
 }
 
 void sim_manners_from_environment(void)
@@ -160,7 +174,7 @@ void sim_manners_from_environment(void)
 	m->dependent_past_event = sim_setting_number("LOWTIDE_SIM_DEPENDENT_PAST_EVENT",
 						     m->dependent_past_event) != 0;
 	m->tables_kept = sim_setting_number("LOWTIDE_SIM_TABLES_KEPT", m->tables_kept) != 0;
-	read_managed_words(getenv("LOWTIDE_SIM_MANAGED"));
+	read_all_words(m);
 	read_host_faults(getenv("LOWTIDE_SIM_HOST_FAULTS"));
 }
 

@@ -35,6 +35,10 @@ struct sim_manners {
 	 * whether copies between pageable memory and host frames are refused */
 	unsigned int host_faults;
 	bool host_refuses_pageable;
+	/* Who waits for a copy to or from a host frame: as of device memory, not of pinned. */
+	bool host_blocks_as_device;
+	/* --- tensor maps: do their bytes tell where the memory is; must there be memory? */
+	bool map_tells_home, map_needs_memory;
 
 	/* --- managed memory */
 	double fault_ns;	 /* of a kernel, for each page that it faults on */

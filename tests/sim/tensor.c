@@ -4,10 +4,15 @@
  */
 #include "sim.h"
 
+#include "manner.h"
 #include "sim_tensor.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* The word that says whether the memory is in RAM, if LOWTIDE_SIM_HOMES=map_tells_home; the
+ * address goes over it where LOWTIDE_SIM_TMA puts that there. */
+#define SIM_TENSOR_HOME 14
 
 static unsigned int address_word;
 static int scrambled;
@@ -30,13 +35,18 @@ static void describe(uint64_t *words, const cuuint64_t *dims, cuuint32_t rank)
 static CUresult encode(CUtensorMap *map, cuuint32_t rank, const void *address,
 		       const cuuint64_t *dims)
 {
+	const struct sim_region *region = sim_region_at((uintptr_t)address);
 	uint64_t words[SIM_TENSOR_WORDS];
 
+	if (sim_manners.map_needs_memory && (!region || region->kind == SIM_RESERVED))
+		return CUDA_ERROR_INVALID_VALUE;
 	if (!map || (uintptr_t)map % 64 || !rank || rank > 5 || !dims ||
 	    (uintptr_t)address % 16)
 		return CUDA_ERROR_INVALID_VALUE;
 	configure();
 	describe(words, dims, rank);
+	if (sim_manners.map_tells_home && region && region->host)
+		words[SIM_TENSOR_HOME] ^= 1;
 	sim_tensor_set(words, address_word, scrambled, (uintptr_t)address);
 	memcpy(map, words, sizeof(words));
 	return CUDA_SUCCESS;

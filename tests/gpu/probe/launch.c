@@ -131,6 +131,9 @@ static void no_parameters(CUlibrary library)
 	    cu(cuKernelGetFunction)(&function, kernel) == CUDA_SUCCESS)
 		answer_result(cu(cuFuncGetParamInfo)(function, 0, &offset, &bytes),
 			      "param_info/function_without_parameters");
+	TRY(gpu_kernel(probe_kernels_ptx, "probe_no_params", &function));
+	answer_result(cu(cuFuncGetParamInfo)(function, 0, &offset, &bytes),
+		      "param_info/function_of_module_without_parameters");
 }
 
 static void layouts(const struct gpu *g)
