@@ -112,6 +112,9 @@ echo '{"lowtide_probe": 1, "trials": [{"name": "host_numa", "facts": {"create": 
 	ask no_function_info LOWTIDE_SIM_FAIL=cuFuncGetParamInfo:*:400 -- --only launch
 	ask unknown_word LOWTIDE_SIM_HOMES=nothing -- --only hints
 	ask no_stores LOWTIDE_SIM_HOST_FAULTS=bulk_store,tma_store -- --only host_bulk_copy --only host_tma
+	for one in ways no_stores as_device map_tells map_needs; do
+		ask "${one}_again" LOWTIDE_SIM_PROFILE="$dir/$one.json" -- "${ways[@]}" --only tensor_map
+	done
 	ask blackwell LOWTIDE_SIM_ATTRIBUTES=75:10 -- --only host_wide_vectors
 	ask no_wide LOWTIDE_SIM_ATTRIBUTES=75:10 LOWTIDE_SIM_HOST_FAULTS=wide_vectors -- --only host_wide_vectors
 	ask pascal LOWTIDE_SIM_ATTRIBUTES=75:6 -- "${ways[@]}"
@@ -407,6 +410,14 @@ says whole '[A("host_pageable", f"async/in/{place}") for place in ("host", "devi
 says as_device '[A("host_pageable", f"async/in/{place}") for place in ("host", "device", "pinned")] == ["returns at once", "returns at once", "waits"]' 'or as device memory'
 says as_device 'A("blocking", "host/async_h2d_pageable") == A("blocking", "device/async_h2d_pageable") == "returns at once" and A("blocking", "host/sync_d2d") == "returns at once"'
 says as_device 'len(C("host_pageable")) == 20 and all(C("host_pageable"))'
+for one in ways no_stores as_device map_tells map_needs; do
+	python3 - "$dir/$one.json" "$dir/${one}_again.json" >"$dir/differences" <<'PYTHON'
+import json, sys
+first, second = ({(t["name"], *fact) for t in json.load(open(path))["trials"] if t["name"] != "blocking" for fact in t["facts"].items()} for path in sys.argv[1:])
+print(*sorted(first - second, key=str), sep="\n") if first - second or not first else None
+PYTHON
+	check "$one, given back as a profile, answers the same: $(head -3 "$dir/differences")" [ ! -s "$dir/differences" ]
+done
 says map_tells 'A("tensor_map", "encode/cold") == "ok" and A("tensor_map", "cold_as_resident") is False and A("tensor_map", "unmapped_as_resident") is True'
 says map_needs 'A("tensor_map", "encode/unmapped") == "CUDA_ERROR_INVALID_VALUE" and A("tensor_map", "unmapped_as_resident") is None and A("tensor_map", "cold_as_resident") is True'
 says whole 'A("launch", "param_info/function_of_module_without_parameters") == "CUDA_ERROR_INVALID_VALUE"'

@@ -15,6 +15,11 @@ struct sim_manners sim_manners = {
     .prefetch_page_ns = 10e3,
 };
 
+/* By enum sim_way. */
+static const char *const ways[] = {
+    "read_only",      "vectors",	"async_copy",	"bulk_copy",  "tma",
+    "system_atomics", "vector_atomics", "wide_vectors", "bulk_store", "tma_store"};
+
 /* --- a profile ---------------------------------------------------------------------------- */
 
 static double median(const json_t *trial, const char *name)
@@ -68,8 +73,55 @@ static void read_managed(const json_t *trial)
 	    json_is_true(sim_profile_fact(trial, "drop/unset/bytes_cross"));
 }
 
+/* Asked, and another answer than "ok". */
+static bool is_refused(const json_t *trial, const char *fact)
+{
+	const char *answer = json_string_value(sim_profile_fact(trial, fact));
+
+	return answer && strcmp(answer, "ok") != 0;
+}
+
+/* By enum sim_way: what asks for it. A way that fails on device memory too is no way of this
+ * card, which its compute capability says. */
+static const struct {
+	const char *trial, *fact;
+} way_facts[] = {{"host_read_only", "host/read"},
+		 {"host_vectors", "host/read"},
+		 {"host_async_copy", "host/read"},
+		 {"host_bulk_copy", "host/read"},
+		 {"host_tma", "host/read"},
+		 {"host_system_atomics", "host/atomics"},
+		 {"host_vector_atomics", "host/atomics"},
+		 {"host_wide_vectors", "host/read"},
+		 {"host_bulk_copy", "host/write"},
+		 {"host_tma", "host/write"}};
+_Static_assert(sizeof(way_facts) / sizeof(way_facts[0]) == sizeof(ways) / sizeof(ways[0]),
+	       "a row for each way");
+
+static void read_ways(const json_t *root)
+{
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if (is_refused(sim_profile_trial(root, way_facts[i].trial), way_facts[i].fact))
+			sim_manners.host_faults |= 1u << i;
+}
+
+static void read_homes(const json_t *pageable, const json_t *map)
+{
+	const json_t *host = sim_profile_fact(pageable, "async/in/host");
+
+	sim_manners.host_refuses_pageable = is_refused(pageable, "async/in/4KiB");
+	sim_manners.host_blocks_as_device =
+	    host && json_equal(host, sim_profile_fact(pageable, "async/in/device")) &&
+	    !json_equal(host, sim_profile_fact(pageable, "async/in/pinned"));
+	sim_manners.map_tells_home = json_is_false(sim_profile_fact(map, "cold_as_resident"));
+	sim_manners.map_needs_memory = is_refused(map, "encode/unmapped");
+}
+
 void sim_manners_of_profile(const json_t *root)
 {
+	read_ways(root);
+	read_homes(sim_profile_trial(root, "host_pageable"),
+		   sim_profile_trial(root, "tensor_map"));
 	read_events(sim_profile_trial(root, "event_between"));
 	read_polling(sim_profile_trial(root, "launch_jitter"));
 	read_tables(sim_profile_trial(root, "page_tables"));
@@ -77,11 +129,6 @@ void sim_manners_of_profile(const json_t *root)
 }
 
 /* --- the environment ---------------------------------------------------------------------- */
-
-/* By enum sim_way. */
-static const char *const ways[] = {
-    "read_only",      "vectors",	"async_copy",	"bulk_copy",  "tma",
-    "system_atomics", "vector_atomics", "wide_vectors", "bulk_store", "tma_store"};
 
 static void read_host_faults(const char *text)
 {
