@@ -50,6 +50,22 @@ class Clock:
         return self.now
 
 
+def test_library_folders():
+    """The probe is told where PyTorch's own cuBLAS and cuDNN lie, after what the user says."""
+    place = f"{SCRATCH}/packages"
+    os.makedirs(f"{place}/nvidia/cudnn/lib", exist_ok=True)
+    os.makedirs(f"{place}/nvidia/cu13/lib", exist_ok=True)
+    sys.path.append(place)
+    os.environ["LOWTIDE_PROBE_LIBRARIES"] = "/mine"
+    try:
+        folders = card.library_folders().split(":")
+        check("the user's folder comes first", folders[0] == "/mine")
+        check("then those of Python's packages", folders[-2:] == [f"{place}/nvidia/cu13/lib", f"{place}/nvidia/cudnn/lib"])
+    finally:
+        sys.path.remove(place)
+        del os.environ["LOWTIDE_PROBE_LIBRARIES"]
+
+
 def test_budget():
     clock = Clock()
     b = budget.Budget(103, {"a": 10, "b": 30, "c": 60}, clock)

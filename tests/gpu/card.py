@@ -61,6 +61,15 @@ def environment(extra):
     return env
 
 
+def library_folders():
+    """Where cuBLAS and cuDNN may lie besides the loader's folders: as the environment says, and in Python's packages, where
+    PyTorch brings its own. Between colons, as LOWTIDE_PROBE_LIBRARIES has them."""
+    found = [os.environ.get("LOWTIDE_PROBE_LIBRARIES", "")]
+    for place in sys.path:
+        found += sorted(glob.glob(f"{place}/nvidia/*/lib"))
+    return ":".join(dict.fromkeys(f for f in found if f))
+
+
 def probe(path, quick=False, only=(), limit_s=None, timeout_s=1000):
     """Runs it: its record, which is at the path too, and its table. It keeps its own limit (limit_s), whatever a trial does;
     timeout_s is for a probe that cannot."""
@@ -71,7 +80,8 @@ def probe(path, quick=False, only=(), limit_s=None, timeout_s=1000):
         arguments += ["--limit", max(1, int(limit_s))]
     if os.path.exists(path):
         os.unlink(path)
-    done = child.run([f"{BUILD}/gpu/probe", "--json", path] + arguments, environment({}), timeout_s)
+    done = child.run([f"{BUILD}/gpu/probe", "--json", path] + arguments,
+                     environment({"LOWTIDE_PROBE_LIBRARIES": library_folders()}), timeout_s)
     if done.status == NO_DEVICE:
         raise NoDevice(done.stderr.strip())
     try:
