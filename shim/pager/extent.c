@@ -21,27 +21,33 @@ static size_t place(const struct extents *extents, uint64_t address)
 	return low;
 }
 
-bool extents_asked(struct extents *extents, uint64_t address, uint64_t *start, uint64_t *end)
+bool extents_asked(struct extents *extents, uint64_t address, uint64_t limit, uint64_t *start,
+		   uint64_t *end)
 {
 	size_t at = place(extents, address);
-	uint64_t chunk;
+	struct extent *extent;
+	uint64_t chunk, uploaded;
 
 	if (at == extents->count || extents->list[at].start > address)
 		return false;
-	extents->list[at].pointed = true;
-	*start = extents->list[at].start;
-	*end = extents->list[at].end;
-	chunk = *end - *start;
-	for (at++; at < extents->count && extents->list[at].start == *end &&
-		   !extents->list[at].pointed;
+	extent = &extents->list[at++];
+	extent->pointed = true;
+	*start = extent->start;
+	uploaded = extent->end;
+	chunk = extent->end - extent->start;
+	for (; at < extents->count && extents->list[at].start == uploaded &&
+	       !extents->list[at].pointed;
 	     at++) {
 		uint64_t bytes = extents->list[at].end - extents->list[at].start;
 
-		*end = extents->list[at].end;
-		if (bytes < chunk)
-			break; /* the rest of it */
+		uploaded = extents->list[at].end;
+		if (bytes < chunk) { /* the rest of it */
+			at++;
+			break;
+		}
 		chunk = bytes;
 	}
+	*end = at < extents->count ? extents->list[at].start : limit;
 	return true;
 }
 
@@ -62,28 +68,55 @@ static bool grow(struct extents *extents)
 	return true;
 }
 
+static bool insert(struct extents *extents, size_t at, struct extent extent)
+{
+	if (!grow(extents))
+		return false;
+	memmove(&extents->list[at + 1], &extents->list[at],
+		(extents->count - at) * sizeof(*extents->list));
+	extents->list[at] = extent;
+	extents->count++;
+	return true;
+}
+
+/* Takes [start, end) out of what is known; where the next extent after `start` stands then. */
+static size_t cut(struct extents *extents, uint64_t start, uint64_t end)
+{
+	size_t at = place(extents, start), gone = at;
+
+	if (at < extents->count && extents->list[at].start < start) {
+		struct extent before = extents->list[at];
+
+		before.end = start;
+		/* Where there is no room for it, what lies before is known no more. */
+		if (extents->list[at].end <= end || insert(extents, at, before)) {
+			extents->list[at] = before;
+			at++;
+		}
+		gone = at;
+	}
+	while (gone < extents->count && extents->list[gone].end <= end)
+		gone++;
+	memmove(&extents->list[at], &extents->list[gone],
+		(extents->count - gone) * sizeof(*extents->list));
+	extents->count -= gone - at;
+	if (at < extents->count && extents->list[at].start < end)
+		extents->list[at].start = end;
+	return at;
+}
+
 void extents_learn(struct extents *extents, uint64_t start, uint64_t end, uint64_t source)
 {
 	bool goes_on =
 	    source && start == extents->last_end && source == extents->last_source_end;
-	size_t at = place(extents, start);
+	size_t at = cut(extents, start, end);
 
 	extents->last_end = end;
 	extents->last_source_end = source ? source + (end - start) : 0;
-	if (goes_on && at && extents->list[at - 1].end == start &&
-	    (at == extents->count || extents->list[at].start >= end)) {
+	if (goes_on && at && extents->list[at - 1].end == start)
 		extents->list[at - 1].end = end;
-		return;
-	}
-	/* What overlaps a known extent says nothing new of where tensors begin. */
-	if (at < extents->count && extents->list[at].start < end)
-		return;
-	if (!grow(extents))
-		return;
-	memmove(&extents->list[at + 1], &extents->list[at],
-		(extents->count - at) * sizeof(*extents->list));
-	extents->list[at] = (struct extent){start, end, false};
-	extents->count++;
+	else
+		insert(extents, at, (struct extent){start, end, false});
 }
 
 void extents_finish(struct extents *extents)

@@ -42,15 +42,15 @@ size_t name_range(struct pager *pager, uint64_t start, uint64_t end, size_t coun
 static size_t name_address(struct pager *pager, uint64_t address, size_t count)
 {
 	struct component *component = component_at(pager, address);
-	uint64_t start, end;
+	uint64_t start, end, limit;
 
 	if (!component)
 		return count;
+	limit = component->start + component->span_bytes;
 	if (!pager->frames.plain_host &&
-	    extents_asked(&component->extents, address, &start, &end))
+	    extents_asked(&component->extents, address, limit, &start, &end))
 		return name_range(pager, start, end, count);
-	return name_range(pager, component->start, component->start + component->span_bytes,
-			  count);
+	return name_range(pager, component->start, limit, count);
 }
 
 /* A fence for the operation that is about to be launched; 0: its end cannot be known. */
