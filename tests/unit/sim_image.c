@@ -114,6 +114,17 @@ KERNEL2(by_many, struct many_operands, o, unsigned int, by)
 	*o.out[399] += by;
 }
 
+struct eight_words {
+	uint64_t word[8];
+};
+
+KERNEL2(put_eight, uint64_t *, out, struct eight_words, words)
+{
+	TOUCH_WRITE(out, sizeof(words));
+	for (int i = 0; i < 8; i++)
+		out[i] = words.word[i];
+}
+
 struct tensor {
 	uint64_t words[SIM_TENSOR_WORDS];
 };
@@ -144,14 +155,14 @@ KERNEL0(nothing)
 
 #ifdef SIM_IMAGE_REVERSED
 KERNEL_IMAGE(KERNEL_ROW(nothing), KERNEL_ROW(increment_slowly), KERNEL_ROW(by_tensor_at),
-	     KERNEL_ROW(by_tensor), KERNEL_ROW(by_many), KERNEL_ROW(by_large),
-	     KERNEL_ROW(by_packed), KERNEL_ROW(by_struct), KERNEL_ROW(mixed), KERNEL_ROW(spin),
-	     KERNEL_ROW(peek_undeclared), KERNEL_ROW(peek), KERNEL_ROW(increment),
-	     KERNEL_ROW(fill))
+	     KERNEL_ROW(by_tensor), KERNEL_ROW(put_eight), KERNEL_ROW(by_many),
+	     KERNEL_ROW(by_large), KERNEL_ROW(by_packed), KERNEL_ROW(by_struct),
+	     KERNEL_ROW(mixed), KERNEL_ROW(spin), KERNEL_ROW(peek_undeclared), KERNEL_ROW(peek),
+	     KERNEL_ROW(increment), KERNEL_ROW(fill))
 #else
 KERNEL_IMAGE(KERNEL_ROW(fill), KERNEL_ROW(increment), KERNEL_ROW(increment_slowly),
 	     KERNEL_ROW(peek), KERNEL_ROW(peek_undeclared), KERNEL_ROW(spin), KERNEL_ROW(mixed),
 	     KERNEL_ROW(by_struct), KERNEL_ROW(by_packed), KERNEL_ROW(by_large),
-	     KERNEL_ROW(by_many), KERNEL_ROW(by_tensor), KERNEL_ROW(by_tensor_at),
-	     KERNEL_ROW(nothing))
+	     KERNEL_ROW(by_many), KERNEL_ROW(put_eight), KERNEL_ROW(by_tensor),
+	     KERNEL_ROW(by_tensor_at), KERNEL_ROW(nothing))
 #endif
