@@ -129,7 +129,7 @@ $(O)/sim-12.3/libcuda.so.1: $(SIM_OBJ)
 
 # --- programs ------------------------------------------------------------------------------------
 # The command reads the settings as the library does, and tries the library's own kernel.
-CLI_OBJ := $(call objects,$(TOOL_SRC)) $(call objects,shim/settings.c shim/log.c shim/ram.c \
+CLI_OBJ := $(call objects,$(TOOL_SRC)) $(call objects,shim/settings.c shim/log.c shim/file.c shim/ram.c \
 	   shim/pager/own_kernels.c shim/pager/kernels_image.S)
 $(O)/obj/tools/%.o: tools/%.c
 	$(call say,CC,$<)
@@ -220,6 +220,11 @@ $(O)/e2e/sim_%: tests/e2e/sim_%.c $(PROGRAM_OBJ) | $(SIM)
 $(O)/e2e/%: tests/e2e/%.c $(FAKE)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) -L$(O)/fake -l:libcuda.so.1 -pthread -ldl
+# Linked to the library, for where the loader preloads nothing; which one, the folder it is run in says.
+$(O)/e2e/sim_files_linked: tests/e2e/sim_files.c $(PROGRAM_OBJ) $(SHIM) | $(SIM)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(E2E_CC) $(PROGRAM_OBJ) -Wl,--disable-new-dtags,-rpath,/proc/self/cwd:/proc/self/cwd/sim \
+		-L$(O) -l:liblowtide.so -L$(O)/sim -l:libcuda.so.1 -pthread -ldl
 SIM_IMAGE_CC = mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 $(WARN) -fPIC -shared -Itests/sim -o $@ $<
 $(O)/unit/sim_image.so: tests/unit/sim_image.c tests/sim/sim_kernel.h tests/sim/sim_tensor.h
 	$(Q)$(SIM_IMAGE_CC)
@@ -232,7 +237,7 @@ UNIT_CC = $(CC) $(CFLAGS) -std=gnu11 $(WARN) -MMD -MP $(SANFLAGS) -Ishim -Ipolic
 $(O)/unit/policy_%: tests/unit/policy_%.c $(POLICY_OBJ)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(POLICY_OBJ) -lcriterion -lm
-SETTINGS_ALONE := $(call objects,shim/settings.c shim/log.c shim/ram.c)
+SETTINGS_ALONE := $(call objects,shim/settings.c shim/log.c shim/file.c shim/ram.c)
 $(O)/unit/settings_%: tests/unit/settings_%.c $(SETTINGS_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(SETTINGS_ALONE) -lcriterion -lm
@@ -248,7 +253,7 @@ OWN_KERNELS_ALONE := $(call objects,shim/pager/own_kernels.c shim/pager/kernels_
 $(O)/unit/own_kernels_%: tests/unit/own_kernels_%.c $(OWN_KERNELS_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) $(OWN_KERNELS_ALONE) -lcriterion
-HOOK_ALONE := $(call objects,shim/hook/kernels.c shim/hook/layout.c shim/log.c) $(IMAGE_ALONE)
+HOOK_ALONE := $(call objects,shim/hook/kernels.c shim/hook/layout.c shim/log.c shim/file.c) $(IMAGE_ALONE)
 $(O)/unit/hook_%: tests/unit/hook_%.c $(HOOK_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) $(HOOK_ALONE) -lcriterion -pthread
@@ -271,7 +276,7 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 	$(if $(HAVE_SIM),,@echo 'skipped: tests/unit/sim_*: the simulated driver has no core yet')
 	$(Q)tests/run-units $(O) $(UNITS)
 
-E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) $(O)/e2e/sim_edges \
+E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) $(O)/e2e/sim_edges $(O)/e2e/sim_files_linked \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
 test-programs: all $(UNITS) $(E2E) $(BROKEN) $(FAKE_MATH) $(NVML_LIB) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1
 .PHONY: test-programs
@@ -300,7 +305,7 @@ $(O)/stress/ledger_stress: tests/stress/ledger_stress.c $(PAGER_ALONE)
 	$(Q)$(STRESS_CC) $^ -pthread
 # What stands between a launch and the driver's answers; the rest of the library is in the test.
 PARAMS_OBJ := $(call objects,shim/hook/params.c shim/hook/layout.c shim/hook/kernels.c shim/hook/tensor_map.c \
-	shim/log.c $(wildcard shim/image/*.c))
+	shim/log.c shim/file.c $(wildcard shim/image/*.c))
 $(O)/stress/params_stress: tests/stress/params_stress.c $(PARAMS_OBJ)
 	$(Q)$(STRESS_CC) $(CUDA) -Ipolicy $^ -pthread
 $(O)/stress/params_stress_planted: tests/stress/params_stress.c $(PARAMS_OBJ)

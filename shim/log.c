@@ -1,12 +1,12 @@
 #include "log.h"
 
+#include "file.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,19 +15,11 @@ static _Atomic int log_descriptor = STDERR_FILENO; /* atomic */
 static dev_t log_device; /* these two: of the file, set before log_descriptor is */
 static ino_t log_inode;
 
-/* A privileged process opens no file because of its environment. A pipe that nobody reads is
- * refused, not waited for. */
 static bool open_file(const char *path)
 {
 	struct stat status;
-	int file;
+	int file = file_open(path, false);
 
-	if (getauxval(AT_SECURE)) {
-		errno = EPERM;
-		return false;
-	}
-	file =
-	    open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 	if (file < 0)
 		return false;
 	if (fstat(file, &status) != 0) {

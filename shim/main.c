@@ -53,6 +53,7 @@ __attribute__((constructor)) static void lowtide_load(void)
 	/* Without these, a fork while another thread holds the lock leaves the child with it
 	 * held. */
 	pthread_atfork(prepare, parent, child);
+	stats_at_load();
 	loaded_tell();
 }
 

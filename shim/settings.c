@@ -1,11 +1,13 @@
 #include "settings.h"
 
+#include "file.h"
 #include "log.h"
 #include "ram.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 extern char **environ;
@@ -240,12 +242,19 @@ static bool parse_block(struct settings *settings, const char *value)
 	return true;
 }
 
+/* A copy: the program may write over its environment before it ends. */
 static bool parse_stats(struct settings *settings, const char *value)
 {
-	if (!*value)
+	bool is_file = strcmp(value, "0") != 0 && strcmp(value, "1") != 0;
+	char *copy = is_file ? strdup(value) : NULL;
+
+	if (!*value || (is_file && !copy)) {
+		free(copy);
 		return false;
+	}
+	free(settings->stats_file);
+	settings->stats_file = copy;
 	settings->stats = strcmp(value, "0") != 0;
-	settings->stats_file = settings->stats && strcmp(value, "1") != 0 ? value : NULL;
 	return true;
 }
 
@@ -425,6 +434,8 @@ static void reconcile(struct settings *settings)
 static void read_once(void)
 {
 	settings_defaults(&current);
+	if (file_process_is_privileged())
+		return;
 	for (char **variable = environ; variable && *variable; variable++)
 		if (!strncmp(*variable, "LOWTIDE_LOG=", strlen("LOWTIDE_LOG=")))
 			read_one(&current,

@@ -1,6 +1,9 @@
 /*
  * The settings: read from the environment once, at first use, then immutable. Any thread.
  *
+ * Nothing in them points into the environment: a program may write over it (setproctitle). The
+ * environment of a privileged process is not read, and the defaults hold.
+ *
  * A bad value costs one line in the log, naming the variable, the value and what is accepted;
  * its default then holds and the program runs on.
  */
@@ -38,7 +41,7 @@ struct settings {
 	enum settings_safety safety;
 	enum settings_dirty dirty;
 	bool disable, required, verify, thread, stats;
-	const char *stats_file; /* NULL: the log */
+	char *stats_file; /* of the heap; NULL: the log */
 	bool misread; /* a value was not understood; under `required` nothing is then allocated
 		       */
 };

@@ -1,15 +1,27 @@
 #include "stats.h"
 
+#include "file.h"
 #include "hook/params.h"
 #include "log.h"
 #include "pager/ledger.h"
 #include "pager/pager.h"
 #include "settings.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #define MIB ((uint64_t)1 << 20)
+
+static pid_t loaded_into; /* immutable after load */
+
+void stats_at_load(void)
+{
+	loaded_into = getpid();
+}
 
 static void say(int device, const struct pager_summary *s)
 {
@@ -56,34 +68,48 @@ static void write_json(FILE *file, int device, const struct pager_summary *s)
 	    s->report.name);
 }
 
+/* A forked child's end must not take the place of its parent's account. */
+static FILE *json_file(const char *name)
+{
+	char *own = NULL;
+	int file;
+
+	if (getpid() != loaded_into && asprintf(&own, "%s.%d", name, (int)getpid()) < 0)
+		return NULL;
+	file = file_open(own ? own : name, true);
+	free(own);
+	return file < 0 ? NULL : fdopen(file, "a");
+}
+
+static void say_unwritten(const char *name)
+{
+	log_error("LOWTIDE_STATS=%s cannot be written (%s); accepted: 0, 1 or a regular file",
+		  name, strerror(errno));
+}
+
 void stats_at_exit(void)
 {
-	const struct settings *settings;
 	struct pager_summary summary;
+	const char *name;
 	FILE *file = NULL;
 
 	/* A process that never came near CUDA has nothing to tell, and its environment is not
 	 * read for it. */
-	if (!pager_any_made())
+	if (!pager_any_made() || !settings_get()->stats)
 		return;
-	settings = settings_get();
-	if (!settings->stats)
-		return;
-	if (settings->stats_file) {
-		file = fopen(settings->stats_file, "we");
-		if (!file)
-			log_error(
-			    "LOWTIDE_STATS=%s cannot be written; accepted: 0, 1 or a file",
-			    settings->stats_file);
-	}
+	name = settings_get()->stats_file; /* NULL: the log */
 	for (int device = 0; device < PAGER_DEVICES; device++) {
 		if (!pager_summary_at_exit(device, &summary))
 			continue;
+		if (name && !file && !(file = json_file(name))) {
+			say_unwritten(name);
+			name = NULL;
+		}
 		if (file)
 			write_json(file, device, &summary);
 		else
 			say(device, &summary);
 	}
-	if (file)
-		fclose(file);
+	if (file && fclose(file) != 0)
+		say_unwritten(name);
 }

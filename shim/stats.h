@@ -2,6 +2,9 @@
 #ifndef LOWTIDE_STATS_H
 #define LOWTIDE_STATS_H
 
+/* Before there are threads: the process that loads the library writes the file that is named,
+ * one forked from it name.PID, and only if it used a device itself. */
+void stats_at_load(void);
 /* Calls no driver, and waits for no lock: a thread may have died with one. */
 void stats_at_exit(void);
 

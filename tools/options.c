@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ROWS_MOST (sizeof(((struct options *)NULL)->given) / sizeof(const char *))
@@ -93,12 +94,18 @@ const struct argp *options_argp(void)
 	return &argp;
 }
 
-/* The library writes its summary when the program ends, and a bad path would only show then. */
+/* The library writes its summary when the program ends, and a bad path would only show then. It
+ * writes regular files, and follows no links. */
 static bool can_be_written(const char *path)
 {
 	char folder[PATH_MAX];
+	struct stat status;
 	char *slash;
 
+	if (lstat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
+		errno = S_ISLNK(status.st_mode) ? ELOOP : EINVAL;
+		return false;
+	}
 	if (access(path, W_OK) == 0)
 		return true;
 	if (errno != ENOENT || strlen(path) >= sizeof(folder))

@@ -18,6 +18,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static struct pager pagers[PAGER_DEVICES];
 static atomic_bool alive[PAGER_DEVICES];    /* atomic; set last when one is made */
@@ -108,6 +109,12 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 {
 	CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
 
+	if (pager->process != getpid()) {
+		memset(&pager->stats, 0, sizeof(pager->stats));
+		memset(&pager->told, 0, sizeof(pager->told));
+		pager->told_ns = 0;
+	}
+	pager->process = getpid();
 	pager->device = device;
 	pager->context = context;
 	pager->group = 1;
@@ -262,7 +269,7 @@ bool pager_summary_at_exit(int device, struct pager_summary *summary)
 {
 	struct pager *pager = &pagers[device];
 
-	if (!pager->named || pthread_mutex_trylock(&pager->lock))
+	if (!pager->named || pager->process != getpid() || pthread_mutex_trylock(&pager->lock))
 		return false;
 	summary->stats = pager->stats;
 	summary->report = pager->last_report;

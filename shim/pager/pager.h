@@ -37,6 +37,7 @@ struct pager_stats {
 
 struct pager {
 	pthread_mutex_t lock;
+	pid_t process; /* that made it: in a forked child it is another's */
 	int device;
 	CUcontext context;
 	_Atomic int lost; /* CUresult: a mapping could not be put back; every later use answers

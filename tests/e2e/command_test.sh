@@ -58,6 +58,9 @@ run env LOWTIDE_BLOCK=3M "$lowtide" run -- echo ran
 check "those of the environment too" eval 'is 2 && [ -z "$out" ] && lines 1 && said "LOWTIDE_BLOCK=3M"'
 run "$lowtide" run --stats /no/such/folder/file -- echo ran
 check "a summary that could not be written" eval 'is 2 && [ -z "$out" ] && lines 1 && said "No such file or directory"'
+mkfifo "$dir/pipe"
+run "$lowtide" run --stats "$dir/pipe" -- echo ran
+check "a summary that would go to a pipe" eval 'is 2 && [ -z "$out" ] && lines 1 && said "LOWTIDE_STATS=.*pipe is not usable .Invalid arg"'
 run "$lowtide" run --stats "$dir/summary" --log "info,$dir/log" -- echo ran
 check "files that can be written" eval 'is 0 && [ "$out" = ran ] && silent'
 run "$lowtide" run --log "info,$dir/no/log" -- echo ran
