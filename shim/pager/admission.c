@@ -256,7 +256,7 @@ void admission_report(size_t *free_bytes, size_t *total_bytes)
 {
 	uint64_t managed_bytes, cold_bytes, taken_bytes;
 	CUdevice device;
-	size_t shown_bytes;
+	size_t shown_bytes, card_bytes;
 
 	if (!real(cuCtxGetDevice) || real(cuCtxGetDevice)(&device) != CUDA_SUCCESS)
 		return;
@@ -274,8 +274,9 @@ void admission_report(size_t *free_bytes, size_t *total_bytes)
 	shown_bytes =
 	    less(admission_report_total(device, *total_bytes), taken_bytes + managed_bytes);
 	/* What other processes hold of the card is not ours to give either. */
-	if (settings_get()->report == REPORT_CAP && shown_bytes > *free_bytes && !cold_bytes)
-		shown_bytes = *free_bytes;
+	card_bytes = less(*free_bytes + pager_frame_bytes(device), managed_bytes);
+	if (settings_get()->report == REPORT_CAP && shown_bytes > card_bytes && !cold_bytes)
+		shown_bytes = card_bytes;
 	*total_bytes = admission_report_total(device, *total_bytes);
 	*free_bytes = shown_bytes;
 }

@@ -18,16 +18,26 @@ static unsigned int class_of(uint64_t bytes)
 	return c;
 }
 
-/* Not before paging has begun. Plain frames are made in a context, and only where nothing moves
- * by grace. */
+/* Not before paging has begun, nor when everything is in VRAM. Plain frames are made in a
+ * context, and only where nothing moves by grace. */
+static bool is_used(const struct pager *pager)
+{
+	return pager->graced && !pager->frames.plain_host && pager->told_ns &&
+	       atomic_load(&pager->cold_blocks) && pager->frames.asked_bytes;
+}
+
+uint64_t ahead_kept_bytes(const struct pager *pager)
+{
+	return is_used(pager) ? AHEAD_BYTES : 0;
+}
+
 bool ahead_wanted(const struct pager *pager)
 {
 	const struct frame_pool *pool = &pager->frames;
 	const struct frame *frame;
 	unsigned int spare = 0;
 
-	if (!pager->graced || pool->plain_host || !pager->told_ns || !pool->asked_bytes ||
-	    pager->ahead_refused)
+	if (!is_used(pager) || pager->ahead_refused)
 		return false;
 	for (frame = pool->spare[true][class_of(pool->asked_bytes)]; frame; frame = frame->next)
 		spare++;
@@ -57,6 +67,9 @@ void ahead_make(struct pager *pager, bool let_go)
 	streams_exchange_capture_mode(&mode);
 	if (made) {
 		frame_give(&pager->frames, frame);
+		/* The last of what it was for was freed meanwhile. */
+		if (!pager->table.block_end)
+			frame_release_spare(&pager->frames, true, UINT64_MAX);
 		return;
 	}
 	/* The system has no more than the budget says: whoever needs one asks for himself. */

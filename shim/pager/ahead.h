@@ -10,6 +10,8 @@
 
 #include "pager/pager.h"
 
+/* So many bytes of spare host frames are there for what is to come; others may go. */
+uint64_t ahead_kept_bytes(const struct pager *pager);
 /* Is one wanted? */
 bool ahead_wanted(const struct pager *pager);
 /* Makes one. `let_go`: the lock is not held while the driver works; the pager does not end

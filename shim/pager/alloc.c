@@ -81,11 +81,36 @@ static unsigned int largest_class(void)
 	return c;
 }
 
+/* More than there can be at all, whatever else went: RAM need not be pinned to find that out.
+ */
+static bool can_fit(struct pager *pager, uint64_t bytes)
+{
+	uint64_t vram_bytes = pager_frames_cap_bytes(pager);
+
+	if (bytes <= vram_bytes || bytes - vram_bytes <= pager->frames.host_limit_bytes)
+		return true;
+	pager->frames.refusal[true] = FRAME_OVER_LIMIT;
+	return false;
+}
+
+/* *addresses: there were some for it. */
+static struct component *component_new(struct pager *pager, uint64_t bytes, bool *addresses)
+{
+	struct component *component =
+	    component_make(&pager->table, bytes, largest_class(), pager->context);
+
+	*addresses = component != NULL;
+	if (!component || fill_component(pager, component))
+		return component;
+	component_unmake(&pager->table, component);
+	return NULL;
+}
+
 enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 {
 	struct pager *pager;
-	struct component *component;
-	enum pager_answer answer = PAGER_REFUSED;
+	struct component *component = NULL;
+	bool addresses = true;
 	uint64_t until_ns;
 
 	if (!out || bytes < settings_get()->min_bytes || streams_capture_forbids())
@@ -96,21 +121,20 @@ enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 	pthread_mutex_lock(&pager->lock);
 	release_ripe(pager, false);
 	until_ns = clock_now_ns() + PAGER_FREED_PATIENCE_NS;
-	do {
-		component =
-		    component_make(&pager->table, bytes, largest_class(), pager->context);
-		if (component && fill_component(pager, component)) {
-			introduce(pager, component, clock_now_ns());
-			if (ahead_wanted(pager))
-				stepper_wake();
-			*out = component->start;
-			answer = PAGER_DONE;
-		} else if (component) {
-			component_unmake(&pager->table, component);
-		}
-	} while (answer != PAGER_DONE && (release_wait(pager, until_ns) || ahead_wait(pager)));
+	if (can_fit(pager, bytes))
+		do
+			component = component_new(pager, bytes, &addresses);
+		while (!component && (release_wait(pager, until_ns) || ahead_wait(pager)));
+	if (component) {
+		introduce(pager, component, clock_now_ns());
+		if (ahead_wanted(pager))
+			stepper_wake();
+		*out = component->start;
+	} else {
+		tell_refused(pager, bytes, addresses);
+	}
 	pthread_mutex_unlock(&pager->lock);
-	return answer;
+	return component ? PAGER_DONE : PAGER_REFUSED;
 }
 
 /* What the program may free; NULL: nothing of its own begins there. */
@@ -142,6 +166,8 @@ enum pager_answer pager_free(CUdeviceptr address, CUresult *result)
 	else if (!release_component(pager, component))
 		*result = CUDA_ERROR_UNKNOWN;
 	release_ripe(pager, false);
+	if (!pager->table.block_end)
+		trim_frames(pager, true);
 	pthread_mutex_unlock(&pager->lock);
 	return PAGER_DONE;
 }

@@ -58,9 +58,12 @@ static void count(struct frame_pool *pool, const struct frame *frame, bool made)
 static void count_spare(struct frame_pool *pool, const struct frame *frame, bool spare)
 {
 	uint64_t bytes = frame_bytes(frame->size_class);
+	_Atomic uint64_t *total =
+	    frame->host ? &pool->host_spare_bytes : &pool->device_spare_bytes;
 
-	*(frame->host ? &pool->host_spare_bytes : &pool->device_spare_bytes) +=
-	    spare ? bytes : -bytes;
+	*total += spare ? bytes : -bytes;
+	if (pool->unneeded_bytes[frame->host] > *total)
+		pool->unneeded_bytes[frame->host] = *total;
 }
 
 static CUresult release_handle(const struct frame *frame)
@@ -130,8 +133,10 @@ struct frame *frame_begin(struct frame_pool *pool, bool host, unsigned int size_
 	uint64_t bytes = frame_bytes(size_class);
 	struct frame *frame;
 
-	if (!budget_take(pool, host, bytes))
+	if (!budget_take(pool, host, bytes)) {
+		pool->refusal[host] = FRAME_OVER_LIMIT;
 		return NULL;
+	}
 	frame = calloc(1, sizeof(*frame));
 	if (!frame)
 		goto give_budget;
@@ -154,8 +159,9 @@ give_budget:
 
 bool frame_make(const struct frame_pool *pool, struct frame *frame)
 {
-	return (is_plain(pool, frame->host) ? make_plain(frame) : make_mapped(pool, frame)) ==
-	       CUDA_SUCCESS;
+	frame->made =
+	    is_plain(pool, frame->host) ? make_plain(frame) : make_mapped(pool, frame);
+	return frame->made == CUDA_SUCCESS;
 }
 
 /* One that the driver would not take back stays on the account, and its addresses taken. */
@@ -163,6 +169,8 @@ void frame_cancel(struct frame_pool *pool, struct frame *frame)
 {
 	uint64_t bytes = frame_bytes(frame->size_class);
 
+	pool->refusal[frame->host] = FRAME_NOT_MADE;
+	pool->driver_said[frame->host] = frame->made;
 	count(pool, frame, false);
 	if (!is_plain(pool, frame->host) && !frame->handle)
 		arena_give(&pool->aliases, frame->alias, bytes);
@@ -259,6 +267,19 @@ uint64_t frame_release_spare(struct frame_pool *pool, bool host, uint64_t bytes)
 			frame_unmake(pool, frame_take_spare(pool, host, (unsigned int)c));
 		}
 	return gone;
+}
+
+void frame_trim(struct frame_pool *pool, bool host, uint64_t keep_bytes)
+{
+	uint64_t unneeded = pool->unneeded_bytes[host];
+
+	for (int c = FRAME_CLASSES - 1; c >= 0; c--)
+		while (unneeded >= keep_bytes + frame_bytes((unsigned int)c) &&
+		       pool->spare[host][c]) {
+			unneeded -= frame_bytes((unsigned int)c);
+			frame_unmake(pool, frame_take_spare(pool, host, (unsigned int)c));
+		}
+	pool->unneeded_bytes[host] = host ? pool->host_spare_bytes : pool->device_spare_bytes;
 }
 
 void frame_pool_forget_plain(struct frame_pool *pool)

@@ -11,6 +11,7 @@
 #include "pager/arena.h"
 
 #include <cuda.h>
+#include <stdatomic.h>
 
 #define FRAME_CLASSES 7 /* 2 MiB to 128 MiB */
 
@@ -20,6 +21,14 @@ struct frame {
 	CUdeviceptr alias;
 	uint8_t size_class; /* GRANULE << size_class bytes */
 	bool host;
+	CUresult made; /* what the driver said to making it */
+};
+
+/* Why there was no frame, the last time that there was none. */
+enum frame_refusal {
+	FRAME_NEVER_REFUSED,
+	FRAME_OVER_LIMIT, /* the cap, or the host budget */
+	FRAME_NOT_MADE,	  /* the driver has no more */
 };
 
 struct frame_pool {
@@ -29,8 +38,12 @@ struct frame_pool {
 	bool plain_host; /* host frames are plain; immutable */
 	int node;	 /* of RAM, where host frames are made: the device's nearest */
 	uint64_t host_limit_bytes;
-	uint64_t device_bytes, host_bytes;	       /* of all frames, in use or spare */
-	uint64_t device_spare_bytes, host_spare_bytes; /* of those that are spare */
+	uint64_t device_bytes, host_bytes; /* of all frames, in use or spare */
+	/* Of those that are spare; atomic: whether there are any is asked without the lock. */
+	_Atomic uint64_t device_spare_bytes, host_spare_bytes;
+	uint64_t unneeded_bytes[2];    /* by host: spare all the time since the last trim */
+	enum frame_refusal refusal[2]; /* by host */
+	CUresult driver_said[2];       /* by host: when it last made none */
 	uint64_t host_peak_bytes;
 	uint64_t asked_bytes; /* size of the host frame that was last taken; 0: none was */
 };
@@ -64,5 +77,8 @@ void frame_give(struct frame_pool *pool, struct frame *frame);
 /* Releases spare frames until so many bytes are gone from the device (or from RAM) or none is
  * left; how many went. */
 uint64_t frame_release_spare(struct frame_pool *pool, bool host, uint64_t bytes);
+/* Releases what has been spare all the time since it was last asked to, but for `keep_bytes`.
+ */
+void frame_trim(struct frame_pool *pool, bool host, uint64_t keep_bytes);
 
 #endif

@@ -184,6 +184,31 @@ bool pager_wants_steps(void)
 	return busy;
 }
 
+/* So many times does the program wait for its work before spare frames are looked at again. */
+#define TRIM_QUIETS 16
+
+void trim_frames(struct pager *pager, bool all)
+{
+	if (streams_capturing() || (!all && ++pager->quiets < TRIM_QUIETS))
+		return;
+	pager->quiets = 0;
+	if (all) {
+		frame_release_spare(&pager->frames, false, UINT64_MAX);
+		frame_release_spare(&pager->frames, true, UINT64_MAX);
+		return;
+	}
+	frame_trim(&pager->frames, false, 0);
+	frame_trim(&pager->frames, true, ahead_kept_bytes(pager));
+}
+
+static bool any_to_do(const struct pager *pager)
+{
+	return atomic_load_explicit(&pager->pressed, memory_order_relaxed) ||
+	       atomic_load_explicit(&pager->parked_count, memory_order_relaxed) ||
+	       atomic_load_explicit(&pager->frames.device_spare_bytes, memory_order_relaxed) ||
+	       atomic_load_explicit(&pager->frames.host_spare_bytes, memory_order_relaxed);
+}
+
 void pager_quiet(void)
 {
 	CUcontext context = NULL;
@@ -191,9 +216,7 @@ void pager_quiet(void)
 	for (int i = 0; i < PAGER_DEVICES; i++) {
 		struct pager *pager = pager_on(i);
 
-		if (!pager ||
-		    (!atomic_load_explicit(&pager->pressed, memory_order_relaxed) &&
-		     !atomic_load_explicit(&pager->parked_count, memory_order_relaxed)))
+		if (!pager || !any_to_do(pager))
 			continue;
 		if (!context && real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
 			return;
@@ -201,6 +224,7 @@ void pager_quiet(void)
 			continue;
 		pthread_mutex_lock(&pager->lock);
 		release_ripe(pager, false);
+		trim_frames(pager, !pager->table.block_end);
 		refresh_cap(pager);
 		carry_out(pager, policy_quiet(pager->policy, clock_now_ns(), pager->actions,
 					      PAGER_ACTIONS));

@@ -24,6 +24,8 @@ struct pager *pager_here(void);
 void carry_out(struct pager *pager, size_t actions);
 /* What frames may take may have changed: tells the policy. */
 void refresh_cap(struct pager *pager);
+/* Frames that nobody has needed for a while go back to the driver; `all`: every spare one. */
+void trim_frames(struct pager *pager, bool all);
 
 /* --- use.c */
 /* The blocks of [start, end) into pager->named, which holds `count` so far; how many it holds
@@ -33,6 +35,9 @@ size_t name_range(struct pager *pager, uint64_t start, uint64_t end, size_t coun
 /* --- telling.c */
 void begin_paging(struct pager *pager);
 void tell_sometimes(struct pager *pager, uint64_t now_ns);
+/* An allocation of so many bytes found neither VRAM nor RAM; `addresses`: nor even addresses.
+ */
+void tell_refused(struct pager *pager, uint64_t bytes, bool addresses);
 uint64_t cold_bytes_of(const struct pager *pager, uint64_t *managed_bytes);
 
 /* The component that holds the address; NULL: none. */

@@ -20,6 +20,56 @@ void begin_paging(struct pager *pager)
 	pager->told_ns = clock_now_ns();
 }
 
+/* A program may ask for far too much just to see: that is told, but must not be all that is. */
+static bool is_news(uint64_t *told_bytes, uint64_t bytes)
+{
+	if (*told_bytes && bytes > *told_bytes / 2)
+		return false;
+	*told_bytes = bytes;
+	return true;
+}
+
+enum { NO_ADDRESSES, NO_BUDGET, NO_RAM };
+
+void tell_refused(struct pager *pager, uint64_t bytes, bool addresses)
+{
+	const struct frame_pool *frames = &pager->frames;
+	const struct settings *settings = settings_get();
+	bool preset = !settings->host.bytes && settings->host.share == 0;
+	int why = !addresses				      ? NO_ADDRESSES
+		  : frames->refusal[true] == FRAME_OVER_LIMIT ? NO_BUDGET
+							      : NO_RAM;
+
+	if (!is_news(&pager->told_refused_bytes[why], bytes))
+		return;
+	switch (why) {
+	case NO_ADDRESSES:
+		log_warn("device %d: %" PRIu64 " bytes refused as out of memory: there is no "
+			 "range of addresses left that is so large",
+			 pager->device, bytes);
+		break;
+	case NO_BUDGET:
+		log_warn("device %d: %" PRIu64 " bytes refused as out of memory: the cap of "
+			 "%" PRIu64 " MiB is full, and of the %" PRIu64
+			 " MiB of RAM for what does not fit (LOWTIDE_HOST%s) %" PRIu64
+			 " are taken: raise LOWTIDE_HOST%s or LOWTIDE_VRAM",
+			 pager->device, bytes, ledger_cap_bytes(pager->device) / MIB,
+			 frames->host_limit_bytes / MIB,
+			 preset ? ", by what was available at start" : "",
+			 frames->host_bytes / MIB, preset ? ", free some RAM" : "");
+		break;
+	default:
+		log_warn("device %d: %" PRIu64 " bytes refused as out of memory: the cap of "
+			 "%" PRIu64 " MiB is full, and the driver pins no more RAM for what "
+			 "does not fit (CUDA error %d), with %" PRIu64 " of the %" PRIu64
+			 " MiB taken that LOWTIDE_HOST allows: free some RAM, or raise what "
+			 "may be pinned or LOWTIDE_VRAM",
+			 pager->device, bytes, ledger_cap_bytes(pager->device) / MIB,
+			 (int)frames->driver_said[true], frames->host_bytes / MIB,
+			 frames->host_limit_bytes / MIB);
+	}
+}
+
 uint64_t cold_bytes_of(const struct pager *pager, uint64_t *managed_bytes)
 {
 	uint64_t cold_bytes = 0;

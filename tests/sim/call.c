@@ -320,6 +320,10 @@ SIM_EXPORT uint64_t lowtide_sim_counted(const char *name)
 		value = sim_vram_peak();
 	if (!strcmp(name, "host_peak"))
 		value = sim_host_peak();
+	if (!strcmp(name, "vram_now"))
+		value = sim_vram_used(0);
+	if (!strcmp(name, "host_now"))
+		value = sim_host_used();
 	if (!strcmp(name, "virtual_ns"))
 		value = (uint64_t)sim_host_ns;
 	sim_unlock();

@@ -92,6 +92,11 @@ uint64_t sim_vram_used(int device)
 	return vram[device].used;
 }
 
+uint64_t sim_host_used(void)
+{
+	return ram.used;
+}
+
 uint64_t sim_vram_peak(void)
 {
 	uint64_t peak = 0;

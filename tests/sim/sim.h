@@ -319,7 +319,8 @@ void sim_vram_return(int device, uint64_t bytes);
 /* A mapping whose accessibility by the device becomes this: its page tables come or go. Out of
  * memory: nothing has changed. */
 CUresult sim_tables_follow(const struct sim_region *mapping, int device, bool accessible);
-uint64_t sim_vram_used(int device), sim_vram_peak(void), sim_host_peak(void);
+uint64_t sim_vram_used(int device), sim_vram_peak(void), sim_host_peak(void),
+    sim_host_used(void);
 
 /* --- modules
  * --------------------------------------------------------------------------------------------

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# What is taken of the card and of RAM is given back, and what is refused is said: which budget, how much, what to do.
+# Knobs: CASES, SAFETIES, SCHEDS.
+. "$(dirname "$0")/lib.sh"
+export LD_LIBRARY_PATH=$O/sim SIM_IMAGE=$O/unit/sim_image.so
+report=$O/e2e/account.json
+err=$O/e2e/account.err
+run() { # run CASE CAP_MIB VARIABLE=VALUE...: under each level of safety and scheduler; the last one's log is in $err
+	local case=$1 cap=$(($2 << 20)) safety scheduler what seen
+	shift 2
+	[[ " ${CASES:-$case} " == *" $case "* ]] || return 1
+	for safety in ${SAFETIES:-strict graced}; do
+		for scheduler in ${SCHEDS:-virtual seeded}; do
+			what="$case, $safety, $scheduler, $*"
+			rm -f "$report"
+			if ! env LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=2M LOWTIDE_POLICY=lru LOWTIDE_SAFETY="$safety" LOWTIDE_SIM_SCHED="$scheduler" LOWTIDE_THREAD=0 \
+				LOWTIDE_SIM_REPORT="$report" "$@" LD_PRELOAD="$O/liblowtide.so" timeout 60 "$O/e2e/sim_account" "$case" 2>"$err"; then
+				fail "$what: $(grep -v '^lowtide' "$err")"
+				continue
+			fi
+			seen=$(faults "$report" $cap)
+			check "$what: $seen" [ -z "$seen" ]
+		done
+	done
+}
+lines() { grep -c "$1" "$err"; }
+
+run all_freed 22
+run all_freed 22 LOWTIDE_POLICY=balanced
+run most_freed 22
+run most_freed 22 LOWTIDE_POLICY=balanced
+run spare_is_free 180 LOWTIDE_SIM_VRAM=184M LOWTIDE_REPORT=cap
+run spare_is_free 22 LOWTIDE_REPORT=cap LOWTIDE_SIM_VRAM=200M
+run spare_is_free 180 LOWTIDE_SIM_VRAM=184M LOWTIDE_REPORT=physical
+if run refused 22 LOWTIDE_HOST=8M; then
+	check "a probe for far too much, and then the budget: two lines" [ "$(lines 'refused as out of memory')" -eq 2 ]
+	check "the budget is named, and what is taken of it" \
+		grep -q '2097152 bytes refused .* cap of 22 MiB is full, .* 8 MiB of RAM .*(LOWTIDE_HOST) 8 are taken: raise LOWTIDE_HOST or' "$err"
+fi
+if run refused 22 LOWTIDE_SIM_HOST=16M LOWTIDE_HOST=1G; then
+	check "what can be pinned is named" grep -q '2097152 bytes refused .* pins no more RAM .*(CUDA error 2)' "$err"
+	check "a line a reason" [ "$(lines 'refused as out of memory')" -eq 2 ]
+fi
+finish

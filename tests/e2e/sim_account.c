@@ -1,0 +1,148 @@
+/*
+ * What is taken, what is given back, and what is said of it. usage: sim_account CASE, with
+ * SIM_IMAGE naming the test kernels; account_test.sh has the settings of each.
+ */
+#include "program.h"
+
+#include <dlfcn.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PIECES 24
+#define PIECE_BYTES (2 * UNIT)
+
+/* What only the simulated GPU tells, in MiB: what of its memory, and of RAM, is taken now. */
+static unsigned int taken(const char *where)
+{
+	uint64_t (*ask)(const char *) =
+	    __extension__(uint64_t(*)(const char *)) dlsym(RTLD_DEFAULT, "lowtide_sim_counted");
+
+	return ask ? (unsigned int)(ask(where) / MIB) : 0;
+}
+
+static unsigned int free_mib(void)
+{
+	size_t free_bytes, total_bytes;
+
+	MUST(cuMemGetInfo(&free_bytes, &total_bytes));
+	return (unsigned int)(free_bytes / MIB);
+}
+
+static unsigned int allocate(CUdeviceptr *pieces, unsigned int count)
+{
+	unsigned int made = 0;
+
+	while (made < count && cuMemAlloc(&pieces[made], PIECE_BYTES) == CUDA_SUCCESS) {
+		fill(pieces[made], made, PIECE_BYTES, NULL);
+		made++;
+	}
+	return made;
+}
+
+static void use(const CUdeviceptr *pieces, unsigned int count, unsigned int rounds)
+{
+	for (unsigned int round = 0; round < rounds; round++) {
+		for (unsigned int i = 0; i < count; i++)
+			increment(pieces[i], 1, PIECE_BYTES, NULL);
+		MUST(cuCtxSynchronize());
+	}
+}
+
+static void free_all(const CUdeviceptr *pieces, unsigned int from, unsigned int to)
+{
+	for (unsigned int i = from; i < to; i++)
+		MUST(cuMemFree(pieces[i]));
+}
+
+static void at_most(const char *where, unsigned int mib)
+{
+	if (taken(where) <= mib)
+		return;
+	fprintf(stderr, "wrong: %s is %u MiB, more than %u\n", where, taken(where), mib);
+	exit(1);
+}
+
+/* Nothing is left but what the pager works with. */
+static void all_freed(void)
+{
+	CUdeviceptr pieces[PIECES];
+
+	start();
+	for (int round = 0; round < 3; round++) {
+		free_all(pieces, 0, allocate(pieces, PIECES));
+		at_most("vram_now", 2);
+		at_most("host_now", 2);
+	}
+	use(pieces, allocate(pieces, PIECES), 8);
+	for (unsigned int i = 0; i < PIECES; i++) {
+		check(pieces[i], i + 8, PIECE_BYTES);
+		MUST(cuMemFreeAsync(pieces[i], NULL));
+	}
+	MUST(cuCtxSynchronize());
+	at_most("vram_now", 2);
+	at_most("host_now", 2);
+}
+
+/* Most is freed, and the rest fits: after a while there are no more frames than that. */
+static void most_freed(void)
+{
+	CUdeviceptr pieces[PIECES];
+
+	start();
+	use(pieces, allocate(pieces, PIECES), 8);
+	free_all(pieces, 4, PIECES);
+	use(pieces, 4, 64);
+	at_most("vram_now", 2 + 4 * PIECE_BYTES / MIB);
+	at_most("host_now", 2 + 4 * PIECE_BYTES / MIB);
+	for (unsigned int i = 0; i < 4; i++)
+		check(pieces[i], i + 72, PIECE_BYTES);
+}
+
+/* What is spare is free: after everything was freed there is as much as before. */
+static void spare_is_free(void)
+{
+	CUdeviceptr pieces[PIECES];
+	unsigned int before, made;
+
+	start();
+	MUST(cuMemAlloc(&pieces[0], PIECE_BYTES));
+	before = free_mib();
+	made = 1 + allocate(pieces + 1, 7);
+	if (before - free_mib() != 7 * PIECE_BYTES / MIB)
+		wrong("what is free beside what was allocated");
+	free_all(pieces, 1, made);
+	if (free_mib() != before)
+		wrong("what is free after the rest was freed");
+	MUST(cuMemFree(pieces[0]));
+	if (free_mib() != before + PIECE_BYTES / MIB)
+		wrong("what is free after everything was freed");
+}
+
+/* Until there is neither VRAM nor RAM; and a probe for far too much before. */
+static void refused(void)
+{
+	CUdeviceptr pieces[PIECES], probe;
+	unsigned int made;
+
+	start();
+	MUST_FAIL(CUDA_ERROR_OUT_OF_MEMORY, cuMemAlloc(&probe, (size_t)40 << 30));
+	for (int round = 0; round < 2; round++) {
+		made = allocate(pieces, PIECES);
+		if (made == PIECES)
+			wrong("nothing was refused");
+		use(pieces, made, 3);
+		for (unsigned int i = 0; i < made; i++)
+			check(pieces[i], i + 3, PIECE_BYTES);
+		free_all(pieces, 0, made);
+	}
+}
+
+static const struct program_case cases[] = {CASE(all_freed), CASE(most_freed),
+					    CASE(spare_is_free), CASE(refused)};
+
+int main(int argc, char **argv)
+{
+	return run_case(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
+}
