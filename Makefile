@@ -6,6 +6,7 @@ VERSION := 0 (unreleased)
 CUDA_HOME ?= $(firstword $(wildcard /usr/local/cuda /opt/cuda $(sort $(wildcard /usr/local/cuda-*))))
 CUDA_INC  := $(firstword $(foreach d,$(CUDA_HOME)/include /usr/include $(O)/deps/include,$(if $(wildcard $(d)/cuda.h),$(d))))
 
+comma := ,
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2))
 
@@ -19,22 +20,40 @@ WARN    := -Wall -Wextra -Wpedantic -Wshadow
 BASE    := -std=gnu11 -D_GNU_SOURCE $(WARN) -MMD -MP $(SANFLAGS)
 CUDA    := -D__CUDA_API_VERSION_INTERNAL $(if $(CUDA_INC),-isystem $(CUDA_INC))
 LIB     := -fPIC -fvisibility=hidden -ftls-model=initial-exec
+
+# What goes into other people's processes, and the programs that are installed, are hardened, as far as this compiler knows how.
+cc_has  = $(shell $(CC) -Werror $(1) -S -x c /dev/null -o /dev/null 2>/dev/null && echo $(1))
+# 3 of a C library and a compiler that have it, else 2; without optimisation, or beside a sanitizer, it does nothing good.
+FORTIFY := $(if $(and $(filter -O%,$(filter-out -O0,$(CFLAGS))),$(if $(SANFLAGS),,1)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(shell \
+	printf '%s\n' '#include <features.h>' '#if __USE_FORTIFY_LEVEL < 3' '#error' '#endif' | \
+	$(CC) -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -E -x c - >/dev/null 2>&1 && echo 3 || echo 2))
+HARDEN := $(strip $(foreach f,-fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
+	-mbranch-protection=standard,$(call cc_has,$(f))) $(FORTIFY))
+HARDEN_LD := -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--build-id=sha1$(if $(filter -fcf-%,$(HARDEN)),$(comma)-z$(comma)shstk)
+# The library is linked without the C library's _init and _fini, which may lack the landing pads that indirect branches want.
+# What else it may bring without them (pthread_atfork) is only called directly, so the mark holds for the whole.
+MARKED := $(if $(filter -fcf-%,$(HARDEN)),-Wl$(comma)-z$(comma)ibt)
+CRT_BEGIN = -nostartfiles $(shell $(CC) -print-file-name=crtbeginS.o)
+CRT_END   = $(shell $(CC) -print-file-name=crtendS.o)
+# No folder's name gets into what is built.
+WHOLE_O    := $(if $(filter /%,$(O)),$(O),$(CURDIR)/$(O))
+SAME_BYTES := -ffile-prefix-map='$(CURDIR)=.' $(if $(CUDA_INC),-ffile-prefix-map='$(CUDA_INC)=cuda') -ffile-prefix-map='$(WHOLE_O)=build'
 JANSSON ?= -ljansson
 
 objects = $(patsubst %,$(O)/obj/%.o,$(basename $(1)))
 
-POLICY_SRC := $(wildcard policy/*.c)
-SHIM_SRC   := $(wildcard shim/*.c shim/*/*.c)
-SHIM_ASM   := $(wildcard shim/*/*.S)
+POLICY_SRC := $(sort $(wildcard policy/*.c))
+SHIM_SRC   := $(sort $(wildcard shim/*.c shim/*/*.c))
+SHIM_ASM   := $(sort $(wildcard shim/*/*.S))
 SIM_SRC    := $(wildcard tests/sim/*.c)
 TOKEN_SRC  := $(wildcard tests/sim/token/*.c)
-TOOL_SRC   := $(wildcard tools/*.c)
+TOOL_SRC   := $(sort $(wildcard tools/*.c))
 UNIT_SRC   := $(filter-out tests/unit/sim_image.c,$(wildcard tests/unit/*.c))
 WORK_ALL   := $(wildcard tests/workloads/*.c)
 WORK_LIB   := $(wildcard tests/workloads/common*.c)
 WORK_SRC   := $(filter-out $(WORK_LIB) tests/workloads/kernels.c,$(WORK_ALL))
 E2E_SRC    := $(filter-out tests/e2e/program.c,$(wildcard tests/e2e/*.c))
-PROBE_SRC  := $(wildcard tests/gpu/probe/*.c)
+PROBE_SRC  := $(sort $(wildcard tests/gpu/probe/*.c))
 
 # Parts that are not all here yet join the build by being here.
 HAVE_SIM := $(wildcard tests/sim/sim.h)
@@ -72,7 +91,8 @@ help: ## this text
 	@printf '%s\n' 'knobs:' '  V=1 verbose   O=dir build folder   SAN=address|undefined|thread   DESTDIR= PREFIX= LIBDIR=   CUDA_HOME=' \
 		'  CC= CFLAGS=   FUZZ_SECONDS=   QUICK=1 a shorter bench' \
 		'  BUDGET_S=540 the seconds that make card may take   RESULTS=dir where to   LOWTIDE_GPU_SIMULATED=1 no card' \
-		'  WORKLOADS= POLICIES= CAPS= SCHEDS= SEEDS= SAFETIES= MB= for the end-to-end matrix'
+		'  WORKLOADS= POLICIES= CAPS= SCHEDS= SEEDS= SAFETIES= MB= for the end-to-end matrix' \
+		'the library and the programs that are installed are compiled and linked with:' '  $(HARDEN)' '  $(HARDEN_LD)'
 
 headers:
 	@test -n "$(CUDA_INC)" || { echo 'lowtide: cuda.h not found: set CUDA_HOME to a CUDA 12 or newer toolkit' >&2; exit 1; }
@@ -81,15 +101,21 @@ deps: ## make sure that what the build and the tests need is installed
 	@tools/deps
 
 # --- objects -------------------------------------------------------------------------------------
+# Compiled anew when the flags are others; check-layers reads there what the files must show.
+$(SHIM_OBJ) $(POLICY_OBJ) $(call objects,$(TOOL_SRC) $(PROBE_SRC)): $(O)/hardening
+$(O)/hardening: FORCE
+	@mkdir -p $(@D); text=$$(printf 'compile: %s\nlink: %s' '$(HARDEN)' '$(HARDEN_LD)'); \
+		[ "$$(cat $@ 2>/dev/null)" = "$$text" ] || { printf '%s\n' "$$text" | tee $@ | sed 's/^/  HARDEN   /'; }
+
 $(O)/obj/policy/%.o: policy/%.c
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(LIB) -Ipolicy -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(HARDEN) $(SAME_BYTES) $(LIB) -Ipolicy -c $< -o $@
 $(O)/obj/shim/%.o: shim/%.c
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(LIB) $(CUDA) -Ishim -Ipolicy -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(HARDEN) $(SAME_BYTES) $(LIB) $(CUDA) -Ishim -Ipolicy -c $< -o $@
 $(O)/obj/shim/%.o: shim/%.S
 	$(call say,AS,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(LIB) -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(HARDEN) $(LIB) -Ishim -MMD -MP -c $< -o $@
 $(O)/obj/tests/sim/%.o: tests/sim/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) -fPIC -fvisibility=hidden $(CUDA) -Itests/sim -c $< -o $@
@@ -101,9 +127,11 @@ kernels-ptx: ## write our GPU kernels' text and machine code anew: nvcc, and two
 .PHONY: kernels-ptx
 
 # --- libraries -----------------------------------------------------------------------------------
+SHIM_LINK = $(CC) $(CFLAGS) $(SANFLAGS) $(HARDEN) -shared $(HARDEN_LD) $(MARKED) -Wl,-soname,liblowtide.so -o $@ \
+	$(CRT_BEGIN) $^ $(CRT_END) -pthread -ldl
 $(SHIM): $(SHIM_OBJ) $(POLICY_OBJ)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-z,now -Wl,-soname,liblowtide.so -o $@ $^ -pthread -ldl
+	$(Q)mkdir -p $(@D) && $(SHIM_LINK)
 # The library with one part of it broken, for tests that must find that.
 $(O)/obj/tests/planted/%.o: tests/planted/%.c
 	$(call say,CC,$<)
@@ -111,7 +139,7 @@ $(O)/obj/tests/planted/%.o: tests/planted/%.c
 PLANTED := $(O)/planted/no_gate/liblowtide.so $(O)/planted/no_wait/liblowtide.so
 $(PLANTED): $(O)/planted/%/liblowtide.so: $(O)/obj/tests/planted/%.o $(filter-out %/gate.o,$(SHIM_OBJ)) $(POLICY_OBJ)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-z,now -Wl,-soname,liblowtide.so -o $@ $^ -pthread -ldl
+	$(Q)mkdir -p $(@D) && $(SHIM_LINK)
 $(SIM): $(SIM_OBJ)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-Bsymbolic -Wl,-soname,libcuda.so.1 -o $@ $^ -pthread -lm -ldl -ljansson
@@ -133,11 +161,11 @@ CLI_OBJ := $(call objects,$(TOOL_SRC)) $(call objects,shim/settings.c shim/log.c
 	   shim/pager/own_kernels.c shim/pager/kernels_image.S)
 $(O)/obj/tools/%.o: tools/%.c
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) -isystem $(CUDA_INC) -DLOWTIDE_VERSION='"$(VERSION)"' \
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(HARDEN) $(SAME_BYTES) -fPIE -isystem $(CUDA_INC) -DLOWTIDE_VERSION='"$(VERSION)"' \
 		-DLOWTIDE_LIBDIR='"$(LIBDIR)"' -Ishim -Ipolicy -Itools -c $< -o $@
 $(CLI): $(CLI_OBJ)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ $(JANSSON) -ldl
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) $(HARDEN) -pie $(HARDEN_LD) -o $@ $^ $(JANSSON) -ldl
 
 # Where the command looks last: compiled anew when it changes.
 $(call objects,tools/library.c tools/help.c): $(O)/libdir
@@ -150,16 +178,16 @@ $(O)/lowtide.1: tools/lowtide.1.scd tools/tables $(wildcard tools/*.def) shim/se
 	$(call say,MAN,$@)
 	$(Q)mkdir -p $(@D) && tools/tables man >$@.scd && scdoc <$@.scd >$@
 
-PROBE_OBJ := $(call objects,$(PROBE_SRC) $(wildcard tests/gpu/probe/*.S))
+PROBE_OBJ := $(call objects,$(PROBE_SRC) $(sort $(wildcard tests/gpu/probe/*.S)))
 $(O)/obj/tests/gpu/probe/%.o: tests/gpu/probe/%.c
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(CUDA) -Itests/gpu/probe -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(HARDEN) $(SAME_BYTES) -fPIE $(CUDA) -Itests/gpu/probe -c $< -o $@
 $(O)/obj/tests/gpu/probe/%.o: tests/gpu/probe/%.S $(wildcard tests/gpu/probe/*.ptx) shim/pager/kernels.ptx
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D) && $(CC) -c $< -o $@
 $(PROBE): $(PROBE_OBJ)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -pthread -ldl -lm $(JANSSON)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANFLAGS) $(HARDEN) -pie $(HARDEN_LD) -o $@ $^ -pthread -ldl -lm $(JANSSON)
 
 PROBE_PLANTED := $(O)/gpu/probe_planted
 $(O)/obj/tests/gpu/probe/storm_planted.o: tests/gpu/probe/storm.c
@@ -336,8 +364,8 @@ fuzz: ## feed the image readers whatever libFuzzer thinks of, for FUZZ_SECONDS; 
 		-Ishim -o $(O)/fuzz/image tests/fuzz/image.c $(wildcard shim/image/*.c)
 	$(Q)$(O)/fuzz/image -max_total_time=$(FUZZ_SECONDS) -max_len=32768 -artifact_prefix=$(O)/fuzz/ -print_final_stats=1 $(O)/fuzz/corpus
 
-layers: ## policy/ needs no CUDA, threads, clock or I/O; the library needs only libc and exports only what it must
-	$(Q)$(MAKE) --no-print-directory $(SHIM)
+layers: ## policy/ needs no CUDA, threads, clock or I/O; the library only libc; what is built is hardened, and exports its doors
+	$(Q)$(MAKE) --no-print-directory $(SHIM) $(CLI) $(PROBE)
 	$(Q)O=$(O) tests/check-layers
 
 BENCH := $(O)/bench/launch_cost $(O)/bench/start_cost $(O)/bench/launch_image.so

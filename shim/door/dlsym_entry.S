@@ -5,13 +5,15 @@
  * dlsym(handle, name): ask door_dlsym_answer(handle, name, return address), else jump to the real one.
  * dlopen(file, mode): without RTLD_DEEPBIND (8), under which a plugin would see the driver's symbols before ours.
  */
+#include "door/marks.inc"
+
 #if defined(__x86_64__)
 	.text
 	.globl	dlsym
 	.type	dlsym, @function
 dlsym:
 	.cfi_startproc
-	endbr64
+	ENTRY_PAD
 	movq	(%rsp), %rdx
 	pushq	%rdi
 	.cfi_adjust_cfa_offset 8
@@ -37,7 +39,7 @@ dlsym:
 	.type	dlopen, @function
 dlopen:
 	.cfi_startproc
-	endbr64
+	ENTRY_PAD
 	andl	$~8, %esi
 	cmpq	$0, door_next_dlopen(%rip)
 	jne	1f
@@ -63,6 +65,7 @@ dlopen:
 	.type	dlsym, %function
 dlsym:
 	.cfi_startproc
+	ENTRY_PAD
 	stp	x29, x30, [sp, #-32]!
 	.cfi_def_cfa_offset 32
 	.cfi_offset 29, -32
@@ -80,9 +83,9 @@ dlsym:
 	cbz	x9, 1f
 	mov	x0, x9
 	ret
-1:	adrp	x9, door_next_dlsym
-	ldr	x9, [x9, #:lo12:door_next_dlsym]
-	br	x9
+1:	adrp	x16, door_next_dlsym
+	ldr	x16, [x16, #:lo12:door_next_dlsym]
+	br	x16 /* or x17: the only ones that may branch to the start of a function */
 	.cfi_endproc
 	.size	dlsym, .-dlsym
 
@@ -90,10 +93,11 @@ dlsym:
 	.type	dlopen, %function
 dlopen:
 	.cfi_startproc
+	ENTRY_PAD
 	and	w1, w1, #~8
-	adrp	x9, door_next_dlopen
-	ldr	x10, [x9, #:lo12:door_next_dlopen]
-	cbnz	x10, 1f
+	adrp	x16, door_next_dlopen
+	ldr	x16, [x16, #:lo12:door_next_dlopen]
+	cbnz	x16, 1f
 	stp	x29, x30, [sp, #-32]!
 	.cfi_def_cfa_offset 32
 	.cfi_offset 29, -32
@@ -106,9 +110,9 @@ dlopen:
 	.cfi_restore 30
 	.cfi_restore 29
 	.cfi_def_cfa_offset 0
-	adrp	x9, door_next_dlopen
-	ldr	x10, [x9, #:lo12:door_next_dlopen]
-1:	br	x10
+	adrp	x16, door_next_dlopen
+	ldr	x16, [x16, #:lo12:door_next_dlopen]
+1:	br	x16
 	.cfi_endproc
 	.size	dlopen, .-dlopen
 #else

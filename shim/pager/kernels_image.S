@@ -1,4 +1,6 @@
 /* kernels.fatbin, aligned as its parts want to be; and the text of kernels.ptx, ended by a zero byte. */
+#include "door/marks.inc"
+
 	.section .rodata
 	.globl lowtide_kernels_fatbin, lowtide_kernels_fatbin_end, lowtide_kernels_ptx
 	.hidden lowtide_kernels_fatbin

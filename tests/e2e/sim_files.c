@@ -3,6 +3,7 @@
 #include "program.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -100,6 +101,17 @@ static void workers(void)
 			wrong("a worker's end");
 }
 
+/* What is mapped once a device has been used. */
+static void maps(void)
+{
+	FILE *file = fopen("/proc/self/maps", "r");
+	int byte;
+
+	use_device();
+	while (file && (byte = getc(file)) != EOF)
+		putchar(byte);
+}
+
 static void is_privileged(void)
 {
 	if (!getauxval(AT_SECURE))
@@ -110,7 +122,7 @@ int main(int argc, char **argv)
 {
 	static const struct program_case cases[] = {
 	    CASE(use_device), CASE(title),   CASE(execute),	  CASE(forked),
-	    CASE(cloned),     CASE(workers), CASE(is_privileged),
+	    CASE(cloned),     CASE(workers), CASE(is_privileged), CASE(maps),
 	};
 
 	arguments = argv;
