@@ -30,7 +30,7 @@ struct block {
 	bool leaving; /* its host frame is being written or compared: nobody else may have it */
 	bool clean;   /* while a batch is under way */
 	bool hashed; /* `hash` is of the host frame's bytes, and they are the block's as it came
-			in */
+			in; never of a block in RAM, nor of one without a host frame */
 	bool was_out;	/* has been evicted before */
 	uint64_t fence; /* of the last copy or fill that named it; FENCE_NEVER: not known */
 	uint32_t way;	/* its slot in graced.c + 1; 0: not on its way */

@@ -14,7 +14,7 @@ static void copy_out(struct pager *pager, struct slot *slot)
 	CUresult result = real(cuMemcpyAsync)(block->host->alias, block->device->alias,
 					      block_bytes(block), pager->stream_out);
 
-	block->hashed = false;
+	block->hashed = false; /* stopped, it leaves some of each there */
 	slot->way = LEAVE_COPY;
 	if (result == CUDA_SUCCESS)
 		result = real(cuEventRecord)(slot->event, pager->stream_out);
@@ -36,10 +36,8 @@ void leave_begin(struct pager *pager, struct slot *slot)
 		return;
 	/* From here on nobody may take the host frame, until way_end. */
 	block->leaving = true;
-	if (!block->host) {
-		block->hashed = false;
+	if (!block->host)
 		block->host = transit_host_frame(pager, block->size_class);
-	}
 	if (!block->host) {
 		block->leaving = false;
 		way_end(pager, slot);

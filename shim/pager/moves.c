@@ -44,7 +44,8 @@ void carry_out(struct pager *pager, size_t actions)
 		const struct block *block = &pager->table.blocks[id];
 		enum block_home home = atomic_load(&block->home);
 
-		if (block->component == NO_BLOCK || block->pins)
+		/* A block that was freed meanwhile has no home. */
+		if (block->pins)
 			continue;
 		if (pager->actions[i].verb == POLICY_EVICT && home == HOME_DEVICE)
 			leaving[leaving_count++] = id;

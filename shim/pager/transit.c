@@ -51,10 +51,8 @@ static size_t keep(struct pager *pager, uint32_t *blocks, size_t count,
 static bool has_host_frame(struct pager *pager, struct block *block)
 {
 	block->leaving = true;
-	if (!block->host) {
-		block->hashed = false;
+	if (!block->host)
 		block->host = transit_host_frame(pager, block->size_class);
-	}
 	if (!block->host)
 		block->leaving = false;
 	return block->host != NULL;
@@ -233,7 +231,6 @@ void transit_give_up(struct pager *pager, struct block *block)
 {
 	frame_give(&pager->frames, block->device);
 	block->device = NULL;
-	block->hashed = false;
 }
 
 void transit_land(struct pager *pager, uint32_t *blocks, size_t count)
@@ -248,7 +245,6 @@ void transit_land(struct pager *pager, uint32_t *blocks, size_t count)
 			continue;
 		}
 		pager->stats.page_ins++;
-		block->hashed = false;
 		if (settings_get()->dirty != DIRTY_NEVER_CLEAN)
 			continue;
 		frame_give(&pager->frames, block->host);

@@ -110,8 +110,6 @@ void way_stop(struct pager *pager, struct slot *slot)
 		way_end(pager, slot);
 		break;
 	case LEAVE_COPY:
-		/* Its host frame holds some of each. */
-		way_block(pager, slot)->hashed = false; /* fall through */
 	case LEAVE_HASH:
 		let_go(pager, slot);
 		slot->way = LEAVE_VOID;
@@ -132,7 +130,6 @@ void way_give_up(struct pager *pager, struct slot *slot)
 	real(cuStreamSynchronize)(pager->stream_hash_in);
 	real(cuStreamSynchronize)(pager->stream_hash_out);
 	frame_give(&pager->frames, slot->frame);
-	way_block(pager, slot)->hashed = false;
 	pager->stats.failed_moves++;
 	way_end(pager, slot);
 }

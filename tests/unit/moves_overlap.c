@@ -1,0 +1,443 @@
+/* Moves beside the program's work, on the rig: step by step, each stopped where it may be. */
+#include "moves_rig.h"
+#include "pager/graced.h"
+#include "pager/way.h"
+
+static void start(void)
+{
+	rig_start();
+	lt_driver.cuEventDestroy_v2 = NULL;
+	fences_init(&rig.pager.fences);
+	rig.pager.graced = graced_create(&rig.pager);
+	cr_assert(rig.pager.graced != NULL);
+}
+
+/* Named by launches often enough that nothing else is likely to reach it. */
+static uint32_t known_component(size_t count, unsigned int size_class, enum block_home home,
+				uint64_t content)
+{
+	uint32_t first = rig_component(count, size_class, home, content);
+
+	rig.pager.table.components[rig_block(first)->component].named = 100;
+	return first;
+}
+
+static size_t want(enum policy_verb verb, uint32_t first, size_t count)
+{
+	struct policy_action actions[RIG_BLOCKS];
+
+	for (uint32_t i = 0; i < count; i++)
+		actions[i] = (struct policy_action){.verb = verb, .block = first + i};
+	return graced_want(&rig.pager, actions, count);
+}
+
+static enum way way_of(uint32_t id)
+{
+	return rig_block(id)->way ? rig.pager.graced->slots[rig_block(id)->way - 1].way
+				  : WAY_NONE;
+}
+
+static void step(void)
+{
+	graced_step(&rig.pager);
+}
+
+/* Until nothing is on its way: the GPU has time between steps. */
+static void step_to_the_end(void)
+{
+	for (int i = 0; graced_busy(&rig.pager) && i < 200; i++) {
+		step();
+		rig_run();
+	}
+	cr_assert_not(graced_busy(&rig.pager));
+}
+
+/* In, as it would come: hashed. */
+static uint32_t resident_and_hashed(size_t count, uint64_t content)
+{
+	uint32_t b = known_component(count, 1, HOME_HOST, content);
+
+	want(POLICY_PAGE_IN, b, count);
+	step_to_the_end();
+	for (uint32_t i = 0; i < count; i++) {
+		CHECK_HOME(b + i, HOME_DEVICE);
+		cr_assert(rig_block(b + i)->hashed);
+	}
+	return b;
+}
+
+static bool frame_is_spare(const struct frame *frame)
+{
+	return rig_is_spare(&rig.frames[frame->handle]);
+}
+
+/* --- to the end */
+
+Test(overlap, keeps_what_a_block_holds_on_its_way_out_and_in, .init = start)
+{
+	uint32_t b = known_component(4, 2, HOME_DEVICE, 100);
+
+	want(POLICY_EVICT, b, 4);
+	step_to_the_end();
+	for (uint32_t i = 0; i < 4; i++) {
+		CHECK_HOME(b + i, HOME_HOST);
+		CHECK_CONTENT(b + i, 100 + i);
+		rig_write(b + i, 200 + i);
+	}
+	want(POLICY_PAGE_IN, b, 4);
+	step_to_the_end();
+	for (uint32_t i = 0; i < 4; i++) {
+		CHECK_HOME(b + i, HOME_DEVICE);
+		CHECK_CONTENT(b + i, 200 + i);
+	}
+	rig_check();
+}
+
+Test(overlap, copies_nothing_out_that_leaves_as_it_came, .init = start)
+{
+	uint32_t b = resident_and_hashed(2, 7);
+	size_t copies = rig.calls[CALL_COPY];
+
+	want(POLICY_EVICT, b, 2);
+	step_to_the_end();
+	CHECK_HOME(b + 1, HOME_HOST);
+	CHECK_CONTENT(b + 1, 8);
+	cr_assert(eq(sz, rig.calls[CALL_COPY], copies));
+	rig_check();
+}
+
+Test(overlap, leaves_no_hash_with_a_block_in_ram, .init = start)
+{
+	uint32_t b = resident_and_hashed(1, 7);
+
+	want(POLICY_EVICT, b, 1);
+	step_to_the_end();
+	cr_assert_not(rig_block(b)->hashed);
+	rig_check();
+}
+
+Test(overlap, copies_out_what_a_launch_changed, .init = start)
+{
+	uint32_t b = resident_and_hashed(1, 7);
+
+	rig_write(b, 70);
+	rig_block(b)->named_since_in = true;
+	want(POLICY_EVICT, b, 1);
+	step_to_the_end();
+	CHECK_HOME(b, HOME_HOST);
+	CHECK_CONTENT(b, 70);
+	rig_check();
+}
+
+/* Somebody reaches it whom no launch shows: he may be at it right now. */
+Test(overlap, leaves_a_block_that_changed_unnamed_to_windows, .init = start)
+{
+	uint32_t b = resident_and_hashed(1, 7);
+
+	rig_write(b, 70);
+	want(POLICY_EVICT, b, 1);
+	step_to_the_end();
+	CHECK_HOME(b, HOME_DEVICE);
+	CHECK_CONTENT(b, 70);
+	cr_assert(rig_block(b)->barred);
+	want(POLICY_EVICT, b, 1);
+	cr_assert(eq(int, way_of(b), WAY_NONE));
+	rig_check();
+}
+
+/* --- what may be moved so at all */
+
+Test(overlap, moves_only_what_launches_have_named_often, .init = start)
+{
+	uint32_t b = rig_component(1, 0, HOME_DEVICE, 7);
+
+	want(POLICY_EVICT, b, 1);
+	cr_assert(eq(int, way_of(b), WAY_NONE));
+	rig.pager.table.components[rig_block(b)->component].named = 3;
+	want(POLICY_EVICT, b, 1);
+	cr_assert(eq(int, way_of(b), LEAVE_WAIT));
+}
+
+Test(overlap, moves_no_pinned_or_barred_block, .init = start)
+{
+	uint32_t b = known_component(2, 0, HOME_DEVICE, 7);
+	uint32_t cold = known_component(2, 0, HOME_HOST, 8);
+
+	rig_block(b)->pins = 1;
+	rig_block(b + 1)->barred = true;
+	rig_block(cold)->pins = 1;
+	rig_block(cold + 1)->barred = true;
+	cr_assert(eq(sz, want(POLICY_EVICT, b, 1), 0),
+		  "a pinned block is no reason for a window");
+	cr_assert(eq(sz, want(POLICY_EVICT, b + 1, 1), 1));
+	want(POLICY_PAGE_IN, cold, 2);
+	cr_assert_not(graced_busy(&rig.pager));
+	cr_assert_not(way_by_evidence(&rig.pager, rig_block(b)));
+	cr_assert_not(way_by_evidence(&rig.pager, rig_block(b + 1)));
+}
+
+/* --- after the work that named it */
+
+#define WORK ((CUstream)(uintptr_t)0x99)
+
+static uint64_t launched(uint32_t id)
+{
+	uint64_t fence = fence_open(&rig.pager.fences);
+
+	rig.pager.table.components[rig_block(id)->component].fence = fence;
+	rig_put(RIG_WAIT, WORK);
+	fence_close(&rig.pager.fences, fence, WORK, false);
+	return fence;
+}
+
+Test(overlap, begins_after_the_work_that_named_the_block, .init = start)
+{
+	uint32_t out = known_component(1, 0, HOME_DEVICE, 7);
+	uint32_t in = known_component(1, 0, HOME_HOST, 8);
+
+	launched(out);
+	launched(in);
+	want(POLICY_EVICT, out, 1);
+	want(POLICY_PAGE_IN, in, 1);
+	for (int i = 0; i < 3; i++)
+		step();
+	cr_assert(eq(int, way_of(out), LEAVE_WAIT));
+	cr_assert(eq(int, way_of(in), ARRIVE_WAIT));
+	step_to_the_end();
+	CHECK_HOME(out, HOME_HOST);
+	CHECK_HOME(in, HOME_DEVICE);
+	rig_check();
+}
+
+Test(overlap, begins_after_the_copy_that_named_the_block, .init = start)
+{
+	uint32_t out = known_component(1, 0, HOME_DEVICE, 7);
+
+	rig_block(out)->fence = launched(known_component(1, 0, HOME_DEVICE, 8));
+	want(POLICY_EVICT, out, 1);
+	for (int i = 0; i < 3; i++)
+		step();
+	cr_assert(eq(int, way_of(out), LEAVE_WAIT));
+	step_to_the_end();
+	CHECK_HOME(out, HOME_HOST);
+	rig_check();
+}
+
+Test(overlap, never_moves_a_block_of_whose_work_nothing_is_known, .init = start)
+{
+	uint32_t b = known_component(1, 0, HOME_DEVICE, 7);
+
+	rig_block(b)->fence = FENCE_NEVER;
+	want(POLICY_EVICT, b, 1);
+	for (int i = 0; i < 20; i++) {
+		step();
+		rig_run();
+	}
+	CHECK_HOME(b, HOME_DEVICE);
+}
+
+/* Two later operations, so that one which the same program step launched is not raced. */
+Test(overlap, waits_for_the_operations_that_came_right_after, .init = start)
+{
+	uint32_t b = known_component(1, 0, HOME_DEVICE, 7);
+	uint32_t other = known_component(1, 0, HOME_DEVICE, 8);
+	uint64_t open;
+
+	launched(b);
+	open = fence_open(&rig.pager.fences);
+	rig_run();
+	want(POLICY_EVICT, b, 1);
+	step();
+	cr_assert(eq(int, way_of(b), LEAVE_WAIT), "the next operation is not over");
+	fence_close(&rig.pager.fences, open, WORK, true);
+	launched(other);
+	step();
+	cr_assert(eq(int, way_of(b), LEAVE_WAIT), "the one after that is not over");
+	rig_run();
+	open = fence_open(&rig.pager.fences);
+	step();
+	cr_assert(ne(int, way_of(b), LEAVE_WAIT), "two later ones are over");
+	fence_close(&rig.pager.fences, open, WORK, true);
+}
+
+/* --- stopped on the way */
+
+Test(overlap, switches_nothing_before_its_copy_is_seen_complete, .init = start)
+{
+	uint32_t out = known_component(2, 0, HOME_DEVICE, 7);
+	uint32_t in = known_component(2, 0, HOME_HOST, 70);
+
+	want(POLICY_EVICT, out, 2);
+	want(POLICY_PAGE_IN, in, 2);
+	for (int i = 0; i < 5; i++)
+		step();
+	for (uint32_t i = 0; i < 2; i++) {
+		CHECK_HOME(out + i, HOME_DEVICE);
+		CHECK_HOME(in + i, HOME_HOST);
+	}
+	step_to_the_end();
+	rig_check();
+}
+
+Test(overlap, gives_no_frame_away_before_what_was_stopped_has_run_out, .init = start)
+{
+	uint32_t in = known_component(1, 0, HOME_HOST, 70);
+	const struct frame *frame;
+
+	want(POLICY_PAGE_IN, in, 1);
+	step();
+	frame = rig.pager.graced->slots[rig_block(in)->way - 1].frame;
+	graced_stop(&rig.pager, in);
+	cr_assert(eq(int, way_of(in), WAY_NONE));
+	for (int i = 0; i < 3; i++)
+		step();
+	cr_assert_not(frame_is_spare(frame));
+	rig_write(in, 71); /* in place */
+	step_to_the_end();
+	cr_assert(frame_is_spare(frame));
+	CHECK_HOME(in, HOME_HOST);
+	CHECK_CONTENT(in, 71);
+	rig_check();
+}
+
+Test(overlap, keeps_the_host_frame_of_a_copy_that_was_stopped_until_it_has_run_out,
+     .init = start)
+{
+	uint32_t out = known_component(1, 1, HOME_DEVICE, 7);
+	uint32_t other = rig_component(1, 1, HOME_DEVICE, 8);
+
+	want(POLICY_EVICT, out, 1);
+	step();
+	cr_assert(eq(int, way_of(out), LEAVE_COPY));
+	graced_stop(&rig.pager, out);
+	rig.pager.frames.host_limit_bytes = rig.pager.frames.host_bytes;
+	transit_evict(&rig.pager, &other, 1);
+	CHECK_HOME(other, HOME_DEVICE);
+	rig_run();
+	step();
+	other = rig_component(1, 1, HOME_DEVICE, 8);
+	transit_evict(&rig.pager, &other, 1);
+	CHECK_HOME(other, HOME_HOST);
+	CHECK_CONTENT(other, 8);
+	rig_check();
+}
+
+/* The host frame holds some of what was, and some of what came after. */
+Test(overlap, trusts_no_host_frame_after_a_copy_that_was_stopped, .init = start)
+{
+	uint32_t b = resident_and_hashed(1, 7);
+
+	rig_write(b, 70);
+	rig_block(b)->named_since_in = true;
+	want(POLICY_EVICT, b, 1);
+	for (int i = 0; way_of(b) != LEAVE_COPY && i < 10; i++) {
+		step();
+		rig_run_upto(rig.pager.stream_hash_out, rig.operation_count);
+	}
+	cr_assert(eq(int, way_of(b), LEAVE_COPY));
+	graced_stop(&rig.pager, b);
+	rig_run();
+	step();
+	rig_write(b, 7); /* what its hash was of */
+	want(POLICY_EVICT, b, 1);
+	step_to_the_end();
+	CHECK_HOME(b, HOME_HOST);
+	CHECK_CONTENT(b, 7);
+	rig_check();
+}
+
+Test(overlap, leaves_a_block_that_a_launch_names_where_it_is, .init = start)
+{
+	uint32_t b = known_component(2, 0, HOME_DEVICE, 7);
+
+	want(POLICY_EVICT, b, 2);
+	step();
+	graced_hold(&rig.pager, &rig.pager.table.components[rig_block(b)->component]);
+	rig_write(b, 70);
+	rig_write(b + 1, 80);
+	step_to_the_end();
+	CHECK_HOME(b, HOME_DEVICE);
+	CHECK_CONTENT(b, 70);
+	CHECK_CONTENT(b + 1, 80);
+	rig_check();
+}
+
+/* It waits for what it names; what else of the component would arrive, it may reach as well. */
+Test(overlap, lets_only_that_arrive_which_the_launch_waits_for, .init = start)
+{
+	uint32_t b = known_component(3, 0, HOME_HOST, 7);
+	uint32_t other = known_component(1, 0, HOME_HOST, 70);
+
+	want(POLICY_PAGE_IN, b, 3);
+	want(POLICY_PAGE_IN, other, 1);
+	step();
+	rig.pager.epoch = 5;
+	rig.pager.named_mark[b + 1] = 5;
+	graced_hold(&rig.pager, &rig.pager.table.components[rig_block(b)->component]);
+	step_to_the_end();
+	CHECK_HOME(b, HOME_HOST);
+	CHECK_HOME(b + 1, HOME_DEVICE);
+	CHECK_HOME(b + 2, HOME_HOST);
+	CHECK_HOME(other, HOME_DEVICE);
+	rig_check();
+}
+
+/* --- what the driver refuses */
+
+Test(overlap, loses_nothing_whichever_call_fails, .init = start)
+{
+	for (enum rig_call call = CALL_COPY; call <= CALL_RECORD; call++) {
+		for (int nth = 1; nth <= 8; nth++) {
+			uint32_t out = resident_and_hashed(2, 7);
+			uint32_t in = known_component(2, 1, HOME_HOST, 70);
+
+			rig_write(out, 9);
+			rig_block(out)->named_since_in = true;
+			rig_fail(call, nth, 1);
+			want(POLICY_EVICT, out, 2);
+			want(POLICY_PAGE_IN, in, 2);
+			step_to_the_end();
+			rig.failing = CALL_NONE;
+			CHECK_CONTENT(out, 9);
+			CHECK_CONTENT(out + 1, 8);
+			CHECK_CONTENT(in, 70);
+			CHECK_CONTENT(in + 1, 71);
+			cr_assert(eq(int, atomic_load(&rig.pager.lost), 0));
+			rig_check();
+			/* And so they may go on. */
+			want(POLICY_EVICT, in, 2);
+			want(POLICY_EVICT, out, 2);
+			step_to_the_end();
+			CHECK_CONTENT(out, 9);
+			CHECK_CONTENT(in + 1, 71);
+			rig_component_gone(out);
+			rig_component_gone(in);
+		}
+	}
+}
+
+Test(overlap, settles_everything_before_a_window, .init = start)
+{
+	uint32_t out = known_component(3, 0, HOME_DEVICE, 7);
+	uint32_t in = known_component(3, 0, HOME_HOST, 70);
+	uint32_t hashed = resident_and_hashed(1, 700);
+
+	want(POLICY_EVICT, out, 3);
+	want(POLICY_EVICT, hashed, 1);
+	want(POLICY_PAGE_IN, in, 3);
+	step();
+	cr_assert(eq(int, way_of(hashed), LEAVE_HASH));
+	cr_assert(rig_is_pending(rig.pager.stream_hash_out));
+	graced_settle(&rig.pager);
+	cr_assert_not(graced_busy(&rig.pager));
+	cr_assert_not(rig_is_pending(rig.pager.stream_in));
+	cr_assert_not(rig_is_pending(rig.pager.stream_out));
+	cr_assert_not(rig_is_pending(rig.pager.stream_hash_in));
+	cr_assert_not(rig_is_pending(rig.pager.stream_hash_out));
+	for (uint32_t i = 0; i < 3; i++) {
+		CHECK_CONTENT(out + i, 7 + i);
+		CHECK_CONTENT(in + i, 70 + i);
+		cr_assert_not(rig_block(out + i)->leaving);
+	}
+	rig_check();
+}
