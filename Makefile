@@ -127,7 +127,7 @@ kernels-ptx: ## write our GPU kernels' text and machine code anew: nvcc, and two
 .PHONY: kernels-ptx
 
 # --- libraries -----------------------------------------------------------------------------------
-SHIM_LINK = $(CC) $(CFLAGS) $(SANFLAGS) $(HARDEN) -shared $(HARDEN_LD) $(MARKED) -Wl,-soname,liblowtide.so -o $@ \
+SHIM_LINK = $(CC) $(CFLAGS) $(SANFLAGS) $(HARDEN) -shared $(HARDEN_LD) $(MARKED) -Wl,-soname,liblowtide.so,--version-script=shim/door/versions.map -o $@ \
 	$(CRT_BEGIN) $^ $(CRT_END) -pthread -ldl
 $(SHIM): $(SHIM_OBJ) $(POLICY_OBJ)
 	$(call say,LD,$@)

@@ -8,7 +8,9 @@
 #include "door/driver.h"
 #include "door/resolve.h"
 
+#include <link.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 
 typedef void *(*dlsym_fn)(void *, const char *);
@@ -24,11 +26,46 @@ typedef void *(*dlopen_fn)(const char *, int);
 __attribute__((visibility("hidden"))) _Atomic(dlsym_fn) door_next_dlsym;
 __attribute__((visibility("hidden"))) _Atomic(dlopen_fn) door_next_dlopen;
 
-static void *versioned(const char *name)
+static bool is_ours(const void *function)
+{
+	Dl_info found, ours;
+
+	return function && dladdr(function, &found) && dladdr(&door_next_dlsym, &ours) &&
+	       found.dli_fbase == ours.dli_fbase;
+}
+
+/* Read off the symbols of the library that has dladdr, which has these too: there is nobody to
+ * ask. Its names follow its symbols. */
+static void *beside_dladdr(const char *name)
+{
+	const ElfW(Sym) *symbol = NULL;
+	const char *names = NULL;
+	struct link_map *map;
+	Dl_info info;
+
+	if (!dladdr1(__extension__(void *) dladdr, &info, (void **)&map, RTLD_DL_LINKMAP))
+		return NULL;
+	for (const ElfW(Dyn) *entry = map->l_ld; entry->d_tag != DT_NULL; entry++) {
+		if (entry->d_tag == DT_SYMTAB)
+			symbol = (const ElfW(Sym) *)entry->d_un.d_ptr;
+		if (entry->d_tag == DT_STRTAB)
+			names = (const char *)entry->d_un.d_ptr;
+	}
+	for (; symbol && (const char *)symbol < names; symbol++)
+		if (symbol->st_shndx != SHN_UNDEF && !strcmp(names + symbol->st_name, name))
+			return (char *)map->l_addr + symbol->st_value;
+	return NULL;
+}
+
+/* Of whoever comes after us, so that others like us have their turn. Where another library
+ * answers for dlvsym, what comes after it may be us. */
+static void *next(const char *name)
 {
 	void *found = dlvsym(RTLD_NEXT, name, "GLIBC_2.34");
 
-	return found ? found : dlvsym(RTLD_NEXT, name, OLDEST_GLIBC);
+	if (!found)
+		found = dlvsym(RTLD_NEXT, name, OLDEST_GLIBC);
+	return found && !is_ours(found) ? found : beside_dladdr(name);
 }
 
 static dlsym_fn next_dlsym(void)
@@ -36,7 +73,7 @@ static dlsym_fn next_dlsym(void)
 	dlsym_fn found = atomic_load_explicit(&door_next_dlsym, memory_order_acquire);
 
 	if (!found) {
-		found = __extension__(dlsym_fn) versioned("dlsym");
+		found = __extension__(dlsym_fn) next("dlsym");
 		atomic_store_explicit(&door_next_dlsym, found, memory_order_release);
 	}
 	return found;
@@ -51,7 +88,7 @@ void *door_real_dlsym(void *handle, const char *name)
 __attribute__((visibility("hidden"))) void door_find_dlopen(void);
 void door_find_dlopen(void)
 {
-	atomic_store_explicit(&door_next_dlopen, __extension__(dlopen_fn) versioned("dlopen"),
+	atomic_store_explicit(&door_next_dlopen, __extension__(dlopen_fn) next("dlopen"),
 			      memory_order_release);
 }
 

@@ -7,11 +7,23 @@
  */
 #include "door/marks.inc"
 
+/* Exported under both versions that the C library has had: a library before ours that asks for dlsym by version
+ * (dlvsym, RTLD_NEXT) must not pass us by. */
+#if defined(__x86_64__)
+#define OLDEST GLIBC_2.2.5
+#else
+#define OLDEST GLIBC_2.17
+#endif
+#define DOOR(name, kind) DOOR_AT(name, kind, OLDEST)
+#define DOOR_AT(name, kind, oldest) \
+	.globl door_##name, door_##name##_oldest; \
+	.type door_##name, kind; .type door_##name##_oldest, kind; \
+	.symver door_##name, name@@GLIBC_2.34; .symver door_##name##_oldest, name@oldest; \
+	door_##name: door_##name##_oldest:
+
 #if defined(__x86_64__)
 	.text
-	.globl	dlsym
-	.type	dlsym, @function
-dlsym:
+	DOOR(dlsym, @function)
 	.cfi_startproc
 	ENTRY_PAD
 	movq	(%rsp), %rdx
@@ -33,11 +45,9 @@ dlsym:
 	jmp	*door_next_dlsym(%rip)
 1:	ret
 	.cfi_endproc
-	.size	dlsym, .-dlsym
+	.size	door_dlsym, .-door_dlsym
 
-	.globl	dlopen
-	.type	dlopen, @function
-dlopen:
+	DOOR(dlopen, @function)
 	.cfi_startproc
 	ENTRY_PAD
 	andl	$~8, %esi
@@ -58,12 +68,10 @@ dlopen:
 	.cfi_adjust_cfa_offset -8
 1:	jmp	*door_next_dlopen(%rip)
 	.cfi_endproc
-	.size	dlopen, .-dlopen
+	.size	door_dlopen, .-door_dlopen
 #elif defined(__aarch64__)
 	.text
-	.globl	dlsym
-	.type	dlsym, %function
-dlsym:
+	DOOR(dlsym, %function)
 	.cfi_startproc
 	ENTRY_PAD
 	stp	x29, x30, [sp, #-32]!
@@ -87,11 +95,9 @@ dlsym:
 	ldr	x16, [x16, #:lo12:door_next_dlsym]
 	br	x16 /* or x17: the only ones that may branch to the start of a function */
 	.cfi_endproc
-	.size	dlsym, .-dlsym
+	.size	door_dlsym, .-door_dlsym
 
-	.globl	dlopen
-	.type	dlopen, %function
-dlopen:
+	DOOR(dlopen, %function)
 	.cfi_startproc
 	ENTRY_PAD
 	and	w1, w1, #~8
@@ -114,7 +120,7 @@ dlopen:
 	ldr	x16, [x16, #:lo12:door_next_dlopen]
 1:	br	x16
 	.cfi_endproc
-	.size	dlopen, .-dlopen
+	.size	door_dlopen, .-door_dlopen
 #else
 #error "x86-64 and aarch64 only"
 #endif

@@ -198,6 +198,18 @@ CUresult admission_settle_pooled(CUresult result, int device, size_t bytes, CUde
 	return result;
 }
 
+/* Somebody allocated past us: another preloaded library that answers before this one, a
+ * function of the driver's own that was found in a way we do not answer, or graphs. */
+static void say_unseen(CUdeviceptr address)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+
+	if (address && admission_in_force() && !atomic_flag_test_and_set(&said))
+		log_warn("memory at %#llx is freed that was not seen being allocated: such "
+			 "memory is not held to the cap (said once)",
+			 (unsigned long long)address);
+}
+
 CUresult admission_free(CUdeviceptr address, CUresult (*driver_free)(CUdeviceptr))
 {
 	struct holding held = holding_detach(address);
@@ -210,6 +222,8 @@ CUresult admission_free(CUdeviceptr address, CUresult (*driver_free)(CUdeviceptr
 		small_releasing();
 	result = driver_free(address);
 	holding_settle_free(held, address, result == CUDA_SUCCESS);
+	if (held.device < 0 && result == CUDA_SUCCESS)
+		say_unseen(address);
 	if (measured)
 		small_freed(held.device);
 	else

@@ -20,7 +20,7 @@ if ! command -v $cross >/dev/null || [ -z "$emulator" ]; then
 fi
 there=$O/aarch64
 if ! log=$(env -u MAKEFLAGS -u MFLAGS make -s O="$there" CC=$cross "$there/liblowtide.so" "$there/fake/libcuda.so.1" "$there/e2e/doors" \
-	"$there/e2e/doors_plugin.so" 2>&1); then
+	"$there/e2e/doors_plugin.so" "$there/e2e/hooker_plugin.so" "$there/e2e/dlvsym_plugin.so" 2>&1); then
 	printf '%s\n' "$log" | tail -n 20
 	echo "0 passed, 1 failed"
 	exit 1

@@ -24,6 +24,17 @@ static void show(const char *door, void *function)
 	printf("%s %s\n", door, name);
 }
 
+/* By version, of which every C library has one. */
+static void *dlvsym_any(const char *name)
+{
+	static const char *const versions[] = {"GLIBC_2.2.5", "GLIBC_2.17", "GLIBC_2.34"};
+	void *found = NULL;
+
+	for (int i = 0; i < 3 && !found; i++)
+		found = dlvsym(RTLD_DEFAULT, name, versions[i]);
+	return found;
+}
+
 int main(int argc, char **argv)
 {
 	void *library = dlopen("libcuda.so.1", RTLD_NOW), *plugin, *found = NULL;
@@ -37,6 +48,8 @@ int main(int argc, char **argv)
 	show("dlsym", dlsym(library, "cuMemAlloc_v2"));
 	show("default", dlsym(RTLD_DEFAULT, "cuMemAlloc_v2"));
 	show("next", dlsym(RTLD_NEXT, "cuMemAlloc_v2"));
+	show("versioned", dlvsym_any("dlsym"));
+	show("versioned_open", dlvsym_any("dlopen"));
 	show("unhooked", dlsym(library, "cuInit"));
 	show("absent", dlsym(library, "cuNoSuchFunction"));
 	show("lacking", dlsym(library, "cuMemAllocManaged"));

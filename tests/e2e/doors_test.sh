@@ -7,30 +7,40 @@ doors() { # doors [VARIABLE=VALUE]
 	if [ -n "${UNDER:-}" ]; then
 		for setting in "${settings[@]}"; do options+=(-E "$setting"); done
 		# shellcheck disable=SC2086 # an emulator and its own options
-		timeout 60 $UNDER "${options[@]}" "$O/e2e/doors" "$O/e2e/doors_plugin.so"
+		timeout "${T:-60}" $UNDER "${options[@]}" "$O/e2e/doors" "$O/e2e/doors_plugin.so"
 	else
-		timeout 60 env "${settings[@]}" "$O/e2e/doors" "$O/e2e/doors_plugin.so"
+		timeout "${T:-60}" env "${settings[@]}" "$O/e2e/doors" "$O/e2e/doors_plugin.so"
 	fi
 }
 bare=$(doors)
-ours=$(doors "LD_PRELOAD=$O/liblowtide.so")
 expect() { # expect DOOR WITHOUT WITH
-	if grep -qx "$1 $2" <<<"$bare" && grep -qx "$1 $3" <<<"$ours"; then
+	if grep -qx "$1 $2" <<<"$bare" && grep -qx "$1 $3" <<<"$under"; then
 		pass
 	else
-		fail "door $1: wanted '$2' and under the preload '$3', got '$(grep "^$1 " <<<"$bare")' and '$(grep "^$1 " <<<"$ours")'"
+		fail "$order: door $1: wanted '$2' and under the preload '$3', got '$(grep "^$1 " <<<"$bare")' and '$(grep "^$1 " <<<"$under")'"
 	fi
 }
-for door in linked dlsym default next resolver itself again deepbind; do
-	expect $door libcuda.so.1 liblowtide.so
+each_door() {
+	local door
+	for door in linked dlsym default next resolver itself again deepbind; do
+		expect $door libcuda.so.1 liblowtide.so
+	done
+	expect versioned 'lib[cd].*' liblowtide.so
+	expect versioned_open 'lib[cd].*' liblowtide.so
+	for door in unhooked passed; do
+		expect $door libcuda.so.1 libcuda.so.1
+	done
+	for door in absent lacking; do
+		expect $door nothing nothing
+	done
+	expect per_thread "own flavour" "own flavour"
+	expect plain "own flavour" "own flavour"
+	expect refused 500 500
+}
+# Alone; and beside others that answer for dlsym and dlopen, or for dlvsym, on either side of it.
+ours=$O/liblowtide.so hooker=$O/e2e/hooker_plugin.so versioned=$O/e2e/dlvsym_plugin.so
+for order in "$ours" "$hooker:$ours" "$ours:$hooker" "$versioned:$ours" "$ours:$versioned" "$versioned:$hooker:$ours"; do
+	under=$(doors "LD_PRELOAD=$order")
+	each_door
 done
-for door in unhooked passed; do
-	expect $door libcuda.so.1 libcuda.so.1
-done
-for door in absent lacking; do
-	expect $door nothing nothing
-done
-expect per_thread "own flavour" "own flavour"
-expect plain "own flavour" "own flavour"
-expect refused 500 500
 finish

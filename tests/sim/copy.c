@@ -149,7 +149,7 @@ static CUresult settle(struct sim_side *side, CUstream stream)
 		side->device = region->device;
 	else if (!side->device_named)
 		side->device = stream->context->device;
-	if (side->pageable && (side->must_be_device || !side->start))
+	if (side->pageable && side->must_be_device)
 		return CUDA_ERROR_INVALID_VALUE;
 	return CUDA_SUCCESS;
 }
