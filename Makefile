@@ -89,7 +89,7 @@ help: ## this text
 	@echo 'targets:'; grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | \
 		while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
 	@printf '%s\n' 'knobs:' '  V=1 verbose   O=dir build folder   SAN=address|undefined|thread   DESTDIR= PREFIX= LIBDIR=   CUDA_HOME=' \
-		'  CC= CFLAGS=   FUZZ_SECONDS=   QUICK=1 a shorter bench' \
+		'  CC= CFLAGS=   FUZZ_SECONDS=   MUTANT_SEED=   QUICK=1 a shorter bench' \
 		'  BUDGET_S=540 the seconds that make card may take   RESULTS=dir where to   LOWTIDE_GPU_SIMULATED=1 no card' \
 		'  WORKLOADS= POLICIES= CAPS= SCHEDS= SEEDS= SAFETIES= MB= for the end-to-end matrix' \
 		'the library and the programs that are installed are compiled and linked with:' '  $(HARDEN)' '  $(HARDEN_LD)'
@@ -301,7 +301,7 @@ $(O)/unit/door_%: tests/unit/door_%.c $(SHIM_OBJ) $(POLICY_OBJ) $(UNIT_HELP)
 
 # --- tests ---------------------------------------------------------------------------------------
 check: deps ## unit and end-to-end tests, on the simulated GPU
-	$(Q)$(MAKE) --no-print-directory all check-unit check-e2e
+	$(Q)$(MAKE) --no-print-directory all check-unit check-e2e check-mutants-sample
 
 check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 	$(if $(HAVE_SIM),,@echo 'skipped: tests/unit/sim_*: the simulated driver has no core yet')
@@ -354,8 +354,8 @@ check-stress-tsan: $(STRESS_OF)
 # --- planted faults --------------------------------------------------------------------------------
 check-mutants: test-programs ## plant each fault of tests/mutants/ and see that a test finds it; MUTANTS= names some
 	$(Q)O=$(O) tests/mutants/run $(MUTANTS)
-check-mutants-sample: test-programs ## the same of twenty, others each day
-	$(Q)O=$(O) tests/mutants/run --sample 20
+check-mutants-sample: test-programs ## the same of twenty, others each day; MUTANT_SEED= repeats a day's
+	$(Q)O=$(O) tests/mutants/run --sample 20 --budget 75
 .PHONY: check-mutants check-mutants-sample
 
 # --- libFuzzer -------------------------------------------------------------------------------------

@@ -40,6 +40,10 @@ class Fault:
         self.environment = dict(setting.split("=", 1) for setting in re.findall(r"\S+=(?:'[^']*'|\S*)", fields.get("with", "")))
         self.environment = {k: v.strip("'") for k, v in self.environment.items()}
 
+    @property
+    def is_unit(self):
+        return self.found_by.startswith("unit ")
+
     def parts(self, path):
         with open(path) as file:
             found = re.fullmatch(r"(.*?)^--- text\n(.*?)^--- instead\n(.*)", file.read(), re.DOTALL | re.MULTILINE)
