@@ -120,6 +120,7 @@ enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 		return PAGER_DECLINED;
 	pthread_mutex_lock(&pager->lock);
 	release_ripe(pager, false);
+	refresh_cap(pager);
 	until_ns = clock_now_ns() + PAGER_FREED_PATIENCE_NS;
 	if (can_fit(pager, bytes))
 		do

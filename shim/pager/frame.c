@@ -1,5 +1,6 @@
 #include "pager/frame.h"
 
+#include "clock.h"
 #include "door/driver.h"
 #include "pager/access.h"
 #include "pager/ledger.h"
@@ -11,6 +12,9 @@
 /* Aliases of every frame there may be: addresses cost nothing. */
 #define ALIAS_BYTES ((uint64_t)4 << 40)
 #define ALIAS_HINT 0x580000000000ull
+
+/* Others may give memory back: after so long the card is tried again. */
+#define DEVICE_LIMIT_NS 10000000000ull
 
 /* 0 where there is no NUMA, and where the driver does not say. */
 static int nearest_node(int device)
@@ -37,10 +41,25 @@ bool frame_pool_init(struct frame_pool *pool, int device, uint64_t host_limit_by
 			  ALIAS_HINT + (uint64_t)device * ALIAS_BYTES);
 }
 
+uint64_t frame_device_limit_bytes(const struct frame_pool *pool)
+{
+	return pool->device_limit_until_ns && clock_now_ns() < pool->device_limit_until_ns
+		   ? pool->device_limit_bytes
+		   : UINT64_MAX;
+}
+
+/* Without this each move would evict for a frame that the driver then does not make. */
+static void learn_device_limit(struct frame_pool *pool)
+{
+	pool->device_limit_bytes = pool->device_bytes;
+	pool->device_limit_until_ns = clock_now_ns() + DEVICE_LIMIT_NS;
+}
+
 static bool budget_take(struct frame_pool *pool, bool host, uint64_t bytes)
 {
 	if (!host)
-		return ledger_take(pool->device, bytes);
+		return pool->device_bytes + bytes <= frame_device_limit_bytes(pool) &&
+		       ledger_take(pool->device, bytes);
 	return bytes <= pool->host_limit_bytes &&
 	       pool->host_bytes <= pool->host_limit_bytes - bytes;
 }
@@ -172,6 +191,8 @@ void frame_cancel(struct frame_pool *pool, struct frame *frame)
 	pool->refusal[frame->host] = FRAME_NOT_MADE;
 	pool->driver_said[frame->host] = frame->made;
 	count(pool, frame, false);
+	if (!frame->host && frame->made == CUDA_ERROR_OUT_OF_MEMORY)
+		learn_device_limit(pool);
 	if (!is_plain(pool, frame->host) && !frame->handle)
 		arena_give(&pool->aliases, frame->alias, bytes);
 	if (!frame->host && !frame->handle)

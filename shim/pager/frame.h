@@ -44,6 +44,8 @@ struct frame_pool {
 	uint64_t unneeded_bytes[2];    /* by host: spare all the time since the last trim */
 	enum frame_refusal refusal[2]; /* by host */
 	CUresult driver_said[2];       /* by host: when it last made none */
+	uint64_t device_limit_bytes;   /* what the card was seen to have, until then */
+	uint64_t device_limit_until_ns;
 	uint64_t host_peak_bytes;
 	uint64_t asked_bytes; /* size of the host frame that was last taken; 0: none was */
 };
@@ -77,6 +79,9 @@ void frame_give(struct frame_pool *pool, struct frame *frame);
 /* Releases spare frames until so many bytes are gone from the device (or from RAM) or none is
  * left; how many went. */
 uint64_t frame_release_spare(struct frame_pool *pool, bool host, uint64_t bytes);
+/* What device frames may take all together by what the card was last seen to have: less than
+ * the cap where others hold it. Asked again after a while. */
+uint64_t frame_device_limit_bytes(const struct frame_pool *pool);
 /* Releases what has been spare all the time since it was last asked to, but for `keep_bytes`.
  */
 void frame_trim(struct frame_pool *pool, bool host, uint64_t keep_bytes);

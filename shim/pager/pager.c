@@ -61,7 +61,10 @@ uint64_t pager_frames_cap_bytes(const struct pager *pager)
 	uint64_t cap = ledger_cap_bytes(pager->device);
 	uint64_t other = ledger_taken_bytes(pager->device) - pager->frames.device_bytes;
 
-	other += pager->hash_scratch ? frame_bytes(pager->hash_scratch->size_class) : 0;
+	cap = cap > other ? cap - other : 0;
+	if (cap > frame_device_limit_bytes(&pager->frames))
+		cap = frame_device_limit_bytes(&pager->frames);
+	other = pager->hash_scratch ? frame_bytes(pager->hash_scratch->size_class) : 0;
 	return cap > other ? cap - other : 0;
 }
 

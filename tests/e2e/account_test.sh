@@ -41,4 +41,26 @@ if run refused 22 LOWTIDE_SIM_HOST=16M LOWTIDE_HOST=1G; then
 	check "what can be pinned is named" grep -q '2097152 bytes refused .* pins no more RAM .*(CUDA error 2)' "$err"
 	check "a line a reason" [ "$(lines 'refused as out of memory')" -eq 2 ]
 fi
+
+# A cap above what the card has left, 34 MiB: that is found out once, and then is as a cap of so much.
+driver=$O/e2e/account.log
+stats=$O/e2e/account.stats
+windows() { # windows CAP_MIB VARIABLE=VALUE...: how many there were, in $count
+	local cap=$1
+	shift
+	SAFETIES=$safety SCHEDS=virtual run short_card "$cap" LOWTIDE_POLICY="$policy" LOWTIDE_STATS="$stats" \
+		LOWTIDE_SIM_LOG="$driver" "$@" || return 1
+	count=$(grep -oE '"windows": [0-9]+' "$stats" | tail -1 | grep -oE '[0-9]+')
+}
+for policy in ${POLICIES:-lru balanced sequential group}; do
+	for safety in ${SAFETIES:-strict graced}; do
+		what="short_card, $policy, $safety"
+		windows 34 || continue
+		as_many=$count
+		windows 60 LOWTIDE_SIM_VRAM=64M LOWTIDE_SIM_CONTEXT=30M
+		asked=$(grep -c 'cuMemCreate: error' "$driver")
+		check "$what: $asked frames asked for that the card has not" [ "$asked" -le 4 ]
+		check "$what: $count windows, with so small a cap $as_many" [ "$count" -le $((as_many + 4)) ]
+	done
+done
 finish

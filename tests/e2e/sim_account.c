@@ -139,8 +139,22 @@ static void refused(void)
 	}
 }
 
-static const struct program_case cases[] = {CASE(all_freed), CASE(most_freed),
-					    CASE(spare_is_free), CASE(refused)};
+/* The card has less than the cap: others hold the rest. */
+static void short_card(void)
+{
+	CUdeviceptr pieces[PIECES];
+
+	start();
+	if (allocate(pieces, PIECES) != PIECES)
+		wrong("refused");
+	use(pieces, PIECES, 40);
+	for (unsigned int i = 0; i < PIECES; i++)
+		check(pieces[i], i + 40, PIECE_BYTES);
+	free_all(pieces, 0, PIECES);
+}
+
+static const struct program_case cases[] = {
+    CASE(all_freed), CASE(most_freed), CASE(spare_is_free), CASE(refused), CASE(short_card)};
 
 int main(int argc, char **argv)
 {
