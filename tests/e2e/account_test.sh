@@ -63,4 +63,9 @@ for policy in ${POLICIES:-lru balanced sequential group}; do
 		check "$what: $count windows, with so small a cap $as_many" [ "$count" -le $((as_many + 4)) ]
 	done
 done
+if SAFETIES=strict SCHEDS=virtual run short_card_of_sizes 40 LOWTIDE_SIM_VRAM=52M LOWTIDE_SIM_CONTEXT=30M LOWTIDE_BLOCK=8M \
+	LOWTIDE_SIM_LOG="$driver"; then
+	asked=$(grep -c 'cuMemCreate: error' "$driver")
+	check "blocks of two sizes: $asked frames asked for that the card has not" [ "$asked" -le 4 ]
+fi
 finish

@@ -153,8 +153,29 @@ static void short_card(void)
 	free_all(pieces, 0, PIECES);
 }
 
+/* The same with blocks of two sizes, whose frames cannot stand in for each other. */
+static void short_card_of_sizes(void)
+{
+	CUdeviceptr pieces[12];
+	size_t bytes[12];
+
+	start();
+	for (unsigned int i = 0; i < 12; i++) {
+		bytes[i] = i % 2 ? 2 * UNIT : 4 * UNIT;
+		MUST(cuMemAlloc(&pieces[i], bytes[i]));
+		fill(pieces[i], i, bytes[i], NULL);
+	}
+	for (unsigned int round = 0; round < 40; round++) {
+		for (unsigned int i = 0; i < 12; i++)
+			increment(pieces[i], 1, bytes[i], NULL);
+		MUST(cuCtxSynchronize());
+	}
+	for (unsigned int i = 0; i < 12; i++)
+		check(pieces[i], i + 40, bytes[i]);
+}
+
 static const struct program_case cases[] = {
-    CASE(all_freed), CASE(most_freed), CASE(spare_is_free), CASE(refused), CASE(short_card)};
+    CASE(all_freed), CASE(most_freed), CASE(spare_is_free), CASE(refused), CASE(short_card), CASE(short_card_of_sizes)};
 
 int main(int argc, char **argv)
 {
