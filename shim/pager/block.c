@@ -3,11 +3,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* High, so that no two packed small integers look like a pointer into it (FACTS:
- * cuMemAddressReserve(0) gives low addresses). */
-#define ARENA_HINT 0x500000000000ull
-#define ARENA_BYTES ((uint64_t)4 << 40)
-
 static void *zeroed(size_t bytes)
 {
 	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -32,7 +27,7 @@ bool block_table_init(struct block_table *table, int device)
 	if (!table->block_at)
 		table->block_at = zeroed(INDEX_BYTES);
 	if (table->blocks && table->components && table->block_at &&
-	    arena_init(&table->arena, ARENA_BYTES, ARENA_HINT + (uint64_t)device * ARENA_BYTES))
+	    arena_init(&table->arena, ARENA_BYTES, arena_slot(device)))
 		return true;
 	block_table_finish(table);
 	return false;

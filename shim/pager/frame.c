@@ -9,10 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Aliases of every frame there may be: addresses cost nothing. */
-#define ALIAS_BYTES ((uint64_t)4 << 40)
-#define ALIAS_HINT 0x580000000000ull
-
 /* Others may give memory back: after so long the card is tried again. */
 #define DEVICE_LIMIT_NS 10000000000ull
 
@@ -37,8 +33,7 @@ bool frame_pool_init(struct frame_pool *pool, int device, uint64_t host_limit_by
 	pool->device = device;
 	pool->node = nearest_node(device);
 	pool->host_limit_bytes = host_limit_bytes;
-	return arena_init(&pool->aliases, ALIAS_BYTES,
-			  ALIAS_HINT + (uint64_t)device * ALIAS_BYTES);
+	return arena_init(&pool->aliases, ARENA_BYTES, arena_slot(device) + ARENA_HALF_BYTES);
 }
 
 uint64_t frame_device_limit_bytes(const struct frame_pool *pool)

@@ -178,6 +178,18 @@ finish_table:
 	return result;
 }
 
+/* Elsewhere the arena may lie among host addresses, and all that is between it and another
+ * device's is then looked up. That costs time, and may bring in what is not named. */
+static void say_where(int device, const struct arena *arena)
+{
+	if (arena->base != arena_slot(device))
+		log_info(
+		    "device %d: the driver gave addresses at %#llx for paged memory, not at "
+		    "%#llx where nothing else looks like them: launches may take longer",
+		    device, (unsigned long long)arena->base,
+		    (unsigned long long)arena_slot(device));
+}
+
 static void widen_bounds(const struct arena *arena)
 {
 	uint64_t low = atomic_load(&pager_low), end = low + atomic_load(&pager_span);
@@ -251,6 +263,7 @@ struct pager *pager_here(void)
 				if (pagers[device].frames.plain_host)
 					atomic_store(&resident_needed, true);
 				widen_bounds(&pagers[device].table.arena);
+				say_where(device, &pagers[device].table.arena);
 				atomic_store_explicit(&alive[device], true,
 						      memory_order_release);
 			} else {

@@ -2,7 +2,7 @@
 
 WIDTH, HEIGHT, LEFT, TOP = 960, 420, 60, 54
 COLOURS = {"vram": "#1f6f8b", "ram": "#d7e4e8"}
-ALIASES = 0x580000000000  # the pager's second mappings lie from here on; the program's own addresses below
+ARENA = 0x508100000000  # where the program's own addresses lie; the pager's second mappings from 2 TiB further on
 
 
 def read(path):
@@ -10,7 +10,7 @@ def read(path):
     rows = []
     for line in open(path):
         ns, address, size, where = line.split()
-        if 0x500000000000 <= int(address, 16) < ALIASES:
+        if ARENA <= int(address, 16) < ARENA + (2 << 40):
             rows.append((float(ns), int(address, 16), int(size), where))
     return rows
 

@@ -1,12 +1,15 @@
 /*
  * A launch that names memory of two devices: each device's pager hears of it. usage:
- * sim_devices [bare|peers]; two simulated devices, SIM_IMAGE naming the test kernels.
+ * sim_devices [bare|peers|places|taken_places]; two simulated devices, SIM_IMAGE naming the
+ * test kernels.
  */
 #include "program.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define PIECES 10
 #define TURNS 1000
@@ -53,6 +56,44 @@ static int reach_peers(void)
 	return 0;
 }
 
+/* Where each device's memory lies, and that of another which comes when others have gone;
+ * `taken`: where the second would lie something else is. */
+static int places(int taken)
+{
+	CUdeviceptr at, first[4];
+	CUcontext contexts[4];
+	int count;
+
+	MUST(cuDeviceGetCount(&count));
+	if (taken &&
+	    mmap((void *)(uintptr_t)(0x508100000000 - ((uint64_t)4 << 40)), 1 << 20, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED)
+		wrong("no place for something else");
+	for (int i = 0; i < count; i++) {
+		MUST(cuDevicePrimaryCtxRetain(&contexts[i], i));
+		MUST(cuCtxSetCurrent(contexts[i]));
+		MUST(cuMemAlloc(&first[i], BYTES));
+		MUST(cuMemsetD8(first[i], i, BYTES));
+		for (int j = 0; j < 9; j++) /* past this card's cap */
+			MUST(cuMemAlloc(&at, BYTES));
+	}
+	for (int i = 0; i < count; i++) {
+		unsigned char found;
+		int device;
+
+		MUST(cuCtxSetCurrent(contexts[i]));
+		MUST(cuMemcpyDtoH(&found, first[i] + BYTES - 1, 1));
+		if (found != i)
+			wrong("a byte");
+		MUST(cuPointerGetAttribute(&device, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL,
+					   first[i]));
+		if (device != i)
+			wrong("the device of an address");
+		printf("%llx\n", (unsigned long long)first[i]);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	CUdeviceptr pieces[PIECES], out, many[400] = {0};
@@ -65,6 +106,8 @@ int main(int argc, char **argv)
 	MUST(cuInit(0));
 	if (argc == 2 && !strcmp(argv[1], "peers"))
 		return reach_peers();
+	if (argc == 2 && strstr(argv[1], "places"))
+		return places(!strcmp(argv[1], "taken_places"));
 	for (int i = 0; i < 2; i++)
 		MUST(cuDevicePrimaryCtxRetain(&contexts[i], i));
 	MUST(cuCtxSetCurrent(contexts[1]));
