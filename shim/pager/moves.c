@@ -55,8 +55,10 @@ void carry_out(struct pager *pager, size_t actions)
 	if (!leaving_count && !coming_count)
 		return;
 	graced_settle(pager);
-	if (!window_open(pager))
+	if (!window_open(pager)) {
+		tell_if_still(pager);
 		return;
+	}
 	forget_unknown_fences(pager);
 	release_ripe(pager, true);
 	exchange_homes(pager, leaving, leaving_count, coming, coming_count);

@@ -78,6 +78,7 @@ struct pager {
 	struct policy_report last_report; /* of a policy that went with its context */
 	struct pager_stats told;	  /* at told_ns */
 	uint64_t told_ns;		  /* when the state of paging was last told */
+	bool told_still[2];		  /* by reason */
 	uint64_t told_refused_bytes[3];	  /* by reason: the smallest that was told; 0: none */
 	uint32_t quiets;		  /* since spare frames were last looked at */
 };

@@ -34,6 +34,8 @@ size_t name_range(struct pager *pager, uint64_t start, uint64_t end, size_t coun
 
 /* --- telling.c */
 void begin_paging(struct pager *pager);
+/* Something should have moved: if what keeps it lasts, says so, once a reason. */
+void tell_if_still(struct pager *pager);
 void tell_sometimes(struct pager *pager, uint64_t now_ns);
 /* An allocation of so many bytes found neither VRAM nor RAM; `addresses`: nor even addresses.
  */

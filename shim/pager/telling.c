@@ -4,19 +4,50 @@
 #include "clock.h"
 #include "log.h"
 #include "pager/ledger.h"
+#include "pager/streams.h"
 #include "settings.h"
 
 #include <inttypes.h>
 
 #define MIB ((uint64_t)1 << 20)
 
+enum { OTHERS_MAY_REACH, UNREADABLE_GRAPH };
+
+static const char *const still_reasons[] = {
+    [OTHERS_MAY_REACH] = "it has more than one context, or another device reaches its memory",
+    [UNREADABLE_GRAPH] = "a graph lives that this driver does not let be read",
+};
+
+/* -1: nothing keeps blocks where they are. */
+static int still_reason(const struct pager *pager)
+{
+	if (!streams_one_context(pager->device))
+		return OTHERS_MAY_REACH;
+	return streams_frozen() ? UNREADABLE_GRAPH : -1;
+}
+
+void tell_if_still(struct pager *pager)
+{
+	int reason = still_reason(pager);
+
+	if (reason < 0 || pager->told_still[reason])
+		return;
+	pager->told_still[reason] = true;
+	log_warn("device %d: nothing moves between VRAM and RAM while %s: what is in RAM is "
+		 "used there, over the bus",
+		 pager->device, still_reasons[reason]);
+}
+
 void begin_paging(struct pager *pager)
 {
 	atomic_store(&pager->pressed, true);
 	if (pager->told_ns)
 		return;
-	log_warn("device %d: the cap of %" PRIu64 " MiB is reached: paging begins (policy %s)",
-		 pager->device, ledger_cap_bytes(pager->device) / MIB, settings_get()->policy);
+	log_warn("device %d: the cap of %" PRIu64 " MiB is reached: %s (policy %s)",
+		 pager->device, ledger_cap_bytes(pager->device) / MIB,
+		 still_reason(pager) < 0 ? "paging begins" : "what does not fit stays in RAM",
+		 settings_get()->policy);
+	tell_if_still(pager);
 	pager->told_ns = clock_now_ns();
 }
 

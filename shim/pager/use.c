@@ -155,6 +155,8 @@ static void use_by_grace(struct pager *pager, const uint64_t *addresses, size_t 
 			    pager->owed_limit < OWED_MOST ? 2 * pager->owed_limit : OWED_MOST;
 		}
 		graced_step(pager);
+	} else if (actions) {
+		tell_if_still(pager);
 	}
 	named = hold_still(pager, addresses, count, named);
 	fence = open_fence(pager, use);

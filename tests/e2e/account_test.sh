@@ -41,6 +41,18 @@ if run refused 22 LOWTIDE_SIM_HOST=16M LOWTIDE_HOST=1G; then
 	check "what can be pinned is named" grep -q '2097152 bytes refused .* pins no more RAM .*(CUDA error 2)' "$err"
 	check "a line a reason" [ "$(lines 'refused as out of memory')" -eq 2 ]
 fi
+run second_context_works 22
+
+# Where nothing moves, that is said, and not that paging begins.
+begins='paging begins'
+still='nothing moves between VRAM and RAM while it has more than one context'
+for safety in ${SAFETIES:-strict graced}; do
+	for when in first later gone; do
+		SAFETIES=$safety SCHEDS=virtual run second_context 22 WHEN=$when || continue
+		check "second context, $when, $safety: paging begins" [ "$(lines "$begins")" -eq $([ $when = first ] && echo 0 || echo 1) ]
+		check "second context, $when, $safety: nothing moves" [ "$(lines "$still")" -eq $([ $when = gone ] && echo 0 || echo 1) ]
+	done
+done
 
 # A cap above what the card has left, 34 MiB: that is found out once, and then is as a cap of so much.
 driver=$O/e2e/account.log

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PIECES 24
 #define PIECE_BYTES (2 * UNIT)
@@ -174,8 +175,71 @@ static void short_card_of_sizes(void)
 		check(pieces[i], i + 40, bytes[i]);
 }
 
-static const struct program_case cases[] = {
-    CASE(all_freed), CASE(most_freed), CASE(spare_is_free), CASE(refused), CASE(short_card), CASE(short_card_of_sizes)};
+/* A second context is there from the beginning, comes later, or has gone again. */
+static void second_context(void)
+{
+	const char *when = getenv("WHEN");
+	CUdeviceptr pieces[PIECES];
+	CUcontext other;
+
+	start();
+	if (strcmp(when, "later") != 0) {
+		MUST(cuCtxCreate(&other, NULL, 0, 0));
+		MUST(cuCtxPopCurrent(&other));
+	}
+	if (!strcmp(when, "gone"))
+		MUST(cuCtxDestroy(other));
+	use(pieces, allocate(pieces, PIECES), 2);
+	if (!strcmp(when, "later")) {
+		MUST(cuCtxCreate(&other, NULL, 0, 0));
+		MUST(cuCtxPopCurrent(&other));
+	}
+	use(pieces, PIECES, 10);
+	for (unsigned int i = 0; i < PIECES; i++)
+		check(pieces[i], i + 12, PIECE_BYTES);
+}
+
+/* Slow work of a second context on what the first one's would push out. */
+static void second_context_works(void)
+{
+	unsigned long words = PIECE_BYTES / 4;
+	unsigned int by = 1;
+	double ns = 3e7;
+	CUdeviceptr pieces[PIECES];
+	CUcontext other;
+	CUmodule theirs;
+	CUfunction slowly;
+	CUstream stream;
+
+	start();
+	allocate(pieces, PIECES);
+	use(pieces, PIECES, 2);
+	MUST(cuCtxCreate(&other, NULL, 0, 0));
+	MUST(cuModuleLoad(&theirs, getenv("SIM_IMAGE")));
+	MUST(cuModuleGetFunction(&slowly, theirs, "increment_slowly"));
+	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	for (int i = 0; i < PIECES; i++) {
+		void *params[] = {&pieces[i], &by, &words, &ns};
+
+		MUST(cuCtxSetCurrent(other));
+		MUST(cuLaunchKernel(slowly, 8, 1, 1, 1, 1, 1, 0, stream, params, NULL));
+		MUST(cuCtxSetCurrent(context));
+		for (int j = 0; j < PIECES; j++)
+			if (j != i)
+				increment(pieces[j], 1, PIECE_BYTES, NULL);
+		MUST(cuCtxSynchronize());
+		MUST(cuCtxSetCurrent(other));
+		MUST(cuStreamSynchronize(stream));
+		MUST(cuCtxSetCurrent(context));
+	}
+	for (unsigned int i = 0; i < PIECES; i++)
+		check(pieces[i], i + 2 + PIECES, PIECE_BYTES);
+}
+
+static const struct program_case cases[] = {CASE(all_freed),	  CASE(most_freed),
+					    CASE(spare_is_free),  CASE(refused),
+					    CASE(short_card),	  CASE(short_card_of_sizes),
+					    CASE(second_context), CASE(second_context_works)};
 
 int main(int argc, char **argv)
 {
