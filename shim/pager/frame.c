@@ -53,7 +53,8 @@ static void learn_device_limit(struct frame_pool *pool)
 static bool budget_take(struct frame_pool *pool, bool host, uint64_t bytes)
 {
 	if (!host)
-		return ledger_take(pool->device, bytes);
+		return pool->device_bytes + bytes <= frame_device_limit_bytes(pool) &&
+		       ledger_take(pool->device, bytes);
 	return bytes <= pool->host_limit_bytes &&
 	       pool->host_bytes <= pool->host_limit_bytes - bytes;
 }
