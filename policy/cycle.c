@@ -9,11 +9,10 @@
 #define NAMES_PER_STEP (NAMES / 8)
 
 /* Three steps in a row rarely stand together by chance. An operation or two that differ are no
- * reason to look elsewhere; one more is, where the past has an answer, and then it is lost. */
+ * reason to look elsewhere; one more is, where the past has an answer. */
 #define CONTEXT 3
 #define LONG_CONTEXT 8
 #define MISSES_TO_JUMP 3
-#define MISSES_TO_LOSE 4
 #define SKIP 4
 #define LEAST_FOLLOWED 12
 /* A nearer repeat takes over from one that works only when it has held for so long: a loop
@@ -252,8 +251,6 @@ static void advance(struct cycle *cycle, uint64_t near, uint64_t same_way)
 		cycle->misses++;
 		if (near && cycle->misses >= MISSES_TO_JUMP)
 			jump(cycle, near);
-		else if (cycle->misses >= MISSES_TO_LOSE)
-			lose(cycle);
 	}
 	cycle->record = cycle->record << 1 | hit;
 	cycle->followed++;
@@ -314,7 +311,7 @@ void cycle_observe(struct cycle *cycle, const uint32_t *blocks, size_t count, ui
 	if (cycle->at)
 		advance(cycle, near, same_way);
 	else if (near)
-		jump(cycle, same_way ? same_way : near);
+		jump(cycle, near);
 	prefer_nearer(cycle, near);
 	note_round(cycle, now_ns);
 }

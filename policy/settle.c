@@ -73,7 +73,7 @@ static bool pays(const struct policy *policy, const struct entry *in, const stru
 	/* A quarter more, or rates that swing would swing blocks. */
 	if (!out->rate)
 		return in->rate > 0;
-	if (in->rate < out->rate + out->rate / 4 || in->rate == out->rate)
+	if (in->rate <= out->rate + out->rate / 4)
 		return false;
 	if (config->h2d_bytes_per_s <= 0 || config->d2h_bytes_per_s <= 0)
 		return true;

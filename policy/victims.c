@@ -59,8 +59,6 @@ void victims_gather(struct policy *policy)
 		     block = table->entries[block].newer) {
 			struct entry *entry = &table->entries[block];
 
-			if (entry->plan != PLAN_NOTHING)
-				continue;
 			entry->score = victims_score(policy, block);
 			table->order[table->order_count++] = block;
 		}

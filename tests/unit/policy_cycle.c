@@ -329,3 +329,73 @@ Test(cycle, is_not_taken_for_a_part_of_itself_when_a_cache_grows)
 		  (unsigned long)feed.right, (unsigned long)feed.guesses);
 	end(&feed);
 }
+
+/* --- what the history and its table may not be taken for */
+
+static uint64_t mixed(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15;
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+	return x ^ (x >> 31);
+}
+
+/* Where the learner remembers that these three were named in this order. */
+static uint64_t place_of(const uint32_t *blocks)
+{
+	uint64_t key = 3;
+
+	for (int i = 2; i >= 0; i--)
+		key = mixed(key ^ mixed(blocks[i]));
+	return key % (1u << 18);
+}
+
+Test(cycle, is_not_seen_where_two_pasts_share_a_place_in_the_table)
+{
+	static uint32_t first_at[1u << 18]; /* of three blocks in a row + 1 */
+	struct feed feed;
+	uint32_t at = 0, three[3], other = 0;
+
+	begin(&feed);
+	for (; !other; at += 3) {
+		cr_assert(lt(u32, at + 3, BLOCKS * 600));
+		for (uint32_t i = 0; i < 3; i++)
+			three[i] = (at + i * (1 + at / BLOCKS)) % BLOCKS;
+		other = first_at[place_of(three)];
+		first_at[place_of(three)] = at + 1;
+	}
+	for (uint32_t i = 0; i < 3; i++)
+		see(&feed, (other - 1 + i * (1 + (other - 1) / BLOCKS)) % BLOCKS);
+	see(&feed, 7);
+	see(&feed, 8);
+	for (uint32_t i = 0; i < 3; i++)
+		see(&feed, three[i]);
+	cr_assert(eq(u64, feed.cycle.at, 0));
+	end(&feed);
+}
+
+/* Each round of 30,000 steps names twice as much as the one before: in the fifth, what the
+ * follower stands on has been overwritten. */
+Test(cycle, is_not_followed_along_a_past_that_was_overwritten)
+{
+	const uint32_t steps = 30000;
+	struct feed feed;
+
+	begin(&feed);
+	cr_assert(cycle_reserve(&feed.cycle, 8 * steps));
+	for (uint32_t width = 1, round = 0; round < 5; round++) {
+		for (uint32_t step = 0; step < steps; step++) {
+			uint32_t blocks[8];
+
+			for (uint32_t i = 0; i < width; i++)
+				blocks[i] = step + i * steps;
+			see_many(&feed, blocks, width);
+			cr_assert(feed.cycle.at == 0 ||
+				  feed.cycle.steps[feed.cycle.at % (1u << 16)].first +
+					  (1u << 17) >
+				      feed.cycle.name);
+		}
+		width *= round && width < 8 ? 2 : 1;
+	}
+	end(&feed);
+}
