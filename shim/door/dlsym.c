@@ -40,10 +40,11 @@ static void *beside_dladdr(const char *name)
 {
 	const ElfW(Sym) *symbol = NULL;
 	const char *names = NULL;
-	struct link_map *map;
+	struct link_map *map = NULL;
 	Dl_info info;
 
-	if (!dladdr1(__extension__(void *) dladdr, &info, (void **)&map, RTLD_DL_LINKMAP))
+	if (!dladdr1(__extension__(void *) dladdr, &info, (void **)&map, RTLD_DL_LINKMAP) ||
+	    !map)
 		return NULL;
 	for (const ElfW(Dyn) *entry = map->l_ld; entry->d_tag != DT_NULL; entry++) {
 		if (entry->d_tag == DT_SYMTAB)
