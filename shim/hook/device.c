@@ -10,7 +10,7 @@ LT_EXPORT CUresult CUDAAPI cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)
 	if (!driver_has(cuDeviceTotalMem_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	result = real(cuDeviceTotalMem_v2)(bytes, dev);
-	if (result == CUDA_SUCCESS)
+	if (result == CUDA_SUCCESS && bytes)
 		*bytes = admission_report_total(dev, *bytes);
 	return result;
 }

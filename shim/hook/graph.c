@@ -345,7 +345,7 @@ static CUresult before(CUgraphExec handle, CUstream stream, struct pager_use *us
 
 	use->count = 0;
 	*begun = false;
-	if (!atomic_load_explicit(&pager_span, memory_order_relaxed))
+	if (!handle || !atomic_load_explicit(&pager_span, memory_order_relaxed))
 		return CUDA_SUCCESS;
 	pthread_mutex_lock(&lock);
 	executable = find(handle);

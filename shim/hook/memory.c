@@ -14,6 +14,8 @@ LT_EXPORT CUresult CUDAAPI cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
 
 	if (!driver_has(cuMemAlloc_v2))
 		return CUDA_ERROR_NOT_FOUND;
+	if (!dptr) /* here and below: the driver's to refuse, whatever room there is */
+		return real(cuMemAlloc_v2)(dptr, bytesize);
 	switch (pager_alloc(bytesize, dptr)) {
 	case PAGER_DONE:
 		return CUDA_SUCCESS;
@@ -37,18 +39,19 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch,
 					      size_t WidthInBytes, size_t Height,
 					      unsigned int ElementSizeBytes)
 {
-	size_t pitch = (WidthInBytes + PITCH_BYTES - 1) / PITCH_BYTES * PITCH_BYTES;
-	size_t bytes;
+	size_t pitch, bytes;
 	CUresult result;
 	int device;
 
 	if (!driver_has(cuMemAllocPitch_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (__builtin_mul_overflow(pitch, Height, &bytes))
-		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (!dptr || !pPitch || __builtin_add_overflow(WidthInBytes, PITCH_BYTES - 1, &pitch) ||
+	    __builtin_mul_overflow(pitch / PITCH_BYTES * PITCH_BYTES, Height, &bytes))
+		return real(cuMemAllocPitch_v2)(dptr, pPitch, WidthInBytes, Height,
+						ElementSizeBytes);
+	pitch = pitch / PITCH_BYTES * PITCH_BYTES;
 	/* An element size that the driver would refuse, it must be asked to refuse. */
-	if (pPitch &&
-	    (ElementSizeBytes == 4 || ElementSizeBytes == 8 || ElementSizeBytes == 16))
+	if (ElementSizeBytes == 4 || ElementSizeBytes == 8 || ElementSizeBytes == 16)
 		switch (pager_alloc(bytes, dptr)) {
 		case PAGER_DONE:
 			*pPitch = pitch;
@@ -75,6 +78,8 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocManaged(CUdeviceptr *dptr, size_t bytesize,
 
 	if (!driver_has(cuMemAllocManaged))
 		return CUDA_ERROR_NOT_FOUND;
+	if (!dptr)
+		return real(cuMemAllocManaged)(dptr, bytesize, flags);
 	result = admission_ask(bytesize, &device);
 	if (result != CUDA_SUCCESS)
 		return result;
@@ -95,12 +100,20 @@ LT_EXPORT CUresult CUDAAPI cuMemFree_v2(CUdeviceptr dptr)
 
 LT_EXPORT CUresult CUDAAPI cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
 {
+	size_t free_shown, total_shown;
 	CUresult result;
 
 	if (!driver_has(cuMemGetInfo_v2))
 		return CUDA_ERROR_NOT_FOUND;
+	/* Whether either may be left out is the driver's to say. */
 	result = real(cuMemGetInfo_v2)(free_bytes, total);
-	if (result == CUDA_SUCCESS)
-		admission_report(free_bytes, total);
+	if (result != CUDA_SUCCESS ||
+	    real(cuMemGetInfo_v2)(&free_shown, &total_shown) != CUDA_SUCCESS)
+		return result;
+	admission_report(&free_shown, &total_shown);
+	if (free_bytes)
+		*free_bytes = free_shown;
+	if (total)
+		*total = total_shown;
 	return result;
 }

@@ -225,7 +225,7 @@ size_t params_named(CUfunction function, void **params, void **extra, uint64_t *
 	*unknown = false;
 	if (extra) {
 		count = named_in_packed(extra, addresses, room);
-	} else if (params) {
+	} else if (params && function) { /* none: the driver will refuse */
 		layout = layout_of(function);
 		*unknown = !layout->known;
 		count = named_one_by_one(layout, params, addresses, room);

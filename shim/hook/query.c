@@ -69,6 +69,9 @@ static bool answer(void *data, CUpointer_attribute attribute, CUdeviceptr ptr,
 	case CU_POINTER_ATTRIBUTE_MAPPED:
 		*(unsigned int *)data = 1;
 		return true;
+	case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
+		*(int *)data = CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE;
+		return true;
 	case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
 		*(unsigned long long *)data = 0;
 		return true;
@@ -107,7 +110,7 @@ LT_EXPORT CUresult CUDAAPI cuPointerGetAttributes(unsigned int numAttributes,
 	    !pager_component_at(ptr, &component))
 		return result;
 	for (unsigned int i = 0; i < numAttributes; i++)
-		if (answer(data[i], attributes[i], ptr, &component, &single) &&
+		if (data[i] && answer(data[i], attributes[i], ptr, &component, &single) &&
 		    single != CUDA_SUCCESS)
 			*(void **)data[i] = NULL;
 	return CUDA_SUCCESS;
@@ -150,7 +153,7 @@ LT_EXPORT CUresult CUDAAPI cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdevicept
 
 	if (!driver_has(cuIpcGetMemHandle))
 		return CUDA_ERROR_NOT_FOUND;
-	if (!is_paged(dptr))
+	if (!pHandle || !is_paged(dptr))
 		return real(cuIpcGetMemHandle)(pHandle, dptr);
 	return refuse("cuIpcGetMemHandle", &said);
 }

@@ -33,6 +33,8 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, C
 
 	if (!driver_has(cuMemAllocAsync))
 		return CUDA_ERROR_NOT_FOUND;
+	if (!dptr)
+		return real(cuMemAllocAsync)(dptr, bytesize, hStream);
 	result = pooled_ask(&pooled, NULL, bytesize);
 	if (result != CUDA_SUCCESS)
 		return result;
@@ -49,6 +51,8 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t byt
 
 	if (!driver_has(cuMemAllocFromPoolAsync))
 		return CUDA_ERROR_NOT_FOUND;
+	if (!dptr || !pool)
+		return real(cuMemAllocFromPoolAsync)(dptr, bytesize, pool, hStream);
 	result = pooled_ask(&pooled, pool, bytesize);
 	if (result != CUDA_SUCCESS)
 		return result;
@@ -80,6 +84,8 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocAsync_ptsz(CUdeviceptr *dptr, size_t bytesi
 
 	if (!driver_has(cuMemAllocAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	if (!dptr)
+		return real(cuMemAllocAsync_ptsz)(dptr, bytesize, hStream);
 	result = pooled_ask(&pooled, NULL, bytesize);
 	if (result != CUDA_SUCCESS)
 		return result;
@@ -96,6 +102,8 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *dptr, size_
 
 	if (!driver_has(cuMemAllocFromPoolAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	if (!dptr || !pool)
+		return real(cuMemAllocFromPoolAsync_ptsz)(dptr, bytesize, pool, hStream);
 	result = pooled_ask(&pooled, pool, bytesize);
 	if (result != CUDA_SUCCESS)
 		return result;

@@ -12,7 +12,7 @@ LT_EXPORT CUresult CUDAAPI cuMemCreate(CUmemGenericAllocationHandle *handle, siz
 				       const CUmemAllocationProp *prop,
 				       unsigned long long flags)
 {
-	bool charged = prop && prop->location.type == CU_MEM_LOCATION_TYPE_DEVICE;
+	bool charged = handle && prop && prop->location.type == CU_MEM_LOCATION_TYPE_DEVICE;
 	CUresult result;
 
 	if (!driver_has(cuMemCreate))

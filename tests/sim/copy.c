@@ -149,7 +149,7 @@ static CUresult settle(struct sim_side *side, CUstream stream)
 		side->device = region->device;
 	else if (!side->device_named)
 		side->device = stream->context->device;
-	if (side->pageable && side->must_be_device)
+	if (side->pageable && (side->must_be_device || !side->start))
 		return CUDA_ERROR_INVALID_VALUE;
 	return CUDA_SUCCESS;
 }

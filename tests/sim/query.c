@@ -147,7 +147,7 @@ SIM_EXPORT CUresult cuPointerGetAttributes(unsigned int count, CUpointer_attribu
 	if (!count || !what || !out)
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
 	for (unsigned int i = 0; i < count; i++) {
-		if (attribute(out[i], what[i], address) == CUDA_SUCCESS)
+		if (!out[i] || attribute(out[i], what[i], address) == CUDA_SUCCESS)
 			continue;
 		switch ((int)what[i]) {
 		case CU_POINTER_ATTRIBUTE_CONTEXT:
