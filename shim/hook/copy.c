@@ -61,6 +61,21 @@ void copy_look_for_pointers(const void *bytes, size_t count)
 		look_for_maps(bytes, count);
 }
 
+/* Past what was allocated: the driver must be asked to refuse it. */
+static bool goes_too_far(struct copy *copy)
+{
+	CUdeviceptr dst = pager_shown_range(copy->dst, copy->bytes),
+		    src = pager_shown_range(copy->src, copy->bytes);
+	bool too_far = dst != copy->dst || src != copy->src;
+
+	copy->dst = dst;
+	copy->src = src;
+	/* Nothing will have been uploaded. */
+	if (too_far)
+		copy->bytes = 0;
+	return too_far;
+}
+
 bool copy_begin(struct copy *copy)
 {
 	const struct pager_range ranges[] = {{copy->dst, copy->bytes},
@@ -73,6 +88,8 @@ bool copy_begin(struct copy *copy)
 	if (ours)
 		pager_use_ranges(ranges, 2, &copy->use);
 	copy->begun = ours && work_begin();
+	if (ours && goes_too_far(copy))
+		return true;
 	return !copy->begun ||
 	       (all_resident(copy->dst, copy->bytes) && all_resident(copy->src, copy->bytes));
 }
@@ -201,7 +218,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t Byt
 	if (!driver_has(cuMemcpy))
 		return CUDA_ERROR_NOT_FOUND;
 	if (copy_begin(&copy))
-		result = real(cuMemcpy)(dst, src, ByteCount);
+		result = real(cuMemcpy)(copy.dst, copy.src, ByteCount);
 	else
 		result = copy_in_parts(&copy);
 	return copy_end(&copy, result);
@@ -217,7 +234,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy_ptds(CUdeviceptr dst, CUdeviceptr src, size_
 	if (!driver_has(cuMemcpy_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	if (copy_begin(&copy))
-		result = real(cuMemcpy_ptds)(dst, src, ByteCount);
+		result = real(cuMemcpy_ptds)(copy.dst, copy.src, ByteCount);
 	else
 		result = copy_in_parts(&copy);
 	return copy_end(&copy, result);
@@ -236,7 +253,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoD_v2(CUdeviceptr dstDevice, const void *sr
 	if (!driver_has(cuMemcpyHtoD_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (copy_begin(&copy))
-		result = real(cuMemcpyHtoD_v2)(dstDevice, srcHost, ByteCount);
+		result = real(cuMemcpyHtoD_v2)(copy.dst, srcHost, ByteCount);
 	else
 		result = copy_in_parts(&copy);
 	return copy_end(&copy, result);
@@ -255,7 +272,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoD_v2_ptds(CUdeviceptr dstDevice, const voi
 	if (!driver_has(cuMemcpyHtoD_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	if (copy_begin(&copy))
-		result = real(cuMemcpyHtoD_v2_ptds)(dstDevice, srcHost, ByteCount);
+		result = real(cuMemcpyHtoD_v2_ptds)(copy.dst, srcHost, ByteCount);
 	else
 		result = copy_in_parts(&copy);
 	return copy_end(&copy, result);
@@ -278,7 +295,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoH_v2(void *dstHost, CUdeviceptr srcDevice,
 	if (!driver_has(cuMemcpyDtoH_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (copy_begin(&copy))
-		result = real(cuMemcpyDtoH_v2)(dstHost, srcDevice, ByteCount);
+		result = real(cuMemcpyDtoH_v2)(dstHost, copy.src, ByteCount);
 	else
 		result = copy_in_parts(&copy);
 	return copy_end(&copy, result);
@@ -301,7 +318,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoH_v2_ptds(void *dstHost, CUdeviceptr srcDe
 	if (!driver_has(cuMemcpyDtoH_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	if (copy_begin(&copy))
-		result = real(cuMemcpyDtoH_v2_ptds)(dstHost, srcDevice, ByteCount);
+		result = real(cuMemcpyDtoH_v2_ptds)(dstHost, copy.src, ByteCount);
 	else
 		result = copy_in_parts(&copy);
 	return copy_end(&copy, result);
@@ -318,7 +335,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoD_v2(CUdeviceptr dstDevice, CUdeviceptr sr
 	if (!driver_has(cuMemcpyDtoD_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (copy_begin(&copy))
-		result = real(cuMemcpyDtoD_v2)(dstDevice, srcDevice, ByteCount);
+		result = real(cuMemcpyDtoD_v2)(copy.dst, copy.src, ByteCount);
 	else
 		result = copy_in_parts(&copy);
 	return copy_end(&copy, result);
@@ -335,7 +352,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoD_v2_ptds(CUdeviceptr dstDevice, CUdevicep
 	if (!driver_has(cuMemcpyDtoD_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	if (copy_begin(&copy))
-		result = real(cuMemcpyDtoD_v2_ptds)(dstDevice, srcDevice, ByteCount);
+		result = real(cuMemcpyDtoD_v2_ptds)(copy.dst, copy.src, ByteCount);
 	else
 		result = copy_in_parts(&copy);
 	return copy_end(&copy, result);
@@ -351,7 +368,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_
 	if (!driver_has(cuMemcpyAsync))
 		return CUDA_ERROR_NOT_FOUND;
 	if (copy_begin(&copy))
-		result = real(cuMemcpyAsync)(dst, src, ByteCount, hStream);
+		result = real(cuMemcpyAsync)(copy.dst, copy.src, ByteCount, hStream);
 	else
 		result = copy_in_parts(&copy);
 	return copy_end(&copy, result);
@@ -368,7 +385,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyAsync_ptsz(CUdeviceptr dst, CUdeviceptr src,
 	if (!driver_has(cuMemcpyAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	if (copy_begin(&copy))
-		result = real(cuMemcpyAsync_ptsz)(dst, src, ByteCount, hStream);
+		result = real(cuMemcpyAsync_ptsz)(copy.dst, copy.src, ByteCount, hStream);
 	else
 		result = copy_in_parts(&copy);
 	return copy_end(&copy, result);
@@ -387,7 +404,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoDAsync_v2(CUdeviceptr dstDevice, const voi
 	if (!driver_has(cuMemcpyHtoDAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (copy_begin(&copy))
-		result = real(cuMemcpyHtoDAsync_v2)(dstDevice, srcHost, ByteCount, hStream);
+		result = real(cuMemcpyHtoDAsync_v2)(copy.dst, srcHost, ByteCount, hStream);
 	else
 		result = copy_in_parts(&copy);
 	return copy_end(&copy, result);
@@ -406,8 +423,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoDAsync_v2_ptsz(CUdeviceptr dstDevice, cons
 	if (!driver_has(cuMemcpyHtoDAsync_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	if (copy_begin(&copy))
-		result =
-		    real(cuMemcpyHtoDAsync_v2_ptsz)(dstDevice, srcHost, ByteCount, hStream);
+		result = real(cuMemcpyHtoDAsync_v2_ptsz)(copy.dst, srcHost, ByteCount, hStream);
 	else
 		result = copy_in_parts(&copy);
 	return copy_end(&copy, result);
@@ -430,7 +446,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoHAsync_v2(void *dstHost, CUdeviceptr srcDe
 	if (!driver_has(cuMemcpyDtoHAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (copy_begin(&copy))
-		result = real(cuMemcpyDtoHAsync_v2)(dstHost, srcDevice, ByteCount, hStream);
+		result = real(cuMemcpyDtoHAsync_v2)(dstHost, copy.src, ByteCount, hStream);
 	else
 		result = copy_in_parts(&copy);
 	return copy_end(&copy, result);
@@ -453,8 +469,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoHAsync_v2_ptsz(void *dstHost, CUdeviceptr 
 	if (!driver_has(cuMemcpyDtoHAsync_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	if (copy_begin(&copy))
-		result =
-		    real(cuMemcpyDtoHAsync_v2_ptsz)(dstHost, srcDevice, ByteCount, hStream);
+		result = real(cuMemcpyDtoHAsync_v2_ptsz)(dstHost, copy.src, ByteCount, hStream);
 	else
 		result = copy_in_parts(&copy);
 	return copy_end(&copy, result);
@@ -471,7 +486,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoDAsync_v2(CUdeviceptr dstDevice, CUdevicep
 	if (!driver_has(cuMemcpyDtoDAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (copy_begin(&copy))
-		result = real(cuMemcpyDtoDAsync_v2)(dstDevice, srcDevice, ByteCount, hStream);
+		result = real(cuMemcpyDtoDAsync_v2)(copy.dst, copy.src, ByteCount, hStream);
 	else
 		result = copy_in_parts(&copy);
 	return copy_end(&copy, result);
@@ -490,7 +505,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoDAsync_v2_ptsz(CUdeviceptr dstDevice,
 		return CUDA_ERROR_NOT_FOUND;
 	if (copy_begin(&copy))
 		result =
-		    real(cuMemcpyDtoDAsync_v2_ptsz)(dstDevice, srcDevice, ByteCount, hStream);
+		    real(cuMemcpyDtoDAsync_v2_ptsz)(copy.dst, copy.src, ByteCount, hStream);
 	else
 		result = copy_in_parts(&copy);
 	return copy_end(&copy, result);

@@ -11,6 +11,8 @@
 struct side {
 	CUdeviceptr start; /* 0: an array */
 	size_t pitch, slice_pitch;
+	bool odd;	   /* its rows overlap: the driver's to refuse */
+	CUdeviceptr shift; /* of the start that the driver is given, see pager_shown_range */
 };
 
 struct copy_box {
@@ -32,7 +34,13 @@ static struct side side_of(CUmemorytype type, CUdeviceptr device, const void *ho
 
 	if (type == CU_MEMORYTYPE_ARRAY)
 		return (struct side){0};
-	return (struct side){start + x + y * row + z * row * rows, row, row * rows};
+	return (struct side){
+	    .start = start + x + y * row + z * row * rows,
+	    .pitch = row,
+	    .slice_pitch = row * rows,
+	    .odd = (box->height > 1 || box->depth > 1) &&
+		   ((row < box->width || row - box->width < x) ||
+		    (box->depth > 1 && (rows < box->height || rows - box->height < y)))};
 }
 
 static struct copy_box box_of_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool waits)
@@ -70,10 +78,24 @@ static bool is_ours(const struct side *side)
 	return side->start && pager_may_hold(side->start) && pager_of(side->start);
 }
 
+/* As many bytes as there can be where it is more. */
 static uint64_t span(const struct side *side, const struct copy_box *box)
 {
-	return (box->depth - 1) * side->slice_pitch + (box->height - 1) * side->pitch +
-	       box->width;
+	uint64_t planes, rows, all;
+
+	if (__builtin_mul_overflow(box->depth - 1, side->slice_pitch, &planes) ||
+	    __builtin_mul_overflow(box->height - 1, side->pitch, &rows) ||
+	    __builtin_add_overflow(planes, rows, &all) ||
+	    __builtin_add_overflow(all, box->width, &all))
+		return UINT64_MAX;
+	return all;
+}
+
+static bool goes_too_far(struct side *side, const struct copy_box *box)
+{
+	if (is_ours(side))
+		side->shift = pager_shown_range(side->start, span(side, box)) - side->start;
+	return side->shift != 0;
 }
 
 static bool all_resident(const struct side *side, const struct copy_box *box)
@@ -120,6 +142,10 @@ static bool box_begin(struct copy_box *box, CUresult *result)
 		else
 			box->begun = work_begin();
 	}
+	/* What the driver refuses, it must be asked to refuse. */
+	if (ours && (goes_too_far(&box->dst, box) | goes_too_far(&box->src, box) |
+		     (int)(box->dst.odd || box->src.odd)))
+		return true;
 	return !box->begun || whole ||
 	       (all_resident(&box->dst, box) && all_resident(&box->src, box));
 }
@@ -129,9 +155,6 @@ static CUresult box_in_rows(struct copy_box *box)
 	CUresult result = CUDA_SUCCESS;
 
 	box->in_rows = true;
-	/* What the driver would refuse is refused here too. */
-	if (box->height > 1 && (box->width > box->dst.pitch || box->width > box->src.pitch))
-		return CUDA_ERROR_INVALID_VALUE;
 	for (size_t row = 0; row < box->height * box->depth && result == CUDA_SUCCESS; row++) {
 		size_t z = row / box->height, y = row % box->height;
 		struct copy copy = {
@@ -160,6 +183,25 @@ static CUresult box_end(struct copy_box *box, CUresult result)
 	return result;
 }
 
+/* What the driver is given. */
+static CUDA_MEMCPY2D shown_2d(const CUDA_MEMCPY2D *copy, const struct copy_box *box)
+{
+	CUDA_MEMCPY2D shown = *copy;
+
+	shown.dstDevice += box->dst.shift;
+	shown.srcDevice += box->src.shift;
+	return shown;
+}
+
+static CUDA_MEMCPY3D shown_3d(const CUDA_MEMCPY3D *copy, const struct copy_box *box)
+{
+	CUDA_MEMCPY3D shown = *copy;
+
+	shown.dstDevice += box->dst.shift;
+	shown.srcDevice += box->src.shift;
+	return shown;
+}
+
 LT_EXPORT CUresult CUDAAPI cuMemcpy2D_v2(const CUDA_MEMCPY2D *pCopy)
 {
 	struct copy_box box = {0};
@@ -170,10 +212,13 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy2D_v2(const CUDA_MEMCPY2D *pCopy)
 	if (!pCopy)
 		return real(cuMemcpy2D_v2)(pCopy);
 	box = box_of_2d(pCopy, CU_STREAM_LEGACY, true);
-	if (!box_begin(&box, &result))
+	if (!box_begin(&box, &result)) {
 		result = box_in_rows(&box);
-	else if (result == CUDA_SUCCESS)
-		result = real(cuMemcpy2D_v2)(pCopy);
+	} else if (result == CUDA_SUCCESS) {
+		CUDA_MEMCPY2D shown = shown_2d(pCopy, &box);
+
+		result = real(cuMemcpy2D_v2)(&shown);
+	}
 	return box_end(&box, result);
 }
 
@@ -187,10 +232,13 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy2D_v2_ptds(const CUDA_MEMCPY2D *pCopy)
 	if (!pCopy)
 		return real(cuMemcpy2D_v2_ptds)(pCopy);
 	box = box_of_2d(pCopy, CU_STREAM_PER_THREAD, true);
-	if (!box_begin(&box, &result))
+	if (!box_begin(&box, &result)) {
 		result = box_in_rows(&box);
-	else if (result == CUDA_SUCCESS)
-		result = real(cuMemcpy2D_v2_ptds)(pCopy);
+	} else if (result == CUDA_SUCCESS) {
+		CUDA_MEMCPY2D shown = shown_2d(pCopy, &box);
+
+		result = real(cuMemcpy2D_v2_ptds)(&shown);
+	}
 	return box_end(&box, result);
 }
 
@@ -204,10 +252,13 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *pCopy)
 	if (!pCopy)
 		return real(cuMemcpy2DUnaligned_v2)(pCopy);
 	box = box_of_2d(pCopy, CU_STREAM_LEGACY, true);
-	if (!box_begin(&box, &result))
+	if (!box_begin(&box, &result)) {
 		result = box_in_rows(&box);
-	else if (result == CUDA_SUCCESS)
-		result = real(cuMemcpy2DUnaligned_v2)(pCopy);
+	} else if (result == CUDA_SUCCESS) {
+		CUDA_MEMCPY2D shown = shown_2d(pCopy, &box);
+
+		result = real(cuMemcpy2DUnaligned_v2)(&shown);
+	}
 	return box_end(&box, result);
 }
 
@@ -221,10 +272,13 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy2DUnaligned_v2_ptds(const CUDA_MEMCPY2D *pCop
 	if (!pCopy)
 		return real(cuMemcpy2DUnaligned_v2_ptds)(pCopy);
 	box = box_of_2d(pCopy, CU_STREAM_PER_THREAD, true);
-	if (!box_begin(&box, &result))
+	if (!box_begin(&box, &result)) {
 		result = box_in_rows(&box);
-	else if (result == CUDA_SUCCESS)
-		result = real(cuMemcpy2DUnaligned_v2_ptds)(pCopy);
+	} else if (result == CUDA_SUCCESS) {
+		CUDA_MEMCPY2D shown = shown_2d(pCopy, &box);
+
+		result = real(cuMemcpy2DUnaligned_v2_ptds)(&shown);
+	}
 	return box_end(&box, result);
 }
 
@@ -238,10 +292,13 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3D_v2(const CUDA_MEMCPY3D *pCopy)
 	if (!pCopy)
 		return real(cuMemcpy3D_v2)(pCopy);
 	box = box_of_3d(pCopy, CU_STREAM_LEGACY, true);
-	if (!box_begin(&box, &result))
+	if (!box_begin(&box, &result)) {
 		result = box_in_rows(&box);
-	else if (result == CUDA_SUCCESS)
-		result = real(cuMemcpy3D_v2)(pCopy);
+	} else if (result == CUDA_SUCCESS) {
+		CUDA_MEMCPY3D shown = shown_3d(pCopy, &box);
+
+		result = real(cuMemcpy3D_v2)(&shown);
+	}
 	return box_end(&box, result);
 }
 
@@ -255,10 +312,13 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3D_v2_ptds(const CUDA_MEMCPY3D *pCopy)
 	if (!pCopy)
 		return real(cuMemcpy3D_v2_ptds)(pCopy);
 	box = box_of_3d(pCopy, CU_STREAM_PER_THREAD, true);
-	if (!box_begin(&box, &result))
+	if (!box_begin(&box, &result)) {
 		result = box_in_rows(&box);
-	else if (result == CUDA_SUCCESS)
-		result = real(cuMemcpy3D_v2_ptds)(pCopy);
+	} else if (result == CUDA_SUCCESS) {
+		CUDA_MEMCPY3D shown = shown_3d(pCopy, &box);
+
+		result = real(cuMemcpy3D_v2_ptds)(&shown);
+	}
 	return box_end(&box, result);
 }
 
@@ -272,10 +332,13 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *pCopy, CUstre
 	if (!pCopy)
 		return real(cuMemcpy2DAsync_v2)(pCopy, hStream);
 	box = box_of_2d(pCopy, work_legacy(hStream), false);
-	if (!box_begin(&box, &result))
+	if (!box_begin(&box, &result)) {
 		result = box_in_rows(&box);
-	else if (result == CUDA_SUCCESS)
-		result = real(cuMemcpy2DAsync_v2)(pCopy, hStream);
+	} else if (result == CUDA_SUCCESS) {
+		CUDA_MEMCPY2D shown = shown_2d(pCopy, &box);
+
+		result = real(cuMemcpy2DAsync_v2)(&shown, hStream);
+	}
 	return box_end(&box, result);
 }
 
@@ -289,10 +352,13 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy2DAsync_v2_ptsz(const CUDA_MEMCPY2D *pCopy, C
 	if (!pCopy)
 		return real(cuMemcpy2DAsync_v2_ptsz)(pCopy, hStream);
 	box = box_of_2d(pCopy, work_per_thread(hStream), false);
-	if (!box_begin(&box, &result))
+	if (!box_begin(&box, &result)) {
 		result = box_in_rows(&box);
-	else if (result == CUDA_SUCCESS)
-		result = real(cuMemcpy2DAsync_v2_ptsz)(pCopy, hStream);
+	} else if (result == CUDA_SUCCESS) {
+		CUDA_MEMCPY2D shown = shown_2d(pCopy, &box);
+
+		result = real(cuMemcpy2DAsync_v2_ptsz)(&shown, hStream);
+	}
 	return box_end(&box, result);
 }
 
@@ -306,10 +372,13 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *pCopy, CUstre
 	if (!pCopy)
 		return real(cuMemcpy3DAsync_v2)(pCopy, hStream);
 	box = box_of_3d(pCopy, work_legacy(hStream), false);
-	if (!box_begin(&box, &result))
+	if (!box_begin(&box, &result)) {
 		result = box_in_rows(&box);
-	else if (result == CUDA_SUCCESS)
-		result = real(cuMemcpy3DAsync_v2)(pCopy, hStream);
+	} else if (result == CUDA_SUCCESS) {
+		CUDA_MEMCPY3D shown = shown_3d(pCopy, &box);
+
+		result = real(cuMemcpy3DAsync_v2)(&shown, hStream);
+	}
 	return box_end(&box, result);
 }
 
@@ -323,9 +392,12 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DAsync_v2_ptsz(const CUDA_MEMCPY3D *pCopy, C
 	if (!pCopy)
 		return real(cuMemcpy3DAsync_v2_ptsz)(pCopy, hStream);
 	box = box_of_3d(pCopy, work_per_thread(hStream), false);
-	if (!box_begin(&box, &result))
+	if (!box_begin(&box, &result)) {
 		result = box_in_rows(&box);
-	else if (result == CUDA_SUCCESS)
-		result = real(cuMemcpy3DAsync_v2_ptsz)(pCopy, hStream);
+	} else if (result == CUDA_SUCCESS) {
+		CUDA_MEMCPY3D shown = shown_3d(pCopy, &box);
+
+		result = real(cuMemcpy3DAsync_v2_ptsz)(&shown, hStream);
+	}
 	return box_end(&box, result);
 }

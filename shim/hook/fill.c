@@ -18,11 +18,24 @@ struct fill {
 	struct pager_use use;
 };
 
+/* As many as there can be where it is more. */
+static uint64_t fill_bytes(const struct fill *fill)
+{
+	uint64_t row, rows, all;
+
+	if (__builtin_mul_overflow(fill->width, fill->unit, &row) ||
+	    __builtin_mul_overflow(fill->height - 1, fill->pitch, &rows) ||
+	    __builtin_add_overflow(row, rows, &all))
+		return UINT64_MAX;
+	return all;
+}
+
 static bool fill_begin(struct fill *fill)
 {
-	uint64_t bytes = (fill->height - 1) * fill->pitch + fill->width * fill->unit;
+	uint64_t bytes = fill_bytes(fill);
 	bool ours =
 	    fill->width && fill->height && pager_may_hold(fill->start) && pager_of(fill->start);
+	CUdeviceptr shown = ours ? pager_shown_range(fill->start, bytes) : fill->start;
 	bool cold;
 
 	fill->use.count = 0;
@@ -31,6 +44,10 @@ static bool fill_begin(struct fill *fill)
 
 	fill->begun = ours && work_begin();
 	/* What the driver refuses, it must be asked to refuse. */
+	if (shown != fill->start) {
+		fill->start = shown;
+		return true;
+	}
 	return !fill->begun || fill->start % fill->unit ||
 	       (fill->height > 1 &&
 		(fill->pitch < fill->width * fill->unit || fill->pitch % fill->unit)) ||
@@ -86,7 +103,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2(CUdeviceptr dstDevice, unsigned char uc
 	if (!driver_has(cuMemsetD8_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD8_v2)(dstDevice, uc, N);
+		result = real(cuMemsetD8_v2)(fill.start, uc, N);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -100,7 +117,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2_ptds(CUdeviceptr dstDevice, unsigned ch
 	if (!driver_has(cuMemsetD8_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD8_v2_ptds)(dstDevice, uc, N);
+		result = real(cuMemsetD8_v2_ptds)(fill.start, uc, N);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -115,7 +132,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD8Async(CUdeviceptr dstDevice, unsigned char 
 	if (!driver_has(cuMemsetD8Async))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD8Async)(dstDevice, uc, N, hStream);
+		result = real(cuMemsetD8Async)(fill.start, uc, N, hStream);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -131,7 +148,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD8Async_ptsz(CUdeviceptr dstDevice, unsigned 
 	if (!driver_has(cuMemsetD8Async_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD8Async_ptsz)(dstDevice, uc, N, hStream);
+		result = real(cuMemsetD8Async_ptsz)(fill.start, uc, N, hStream);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -147,7 +164,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D8_v2(CUdeviceptr dstDevice, size_t dstPitc
 	if (!driver_has(cuMemsetD2D8_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD2D8_v2)(dstDevice, dstPitch, uc, Width, Height);
+		result = real(cuMemsetD2D8_v2)(fill.start, dstPitch, uc, Width, Height);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -163,7 +180,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D8_v2_ptds(CUdeviceptr dstDevice, size_t ds
 	if (!driver_has(cuMemsetD2D8_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD2D8_v2_ptds)(dstDevice, dstPitch, uc, Width, Height);
+		result = real(cuMemsetD2D8_v2_ptds)(fill.start, dstPitch, uc, Width, Height);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -181,7 +198,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D8Async(CUdeviceptr dstDevice, size_t dstPi
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
 		result =
-		    real(cuMemsetD2D8Async)(dstDevice, dstPitch, uc, Width, Height, hStream);
+		    real(cuMemsetD2D8Async)(fill.start, dstPitch, uc, Width, Height, hStream);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -199,7 +216,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D8Async_ptsz(CUdeviceptr dstDevice, size_t 
 	if (!driver_has(cuMemsetD2D8Async_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD2D8Async_ptsz)(dstDevice, dstPitch, uc, Width, Height,
+		result = real(cuMemsetD2D8Async_ptsz)(fill.start, dstPitch, uc, Width, Height,
 						      hStream);
 	else
 		result = fill_in_parts(&fill);
@@ -214,7 +231,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2(CUdeviceptr dstDevice, unsigned short 
 	if (!driver_has(cuMemsetD16_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD16_v2)(dstDevice, us, N);
+		result = real(cuMemsetD16_v2)(fill.start, us, N);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -229,7 +246,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2_ptds(CUdeviceptr dstDevice, unsigned s
 	if (!driver_has(cuMemsetD16_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD16_v2_ptds)(dstDevice, us, N);
+		result = real(cuMemsetD16_v2_ptds)(fill.start, us, N);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -244,7 +261,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD16Async(CUdeviceptr dstDevice, unsigned shor
 	if (!driver_has(cuMemsetD16Async))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD16Async)(dstDevice, us, N, hStream);
+		result = real(cuMemsetD16Async)(fill.start, us, N, hStream);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -260,7 +277,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD16Async_ptsz(CUdeviceptr dstDevice, unsigned
 	if (!driver_has(cuMemsetD16Async_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD16Async_ptsz)(dstDevice, us, N, hStream);
+		result = real(cuMemsetD16Async_ptsz)(fill.start, us, N, hStream);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -276,7 +293,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D16_v2(CUdeviceptr dstDevice, size_t dstPit
 	if (!driver_has(cuMemsetD2D16_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD2D16_v2)(dstDevice, dstPitch, us, Width, Height);
+		result = real(cuMemsetD2D16_v2)(fill.start, dstPitch, us, Width, Height);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -292,7 +309,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D16_v2_ptds(CUdeviceptr dstDevice, size_t d
 	if (!driver_has(cuMemsetD2D16_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD2D16_v2_ptds)(dstDevice, dstPitch, us, Width, Height);
+		result = real(cuMemsetD2D16_v2_ptds)(fill.start, dstPitch, us, Width, Height);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -310,7 +327,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D16Async(CUdeviceptr dstDevice, size_t dstP
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
 		result =
-		    real(cuMemsetD2D16Async)(dstDevice, dstPitch, us, Width, Height, hStream);
+		    real(cuMemsetD2D16Async)(fill.start, dstPitch, us, Width, Height, hStream);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -328,7 +345,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D16Async_ptsz(CUdeviceptr dstDevice, size_t
 	if (!driver_has(cuMemsetD2D16Async_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD2D16Async_ptsz)(dstDevice, dstPitch, us, Width, Height,
+		result = real(cuMemsetD2D16Async_ptsz)(fill.start, dstPitch, us, Width, Height,
 						       hStream);
 	else
 		result = fill_in_parts(&fill);
@@ -343,7 +360,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2(CUdeviceptr dstDevice, unsigned int ui
 	if (!driver_has(cuMemsetD32_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD32_v2)(dstDevice, ui, N);
+		result = real(cuMemsetD32_v2)(fill.start, ui, N);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -357,7 +374,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2_ptds(CUdeviceptr dstDevice, unsigned i
 	if (!driver_has(cuMemsetD32_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD32_v2_ptds)(dstDevice, ui, N);
+		result = real(cuMemsetD32_v2_ptds)(fill.start, ui, N);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -372,7 +389,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD32Async(CUdeviceptr dstDevice, unsigned int 
 	if (!driver_has(cuMemsetD32Async))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD32Async)(dstDevice, ui, N, hStream);
+		result = real(cuMemsetD32Async)(fill.start, ui, N, hStream);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -388,7 +405,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD32Async_ptsz(CUdeviceptr dstDevice, unsigned
 	if (!driver_has(cuMemsetD32Async_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD32Async_ptsz)(dstDevice, ui, N, hStream);
+		result = real(cuMemsetD32Async_ptsz)(fill.start, ui, N, hStream);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -404,7 +421,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D32_v2(CUdeviceptr dstDevice, size_t dstPit
 	if (!driver_has(cuMemsetD2D32_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD2D32_v2)(dstDevice, dstPitch, ui, Width, Height);
+		result = real(cuMemsetD2D32_v2)(fill.start, dstPitch, ui, Width, Height);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -420,7 +437,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D32_v2_ptds(CUdeviceptr dstDevice, size_t d
 	if (!driver_has(cuMemsetD2D32_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD2D32_v2_ptds)(dstDevice, dstPitch, ui, Width, Height);
+		result = real(cuMemsetD2D32_v2_ptds)(fill.start, dstPitch, ui, Width, Height);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -438,7 +455,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D32Async(CUdeviceptr dstDevice, size_t dstP
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
 		result =
-		    real(cuMemsetD2D32Async)(dstDevice, dstPitch, ui, Width, Height, hStream);
+		    real(cuMemsetD2D32Async)(fill.start, dstPitch, ui, Width, Height, hStream);
 	else
 		result = fill_in_parts(&fill);
 	return fill_end(&fill, result);
@@ -456,7 +473,7 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D32Async_ptsz(CUdeviceptr dstDevice, size_t
 	if (!driver_has(cuMemsetD2D32Async_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	if (fill_begin(&fill))
-		result = real(cuMemsetD2D32Async_ptsz)(dstDevice, dstPitch, ui, Width, Height,
+		result = real(cuMemsetD2D32Async_ptsz)(fill.start, dstPitch, ui, Width, Height,
 						       hStream);
 	else
 		result = fill_in_parts(&fill);

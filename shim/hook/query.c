@@ -134,7 +134,9 @@ LT_EXPORT CUresult CUDAAPI cuPointerSetAttribute(const void *value,
 
 static bool is_paged(CUdeviceptr address)
 {
-	return pager_may_hold(address) && pager_of(address);
+	struct pager_component component;
+
+	return pager_may_hold(address) && pager_component_at(address, &component);
 }
 
 static CUresult refuse(const char *function, atomic_flag *said)
@@ -154,7 +156,7 @@ LT_EXPORT CUresult CUDAAPI cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdevicept
 	if (!driver_has(cuIpcGetMemHandle))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!pHandle || !is_paged(dptr))
-		return real(cuIpcGetMemHandle)(pHandle, dptr);
+		return real(cuIpcGetMemHandle)(pHandle, pager_shown(dptr));
 	return refuse("cuIpcGetMemHandle", &said);
 }
 
@@ -168,8 +170,8 @@ LT_EXPORT CUresult CUDAAPI cuMemGetHandleForAddressRange(void *handle, CUdevicep
 	if (!driver_has(cuMemGetHandleForAddressRange))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!is_paged(dptr))
-		return real(cuMemGetHandleForAddressRange)(handle, dptr, size, handleType,
-							   flags);
+		return real(cuMemGetHandleForAddressRange)(handle, pager_shown(dptr), size,
+							   handleType, flags);
 	return refuse("cuMemGetHandleForAddressRange", &said);
 }
 
@@ -182,7 +184,8 @@ LT_EXPORT CUresult CUDAAPI cuMulticastBindAddr(CUmemGenericAllocationHandle mcHa
 	if (!driver_has(cuMulticastBindAddr))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!is_paged(memptr))
-		return real(cuMulticastBindAddr)(mcHandle, mcOffset, memptr, size, flags);
+		return real(cuMulticastBindAddr)(mcHandle, mcOffset, pager_shown(memptr), size,
+						 flags);
 	return refuse("cuMulticastBindAddr", &said);
 }
 
@@ -194,7 +197,7 @@ LT_EXPORT CUresult CUDAAPI cuMemRetainAllocationHandle(CUmemGenericAllocationHan
 
 	if (!driver_has(cuMemRetainAllocationHandle))
 		return CUDA_ERROR_NOT_FOUND;
-	if (is_paged((CUdeviceptr)(uintptr_t)addr))
+	if (pager_of((CUdeviceptr)(uintptr_t)addr))
 		return CUDA_ERROR_INVALID_VALUE;
 	result = real(cuMemRetainAllocationHandle)(handle, addr);
 	if (result == CUDA_SUCCESS)

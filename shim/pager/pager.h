@@ -131,6 +131,11 @@ bool pager_component_at(CUdeviceptr address, struct pager_component *out);
 /* What to ask the driver about instead of the address: of what was freed and is still mapped,
  * the gap behind it, where there is nothing. */
 CUdeviceptr pager_shown(CUdeviceptr address);
+/* What to give the driver as the start of a copy or a fill of so many bytes. One that goes past
+ * what the program allocated would land in the rest of the last block, which is mapped: it
+ * starts so near to the end of that as to go past it too, and the driver refuses it as it would
+ * any other. No lock. */
+CUdeviceptr pager_shown_range(CUdeviceptr start, uint64_t bytes);
 
 /* An operation is about to name what these addresses point into; count is 0 for one that names
  * nothing. May move blocks. Not success: the pager is lost, and the operation must not run. */

@@ -36,6 +36,26 @@ CUdeviceptr pager_shown(CUdeviceptr address)
 	return address;
 }
 
+/* What is left before the end, at most: device memory is aligned to as much. */
+#define TAIL_BYTES 512
+
+CUdeviceptr pager_shown_range(CUdeviceptr start, uint64_t bytes)
+{
+	struct pager *pager = pager_of(start);
+	const struct component *component = pager ? component_at(pager, start) : NULL;
+	uint64_t end, inside;
+
+	if (!component)
+		return start;
+	end = component->start + component->bytes;
+	inside = start < end ? end - start : 0;
+	if (bytes <= inside)
+		return start;
+	if (inside > TAIL_BYTES)
+		inside = TAIL_BYTES - start % TAIL_BYTES;
+	return component->start + component->span_bytes - inside;
+}
+
 uint64_t pager_same_home(CUdeviceptr start, uint64_t bytes, bool *cold)
 {
 	struct pager *pager = pager_of(start);
@@ -48,7 +68,7 @@ uint64_t pager_same_home(CUdeviceptr start, uint64_t bytes, bool *cold)
 		return bytes;
 	home = atomic_load(&pager->table.blocks[id].home);
 	*cold = home == HOME_HOST;
-	for (; id != NO_BLOCK && end < start + bytes; id = block_find(&pager->table, end)) {
+	for (; id != NO_BLOCK && end - start < bytes; id = block_find(&pager->table, end)) {
 		const struct block *block = &pager->table.blocks[id];
 
 		if (atomic_load(&block->home) != home)

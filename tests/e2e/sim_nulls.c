@@ -5,6 +5,7 @@
  */
 #include "program.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -73,6 +74,20 @@ static void pointers(CUdeviceptr at)
 	SAY(cuMemRetainAllocationHandle(NULL, NULL));
 }
 
+static void freed(CUdeviceptr at)
+{
+	CUmemGenericAllocationHandle handle;
+	CUipcMemHandle shared;
+	unsigned int type;
+
+	MUST(cuMemFree(at));
+	SAY(cuIpcGetMemHandle(&shared, at));
+	SAY(cuMemRetainAllocationHandle(&handle, (void *)at));
+	SAY(cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, at));
+	SAY(cuMemGetAddressRange(NULL, NULL, at));
+	SAY(cuMemFree(at));
+}
+
 static void allocations(void)
 {
 	const CUmemAllocationProp prop = {
@@ -94,6 +109,10 @@ static void allocations(void)
 	SAY(cuMemAllocPitch(&made, &pitch, 4096, 0, 4));
 	SAY(cuMemAllocPitch(&made, &pitch, 4096, 1024, 5));
 	SAY(cuMemAllocPitch(&made, &pitch, 4096, (size_t)1 << 60, 5));
+	SAY(cuMemAllocPitch(&made, &pitch, SIZE_MAX, 1, 4));
+	SAY(cuMemAllocPitch(&made, &pitch, SIZE_MAX / 2, 2, 4));
+	SAY(cuMemAllocPitch(&made, &pitch, 4096, SIZE_MAX, 4));
+	SAY(cuMemAlloc(&made, SIZE_MAX));
 	SAY(cuMemAllocManaged(NULL, BYTES, CU_MEM_ATTACH_GLOBAL));
 	SAY(cuMemAllocManaged(&made, BYTES, 0));
 	SAY(cuMemAllocManaged(&made, 0, CU_MEM_ATTACH_GLOBAL));
@@ -309,6 +328,7 @@ int main(void)
 		handles(pieces[i]);
 		graphs(pieces[i]);
 	}
+	freed(pieces[1]);
 	allocations();
 	arrays();
 	contexts();

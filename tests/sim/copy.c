@@ -197,22 +197,49 @@ static bool mixed(const struct sim_side *side, const struct sim_box *box, bool w
 	if (side->pageable)
 		return false;
 	for (size_t row = 0; row < box->height * box->depth; row++)
-		sim_accessible(side->device, row_at(side->start, side, box, row), box->width,
-			       write, &vram_bytes, &ram_bytes);
+		if (!sim_accessible(side->device, row_at(side->start, side, box, row),
+				    box->width, write, &vram_bytes, &ram_bytes))
+			return false; /* it will be an illegal access */
 	return vram_bytes && ram_bytes;
+}
+
+/* Does it reach past the end of all addresses? */
+static bool wraps(const struct sim_side *side, const struct sim_box *box)
+{
+	size_t planes, rows, all;
+
+	return __builtin_mul_overflow(box->depth - 1, side->slice_pitch, &planes) ||
+	       __builtin_mul_overflow(box->height - 1, side->pitch, &rows) ||
+	       __builtin_add_overflow(planes, rows, &all) ||
+	       __builtin_add_overflow(all, box->width, &all) ||
+	       __builtin_add_overflow(all, side->start, &all);
+}
+
+static bool reached(const struct sim_side *side, const struct sim_box *box, bool write)
+{
+	uint64_t ignored;
+
+	for (size_t row = 0; !side->pageable && row < box->height * box->depth; row++)
+		if (!sim_accessible(side->device, row_at(side->start, side, box, row),
+				    box->width, write, &ignored, &ignored))
+			return false;
+	return true;
 }
 
 CUresult sim_copy(struct sim_box box, CUstream handle, enum sim_blocking blocking)
 {
 	CUstream stream = sim_stream(handle);
-	size_t bytes = box.width * box.height * box.depth, staged = 0;
+	size_t bytes, staged = 0;
 	struct copy *copy;
 	struct sim_op *op;
 
 	if (!stream)
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!bytes)
+	if (!box.width || !box.height || !box.depth)
 		return CUDA_SUCCESS;
+	if (wraps(&box.dst, &box) || (!box.fill_bytes && wraps(&box.src, &box)))
+		return CUDA_ERROR_INVALID_VALUE;
+	bytes = box.width * box.height * box.depth;
 	if (settle(&box.dst, stream) != CUDA_SUCCESS ||
 	    (!box.fill_bytes && settle(&box.src, stream) != CUDA_SUCCESS))
 		return CUDA_ERROR_INVALID_VALUE;
@@ -222,7 +249,8 @@ CUresult sim_copy(struct sim_box box, CUstream handle, enum sim_blocking blockin
 		return CUDA_ERROR_INVALID_VALUE;
 	if (mixed(&box.dst, &box, true) || (!box.fill_bytes && mixed(&box.src, &box, false)))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!box.fill_bytes && box.src.pageable && blocking == SIM_ASYNC)
+	if (!box.fill_bytes && box.src.pageable && blocking == SIM_ASYNC &&
+	    reached(&box.dst, &box, true))
 		staged = bytes;
 	copy = calloc(1, sizeof(*copy) + staged);
 	op = copy ? sim_op_new(SIM_NO_ENGINE, run, copy) : NULL;

@@ -184,7 +184,7 @@ SIM_EXPORT CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t w
 	if (!out || !pitch || !width || !height ||
 	    (element != 4 && element != 8 && element != 16))
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
-	if (height > SIZE_MAX / 2 / rounded)
+	if (width > SIZE_MAX / 2 || height > SIZE_MAX / 2 / rounded)
 		SIM_ANSWER(CUDA_ERROR_OUT_OF_MEMORY);
 	result = sim_linear_alloc(sim_context(), rounded * height, out);
 	if (result == CUDA_SUCCESS)

@@ -17,7 +17,8 @@ static CUresult fill(CUdeviceptr dst, size_t pitch, unsigned int bytes, uint32_t
 			      .fill_bytes = bytes,
 			      .fill = value};
 
-	if (dst % bytes || (height > 1 && (pitch < width * bytes || pitch % bytes)))
+	if (dst % bytes || width > SIZE_MAX / bytes ||
+	    (height > 1 && (pitch < width * bytes || pitch % bytes)))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (blocking == SIM_ASYNC && sim_capturing(named)) {
 		CUDA_MEMSET_NODE_PARAMS node = {dst, pitch, value, bytes, width, height};
