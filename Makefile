@@ -157,7 +157,7 @@ $(O)/sim-12.3/libcuda.so.1: $(SIM_OBJ)
 
 # --- programs ------------------------------------------------------------------------------------
 # The command reads the settings as the library does, and tries the library's own kernel.
-CLI_OBJ := $(call objects,$(TOOL_SRC)) $(call objects,shim/settings.c shim/log.c shim/file.c shim/ram.c \
+CLI_OBJ := $(call objects,$(TOOL_SRC)) $(call objects,shim/settings.c shim/lock.c shim/log.c shim/file.c shim/ram.c \
 	   shim/pager/own_kernels.c shim/pager/kernels_image.S)
 $(O)/obj/tools/%.o: tools/%.c
 	$(call say,CC,$<)
@@ -265,11 +265,11 @@ UNIT_CC = $(CC) $(CFLAGS) -std=gnu11 $(WARN) -MMD -MP $(SANFLAGS) -Ishim -Ipolic
 $(O)/unit/policy_%: tests/unit/policy_%.c $(POLICY_OBJ)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(POLICY_OBJ) -lcriterion -lm
-SETTINGS_ALONE := $(call objects,shim/settings.c shim/log.c shim/file.c shim/ram.c)
+SETTINGS_ALONE := $(call objects,shim/settings.c shim/lock.c shim/log.c shim/file.c shim/ram.c)
 $(O)/unit/settings_%: tests/unit/settings_%.c $(SETTINGS_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(SETTINGS_ALONE) -lcriterion -lm
-PAGER_ALONE := $(call objects,shim/pager/ledger.c shim/pager/holding.c shim/pager/extent.c)
+PAGER_ALONE := $(call objects,shim/lock.c shim/pager/ledger.c shim/pager/holding.c shim/pager/extent.c)
 $(O)/unit/pager_%: tests/unit/pager_%.c $(PAGER_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(PAGER_ALONE) -lcriterion -lm -pthread
@@ -281,7 +281,7 @@ OWN_KERNELS_ALONE := $(call objects,shim/pager/own_kernels.c shim/pager/kernels_
 $(O)/unit/own_kernels_%: tests/unit/own_kernels_%.c $(OWN_KERNELS_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) $(OWN_KERNELS_ALONE) -lcriterion
-HOOK_ALONE := $(call objects,shim/hook/kernels.c shim/hook/layout.c shim/log.c shim/file.c) $(IMAGE_ALONE)
+HOOK_ALONE := $(call objects,shim/hook/kernels.c shim/hook/layout.c shim/lock.c shim/log.c shim/file.c) $(IMAGE_ALONE)
 $(O)/unit/hook_%: tests/unit/hook_%.c $(HOOK_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) $(HOOK_ALONE) -lcriterion -pthread
@@ -328,15 +328,15 @@ check-unit-san: $(filter $(O)/unit/policy_% $(O)/unit/settings_% $(O)/unit/pager
 STRESS_OF := $(O)/stress/gate_stress $(O)/stress/gate_stress_planted $(O)/stress/ledger_stress \
 	$(foreach s,params layout_cache,$(O)/stress/$(s)_stress $(O)/stress/$(s)_stress_planted)
 STRESS_CC  = mkdir -p $(@D) && $(CC) $(CFLAGS) -std=gnu11 -D_GNU_SOURCE $(WARN) $(SANFLAGS) -Ishim -o $@
-$(O)/stress/gate_stress: tests/stress/gate_stress.c $(call objects,shim/pager/gate.c shim/clock.c)
+$(O)/stress/gate_stress: tests/stress/gate_stress.c $(call objects,shim/pager/gate.c shim/clock.c shim/lock.c)
 	$(Q)$(STRESS_CC) $^ -pthread
-$(O)/stress/gate_stress_planted: tests/stress/gate_stress.c $(call objects,shim/pager/gate.c shim/clock.c)
+$(O)/stress/gate_stress_planted: tests/stress/gate_stress.c $(call objects,shim/pager/gate.c shim/clock.c shim/lock.c)
 	$(Q)$(STRESS_CC) -DNO_GATE $^ -pthread
 $(O)/stress/ledger_stress: tests/stress/ledger_stress.c $(PAGER_ALONE)
 	$(Q)$(STRESS_CC) $^ -pthread
 # What stands between a launch and the driver's answers; the rest of the library is in the test.
 PARAMS_OBJ := $(call objects,shim/hook/params.c shim/hook/layout.c shim/hook/kernels.c shim/hook/tensor_map.c \
-	shim/log.c shim/file.c $(wildcard shim/image/*.c))
+	shim/lock.c shim/log.c shim/file.c $(wildcard shim/image/*.c))
 $(O)/stress/params_stress: tests/stress/params_stress.c $(PARAMS_OBJ)
 	$(Q)$(STRESS_CC) $(CUDA) -Ipolicy $^ -pthread
 $(O)/stress/params_stress_planted: tests/stress/params_stress.c $(PARAMS_OBJ)

@@ -1,6 +1,7 @@
 #include "log.h"
 
 #include "file.h"
+#include "lock.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -89,8 +90,10 @@ void log_line(enum log_level level, const char *format, ...)
 		used += (size_t)wrote < room - used ? (size_t)wrote : room - used - 1;
 	make_plain(line, used);
 	line[used++] = '\n';
+	lock_cancel_hold();
 	if (write(descriptor(), line, used) < 0) {
 		/* There is nowhere left to say so. */
 	}
+	lock_cancel_let();
 	errno = saved_errno;
 }

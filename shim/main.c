@@ -6,6 +6,7 @@
 #include "hook/graph.h"
 #include "hook/params.h"
 #include "loaded.h"
+#include "lock.h"
 #include "pager/holding.h"
 #include "pager/pager.h"
 #include "pager/pooled.h"
@@ -59,5 +60,7 @@ __attribute__((constructor)) static void lowtide_load(void)
 
 __attribute__((destructor)) static void lowtide_unload(void)
 {
+	lock_cancel_hold();
 	stats_at_exit();
+	lock_cancel_let();
 }

@@ -1,6 +1,7 @@
 #include "settings.h"
 
 #include "file.h"
+#include "lock.h"
 #include "log.h"
 #include "ram.h"
 
@@ -449,7 +450,7 @@ static void read_once(void)
 
 const struct settings *settings_get(void)
 {
-	pthread_once(&once, read_once);
+	lock_once(&once, read_once);
 	return &current;
 }
 

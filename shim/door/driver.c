@@ -1,6 +1,7 @@
 #include "door/driver.h"
 
 #include "door/dlsym.h"
+#include "lock.h"
 
 #include <pthread.h>
 
@@ -27,7 +28,7 @@ static void load_once(void)
 
 CUresult driver_load(void)
 {
-	pthread_once(&once, load_once);
+	lock_once(&once, load_once);
 	return library ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
 

@@ -8,6 +8,7 @@
 #include "door/export.h"
 #include "hook/kernels.h"
 #include "hook/params.h"
+#include "lock.h"
 #include "pager/admission.h"
 #include "pager/pager.h"
 #include "pager/streams.h"
@@ -146,12 +147,12 @@ static pthread_mutex_t green_lock = PTHREAD_MUTEX_INITIALIZER; /* guards green *
 
 void context_fork_prepare(void)
 {
-	pthread_mutex_lock(&green_lock);
+	lock_take(&green_lock);
 }
 
 void context_fork_done(void)
 {
-	pthread_mutex_unlock(&green_lock);
+	lock_give(&green_lock);
 }
 
 LT_EXPORT CUresult CUDAAPI cuGreenCtxCreate(CUgreenCtx *phCtx, CUdevResourceDesc desc,
@@ -166,14 +167,14 @@ LT_EXPORT CUresult CUDAAPI cuGreenCtxCreate(CUgreenCtx *phCtx, CUdevResourceDesc
 	if (result != CUDA_SUCCESS)
 		return result;
 	/* One that finds no place is taken to live for ever. */
-	pthread_mutex_lock(&green_lock);
+	lock_take(&green_lock);
 	while (i < GREEN && green[i].context)
 		i++;
 	if (i < GREEN) {
 		green[i].context = *phCtx;
 		green[i].device = dev;
 	}
-	pthread_mutex_unlock(&green_lock);
+	lock_give(&green_lock);
 	return result;
 }
 
@@ -184,7 +185,7 @@ LT_EXPORT CUresult CUDAAPI cuGreenCtxDestroy(CUgreenCtx hCtx)
 	if (!driver_has(cuGreenCtxDestroy))
 		return CUDA_ERROR_NOT_FOUND;
 	/* The lock is held meanwhile: its handle may come again at once. */
-	pthread_mutex_lock(&green_lock);
+	lock_take(&green_lock);
 	may_go();
 	result = real(cuGreenCtxDestroy)(hCtx);
 	for (int i = 0; i < GREEN && result == CUDA_SUCCESS; i++)
@@ -194,7 +195,7 @@ LT_EXPORT CUresult CUDAAPI cuGreenCtxDestroy(CUgreenCtx hCtx)
 			break;
 		}
 	pager_context_may_have_ended();
-	pthread_mutex_unlock(&green_lock);
+	lock_give(&green_lock);
 	return result;
 }
 

@@ -8,6 +8,7 @@
 #include "door/export.h"
 #include "hook/graph_names.h"
 #include "hook/work.h"
+#include "lock.h"
 
 #include <stdlib.h>
 
@@ -36,12 +37,12 @@ static struct executable *find(CUgraphExec handle)
 
 void graph_fork_prepare(void)
 {
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 }
 
 void graph_fork_done(void)
 {
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }
 
 /* Before the driver resolves its addresses. Without a pager it names nothing yet, but updates
@@ -61,9 +62,9 @@ static CUresult made(struct executable *executable, CUresult result, const CUgra
 		return result;
 	if (result == CUDA_SUCCESS) {
 		executable->handle = *handle;
-		pthread_mutex_lock(&lock);
+		lock_take(&lock);
 		HASH_ADD_PTR(executables, handle, executable);
-		pthread_mutex_unlock(&lock);
+		lock_give(&lock);
 	}
 	if (result != CUDA_SUCCESS || executable->lost) {
 		named_clear(&executable->named);
@@ -148,11 +149,11 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecDestroy(CUgraphExec hGraphExec)
 
 	if (!driver_has(cuGraphExecDestroy))
 		return CUDA_ERROR_NOT_FOUND;
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	executable = find(hGraphExec);
 	if (executable)
 		HASH_DEL(executables, executable);
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	result = real(cuGraphExecDestroy)(hGraphExec);
 	if (executable) {
 		named_clear(&executable->named);
@@ -173,7 +174,7 @@ static CUresult replaced(CUgraphExec handle, struct executable *fresh, CUresult 
 
 	if (!fresh)
 		return result;
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	executable = result == CUDA_SUCCESS ? find(handle) : NULL;
 	if (executable) {
 		HASH_DEL(executables, executable);
@@ -181,7 +182,7 @@ static CUresult replaced(CUgraphExec handle, struct executable *fresh, CUresult 
 		HASH_ADD_PTR(executables, handle, fresh);
 		fresh = fresh->lost ? fresh : NULL;
 	}
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	for (int i = 0; i < 2; i++) {
 		struct executable *gone = i ? fresh : executable;
 
@@ -221,13 +222,13 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecUpdate_v2(CUgraphExec hGraphExec, CUgraph 
 /* Of one node: what is named now, besides what was named before. The driver may refuse. */
 static struct executable *hold(CUgraphExec handle)
 {
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	return find(handle);
 }
 
 static CUresult let_go(CUresult result)
 {
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	return result;
 }
 
@@ -347,7 +348,7 @@ static CUresult before(CUgraphExec handle, CUstream stream, struct pager_use *us
 	*begun = false;
 	if (!handle || !atomic_load_explicit(&pager_span, memory_order_relaxed))
 		return CUDA_SUCCESS;
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	executable = find(handle);
 	if (executable)
 		named = &executable->named;
@@ -356,7 +357,7 @@ static CUresult before(CUgraphExec handle, CUstream stream, struct pager_use *us
 		result = work_begin_kernel(named->addresses, named->address_count,
 					   !executable || named->unread || named->unknown,
 					   stream, begun);
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include "door/driver.h"
 #include "image/image.h"
+#include "lock.h"
 #include "log.h"
 
 #include <pthread.h>
@@ -172,11 +173,11 @@ void kernels_loaded(const void *module, const void *image, const void *owner)
 {
 	struct image_sink sink = {note_kernel, NULL, 0};
 
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	sink.context = module_add(module, owner);
 	if (sink.context)
 		image_read_memory(image, &sink);
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	told(&sink);
 }
 
@@ -184,11 +185,11 @@ void kernels_loaded_file(const void *module, const char *path, const void *owner
 {
 	struct image_sink sink = {note_kernel, NULL, 0};
 
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	sink.context = module_add(module, owner);
 	if (sink.context)
 		image_read_file(path, &sink);
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	told(&sink);
 }
 
@@ -198,7 +199,7 @@ void kernels_alias(const void *handle, const void *alias)
 
 	if (handle == alias)
 		return;
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	module = module_find(handle);
 	same = module_find(alias);
 	if (module && module->same_as)
@@ -208,7 +209,7 @@ void kernels_alias(const void *handle, const void *alias)
 		if (same)
 			same->same_as = module;
 	}
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }
 
 /* --- functions */
@@ -251,7 +252,7 @@ void kernels_got(const void *handle, const char *name, const void *function)
 	const struct module *module;
 	struct kernel *kernel = NULL;
 
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	module = module_find(handle);
 	if (module) {
 		const struct module *whose = module->same_as ? module->same_as : module;
@@ -262,20 +263,20 @@ void kernels_got(const void *handle, const char *name, const void *function)
 		/* Whatever had this handle before is gone. */
 		function_drop(function);
 	}
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }
 
 void kernels_got_from(const void *kernel, const void *handle)
 {
 	struct function *function;
 
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	HASH_FIND_PTR(functions, &kernel, function);
 	if (function)
 		function_add(handle, function->module, function->layout);
 	else
 		function_drop(handle);
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }
 
 const struct layout *kernels_layout(const void *handle)
@@ -283,11 +284,11 @@ const struct layout *kernels_layout(const void *handle)
 	const struct layout *layout = &layout_unknown;
 	struct function *function;
 
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	HASH_FIND_PTR(functions, &handle, function);
 	if (function)
 		layout = function->layout;
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	return layout;
 }
 
@@ -297,11 +298,11 @@ void kernels_unload(const void *handle)
 {
 	struct module *module;
 
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	module = module_find(handle);
 	if (module)
 		module_drop(module);
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }
 
 void kernels_context_ends(const void *owner)
@@ -310,7 +311,7 @@ void kernels_context_ends(const void *owner)
 
 	if (!owner)
 		return;
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	/* From the start after each: its aliases went with it. */
 	do {
 		module = modules;
@@ -319,15 +320,15 @@ void kernels_context_ends(const void *owner)
 		if (module)
 			module_drop(module);
 	} while (module);
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }
 
 void kernels_fork_prepare(void)
 {
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 }
 
 void kernels_fork_done(void)
 {
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }

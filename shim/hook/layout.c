@@ -1,5 +1,7 @@
 #include "hook/layout.h"
 
+#include "lock.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +38,7 @@ const struct layout *layout_intern(const struct layout_param *params, size_t cou
 	size_t key_bytes = (count ? count : 1) * sizeof(*params);
 	struct layout *layout;
 
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	HASH_FIND(hh, layouts, key, key_bytes, layout);
 	if (!layout) {
 		layout = calloc(1, sizeof(*layout) + key_bytes);
@@ -51,16 +53,16 @@ const struct layout *layout_intern(const struct layout_param *params, size_t cou
 			}
 		}
 	}
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	return layout ? layout : &layout_unknown;
 }
 
 void layout_fork_prepare(void)
 {
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 }
 
 void layout_fork_done(void)
 {
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }

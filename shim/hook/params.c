@@ -4,6 +4,7 @@
 #include "hook/kernels.h"
 #include "hook/layout_cache.h"
 #include "hook/tensor_map.h"
+#include "lock.h"
 #include "log.h"
 #include "pager/pager.h"
 
@@ -114,9 +115,9 @@ static const struct layout *layout_of(CUfunction function)
 
 	if (layout)
 		return layout;
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	layout = layout_look_up(function);
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	return layout;
 }
 
@@ -251,18 +252,18 @@ void params_forget(void)
 {
 	struct entry *entry, *next;
 
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	layout_cache_clear(&cache);
 	HASH_ITER (hh, entries, entry, next) {
 		HASH_DEL(entries, entry);
 		free(entry);
 	}
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }
 
 void params_fork_prepare(void)
 {
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	kernels_fork_prepare();
 	layout_fork_prepare();
 	tensor_maps_fork_prepare();
@@ -273,5 +274,5 @@ void params_fork_done(void)
 	tensor_maps_fork_done();
 	layout_fork_done();
 	kernels_fork_done();
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }

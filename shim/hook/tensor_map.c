@@ -2,6 +2,7 @@
 
 #include "door/driver.h"
 #include "door/export.h"
+#include "lock.h"
 #include "log.h"
 #include "pager/pager.h"
 
@@ -36,11 +37,11 @@ static void remember(const uint64_t *words, uint64_t address)
 	static atomic_flag said = ATOMIC_FLAG_INIT;
 	struct remembered *at;
 
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	at = place(words);
 	memcpy(at->words, words, sizeof(at->words));
 	at->address = address;
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	atomic_store(&tensor_maps_remembered, true);
 	if (!atomic_flag_test_and_set(&said))
 		log_info("this driver's tensor maps do not show their address: each one is "
@@ -70,7 +71,7 @@ size_t tensor_maps_named(const unsigned char *bytes, size_t count, size_t step,
 {
 	size_t found = 0;
 
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	for (size_t at = 0; at + TENSOR_MAP_BYTES <= count && found < room; at += step) {
 		uint64_t words[WORDS];
 		const struct remembered *it;
@@ -80,18 +81,18 @@ size_t tensor_maps_named(const unsigned char *bytes, size_t count, size_t step,
 		if (it->address && !memcmp(it->words, words, sizeof(words)))
 			addresses[found++] = it->address;
 	}
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	return found;
 }
 
 void tensor_maps_fork_prepare(void)
 {
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 }
 
 void tensor_maps_fork_done(void)
 {
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }
 
 LT_EXPORT CUresult CUDAAPI cuTensorMapEncodeTiled(

@@ -2,10 +2,10 @@
 
 #include "clock.h"
 #include "door/driver.h"
+#include "lock.h"
 #include "settings.h"
 
 #include <stdatomic.h>
-#include <time.h>
 
 #define FIRST_NAP_NS 20000
 #define LONGEST_NAP_NS 100000
@@ -32,15 +32,14 @@ static CUresult allow(CUdeviceptr start, size_t bytes, int device)
 	    .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE,
 	};
 	CUresult result = real(cuMemSetAccess)(start, bytes, &desc, 1);
-	struct timespec nap = {0, FIRST_NAP_NS};
-	uint64_t until_ns;
+	uint64_t nap_ns = FIRST_NAP_NS, until_ns;
 
 	if (result != CUDA_ERROR_NOT_READY)
 		return result;
 	until_ns = clock_now_ns() + settings_get()->patience_ns;
 	while (result == CUDA_ERROR_NOT_READY && clock_now_ns() < until_ns) {
-		nanosleep(&nap, NULL);
-		nap.tv_nsec = nap.tv_nsec < LONGEST_NAP_NS ? 2 * nap.tv_nsec : LONGEST_NAP_NS;
+		lock_nap(nap_ns);
+		nap_ns = nap_ns < LONGEST_NAP_NS ? 2 * nap_ns : LONGEST_NAP_NS;
 		result = real(cuMemSetAccess)(start, bytes, &desc, 1);
 	}
 	return result;

@@ -1,5 +1,6 @@
 #include "pager/ahead.h"
 
+#include "lock.h"
 #include "pager/streams.h"
 
 #include <sched.h>
@@ -57,11 +58,11 @@ void ahead_make(struct pager *pager, bool let_go)
 	streams_exchange_capture_mode(&mode);
 	if (let_go) {
 		pager->ahead_making = true;
-		pthread_mutex_unlock(&pager->lock);
+		lock_give(&pager->lock);
 	}
 	made = frame_make(&pager->frames, frame);
 	if (let_go) {
-		pthread_mutex_lock(&pager->lock);
+		lock_take(&pager->lock);
 		pager->ahead_making = false;
 	}
 	streams_exchange_capture_mode(&mode);
@@ -81,8 +82,8 @@ bool ahead_wait(struct pager *pager)
 {
 	if (!pager->ahead_making)
 		return false;
-	pthread_mutex_unlock(&pager->lock);
+	lock_give(&pager->lock);
 	sched_yield();
-	pthread_mutex_lock(&pager->lock);
+	lock_take(&pager->lock);
 	return true;
 }

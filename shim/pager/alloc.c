@@ -1,4 +1,5 @@
 /* Allocating and freeing: components, and the frames under their blocks. */
+#include "lock.h"
 #include "pager/parts.h"
 
 #include "clock.h"
@@ -118,7 +119,7 @@ enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 	pager = pager_here();
 	if (!pager)
 		return PAGER_DECLINED;
-	pthread_mutex_lock(&pager->lock);
+	lock_take(&pager->lock);
 	release_ripe(pager, false);
 	refresh_cap(pager);
 	until_ns = clock_now_ns() + PAGER_FREED_PATIENCE_NS;
@@ -134,7 +135,7 @@ enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 	} else {
 		tell_refused(pager, bytes, addresses);
 	}
-	pthread_mutex_unlock(&pager->lock);
+	lock_give(&pager->lock);
 	return component ? PAGER_DONE : PAGER_REFUSED;
 }
 
@@ -158,7 +159,7 @@ enum pager_answer pager_free(CUdeviceptr address, CUresult *result)
 	*result = release_await(pager, &captured);
 	if (*result != CUDA_SUCCESS)
 		return PAGER_DONE;
-	pthread_mutex_lock(&pager->lock);
+	lock_take(&pager->lock);
 	component = component_to_free(pager, address);
 	if (!component)
 		*result = CUDA_ERROR_INVALID_VALUE;
@@ -169,7 +170,7 @@ enum pager_answer pager_free(CUdeviceptr address, CUresult *result)
 	release_ripe(pager, false);
 	if (!pager->table.block_end)
 		trim_frames(pager, true);
-	pthread_mutex_unlock(&pager->lock);
+	lock_give(&pager->lock);
 	return PAGER_DONE;
 }
 
@@ -212,14 +213,14 @@ void pager_free_after(CUdeviceptr address, CUstream stream, CUresult *result)
 	event = event_behind(stream, result);
 	if (!event)
 		return;
-	pthread_mutex_lock(&pager->lock);
+	lock_take(&pager->lock);
 	component = component_to_free(pager, address);
 	if (component)
 		release_later(pager, component, event);
 	else
 		*result = CUDA_ERROR_INVALID_VALUE;
 	release_ripe(pager, false);
-	pthread_mutex_unlock(&pager->lock);
+	lock_give(&pager->lock);
 	if (!component)
 		real(cuEventDestroy_v2)(event);
 }

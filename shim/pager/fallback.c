@@ -1,6 +1,7 @@
 #include "pager/fallback.h"
 
 #include "clock.h"
+#include "lock.h"
 #include "pager/ledger.h"
 #include "pager/parts.h"
 #include "pager/resident.h"
@@ -108,12 +109,12 @@ bool fallback_settle(const struct pager_range *ranges, size_t count)
 
 		if (!pager || !ranges[i].bytes)
 			continue;
-		pthread_mutex_lock(&pager->lock);
+		lock_take(&pager->lock);
 		if (pager != counted)
 			pager->stats.fallbacks++;
 		counted = pager;
 		settled &= settle(pager, &ranges[i]);
-		pthread_mutex_unlock(&pager->lock);
+		lock_give(&pager->lock);
 	}
 	return settled;
 }

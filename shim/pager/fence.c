@@ -1,6 +1,7 @@
 #include "pager/fence.h"
 
 #include "door/driver.h"
+#include "lock.h"
 
 #include <string.h>
 
@@ -13,11 +14,11 @@ void fences_init(struct fences *fences)
 
 void fences_finish(struct fences *fences)
 {
-	pthread_mutex_lock(&fences->lock);
+	lock_take(&fences->lock);
 	memset(fences->ring, 0, sizeof(fences->ring));
 	fences->next = 1;
 	fences->done_upto = 0;
-	pthread_mutex_unlock(&fences->lock);
+	lock_give(&fences->lock);
 }
 
 /* The lock is held. In order: one that is not over hides those behind it, which errs towards
@@ -42,14 +43,14 @@ uint64_t fence_open(struct fences *fences)
 {
 	uint64_t serial = 0;
 
-	pthread_mutex_lock(&fences->lock);
+	lock_take(&fences->lock);
 	if (fences->next - fences->done_upto >= FENCES)
 		advance(fences);
 	if (fences->next - fences->done_upto < FENCES) {
 		serial = fences->next++;
 		fences->ring[serial % FENCES].state = FENCE_OPEN;
 	}
-	pthread_mutex_unlock(&fences->lock);
+	lock_give(&fences->lock);
 	return serial;
 }
 
@@ -60,7 +61,7 @@ void fence_close(struct fences *fences, uint64_t serial, CUstream stream, bool o
 
 	if (!serial)
 		return;
-	pthread_mutex_lock(&fences->lock);
+	lock_take(&fences->lock);
 	if (!over) {
 		/* Without an event it stays open, and nothing it names moves any more but in a
 		 * window. */
@@ -71,17 +72,17 @@ void fence_close(struct fences *fences, uint64_t serial, CUstream stream, bool o
 			state = FENCE_RECORDED;
 	}
 	fences->ring[serial % FENCES].state = state;
-	pthread_mutex_unlock(&fences->lock);
+	lock_give(&fences->lock);
 }
 
 uint64_t fences_done_upto(struct fences *fences)
 {
 	uint64_t serial;
 
-	pthread_mutex_lock(&fences->lock);
+	lock_take(&fences->lock);
 	advance(fences);
 	serial = fences->done_upto;
-	pthread_mutex_unlock(&fences->lock);
+	lock_give(&fences->lock);
 	return serial;
 }
 
@@ -89,8 +90,8 @@ uint64_t fences_newest(struct fences *fences)
 {
 	uint64_t serial;
 
-	pthread_mutex_lock(&fences->lock);
+	lock_take(&fences->lock);
 	serial = fences->next - 1;
-	pthread_mutex_unlock(&fences->lock);
+	lock_give(&fences->lock);
 	return serial;
 }

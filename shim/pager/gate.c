@@ -1,6 +1,7 @@
 #include "pager/gate.h"
 
 #include "clock.h"
+#include "lock.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -35,7 +36,7 @@ static struct slot *slot_take(void)
 {
 	struct slot *slot, *head;
 
-	pthread_once(&key_once, make_key);
+	lock_once(&key_once, make_key);
 	for (slot = atomic_load(&slots); slot; slot = slot->next) {
 		bool free_slot = false;
 
@@ -76,6 +77,7 @@ void gate_enter(void)
 {
 	struct slot *slot = mine;
 
+	lock_cancel_hold();
 	if (!slot)
 		slot = mine = slot_take();
 	if (!slot)
@@ -96,6 +98,7 @@ void gate_leave(void)
 				      memory_order_release);
 	else
 		atomic_fetch_sub(inside, 1);
+	lock_cancel_let();
 }
 
 static bool empties(_Atomic uint32_t *inside, uint64_t *until_ns, uint64_t patience_ns)

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Waits while the gate is shut. Nests. */
+/* Waits while the gate is shut. Nests; the thread is not cancelled while it is inside. */
 void gate_enter(void);
 void gate_leave(void);
 

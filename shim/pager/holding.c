@@ -1,5 +1,6 @@
 #include "pager/holding.h"
 
+#include "lock.h"
 #include "pager/ledger.h"
 
 #include <pthread.h>
@@ -70,9 +71,9 @@ static void remember(uint64_t address, int device, uint64_t context, uint64_t by
 	entry->context = context;
 	entry->bytes = bytes;
 	entry->measured = measured;
-	pthread_mutex_lock(&holdings.lock);
+	lock_take(&holdings.lock);
 	HASH_ADD(hh, holdings.linear, address, sizeof(entry->address), entry);
-	pthread_mutex_unlock(&holdings.lock);
+	lock_give(&holdings.lock);
 	if (entry->lost)
 		free(entry);
 }
@@ -92,10 +93,10 @@ bool holding_has_measured(int device)
 	const struct linear *entry;
 	bool has = false;
 
-	pthread_mutex_lock(&holdings.lock);
+	lock_take(&holdings.lock);
 	for (entry = holdings.linear; entry && !has; entry = entry->hh.next)
 		has = entry->measured && entry->device == device;
-	pthread_mutex_unlock(&holdings.lock);
+	lock_give(&holdings.lock);
 	return has;
 }
 
@@ -104,11 +105,11 @@ struct holding holding_detach(uint64_t address)
 	struct holding held = {.device = -1};
 	struct linear *entry;
 
-	pthread_mutex_lock(&holdings.lock);
+	lock_take(&holdings.lock);
 	HASH_FIND(hh, holdings.linear, &address, sizeof(address), entry);
 	if (entry)
 		HASH_DEL(holdings.linear, entry);
-	pthread_mutex_unlock(&holdings.lock);
+	lock_give(&holdings.lock);
 	if (entry) {
 		held.device = entry->device;
 		held.context = entry->context;
@@ -139,9 +140,9 @@ void holding_handle_created(uint64_t handle, int device, uint64_t bytes)
 	entry->device = device;
 	entry->bytes = bytes;
 	entry->handles = 1;
-	pthread_mutex_lock(&holdings.lock);
+	lock_take(&holdings.lock);
 	HASH_ADD(hh, holdings.physical, handle, sizeof(entry->handle), entry);
-	pthread_mutex_unlock(&holdings.lock);
+	lock_give(&holdings.lock);
 	if (entry->lost)
 		free(entry);
 }
@@ -169,25 +170,25 @@ void holding_handle_retained(uint64_t handle)
 {
 	struct physical *entry;
 
-	pthread_mutex_lock(&holdings.lock);
+	lock_take(&holdings.lock);
 	entry = physical_find(handle);
 	if (entry)
 		entry->handles++;
-	pthread_mutex_unlock(&holdings.lock);
+	lock_give(&holdings.lock);
 }
 
 void holding_handle_released(uint64_t handle)
 {
 	struct physical *entry;
 
-	pthread_mutex_lock(&holdings.lock);
+	lock_take(&holdings.lock);
 	entry = physical_find(handle);
 	if (entry) {
 		if (entry->handles)
 			entry->handles--;
 		physical_settle(entry);
 	}
-	pthread_mutex_unlock(&holdings.lock);
+	lock_give(&holdings.lock);
 }
 
 void holding_mapped(uint64_t address, uint64_t bytes, uint64_t handle)
@@ -200,7 +201,7 @@ void holding_mapped(uint64_t address, uint64_t bytes, uint64_t handle)
 	entry->address = address;
 	entry->bytes = bytes;
 	entry->handle = handle;
-	pthread_mutex_lock(&holdings.lock);
+	lock_take(&holdings.lock);
 	physical = physical_find(handle);
 	if (physical) {
 		HASH_ADD(hh, holdings.mappings, address, sizeof(entry->address), entry);
@@ -208,7 +209,7 @@ void holding_mapped(uint64_t address, uint64_t bytes, uint64_t handle)
 	} else {
 		entry->lost = true;
 	}
-	pthread_mutex_unlock(&holdings.lock);
+	lock_give(&holdings.lock);
 	if (entry->lost)
 		free(entry);
 }
@@ -218,7 +219,7 @@ void holding_unmapped(uint64_t address, uint64_t bytes)
 	struct mapping *entry, *next;
 	struct physical *physical;
 
-	pthread_mutex_lock(&holdings.lock);
+	lock_take(&holdings.lock);
 	for (entry = holdings.mappings; entry; entry = next) {
 		next = entry->hh.next;
 		if (entry->address - address >= bytes)
@@ -231,14 +232,14 @@ void holding_unmapped(uint64_t address, uint64_t bytes)
 		}
 		free(entry);
 	}
-	pthread_mutex_unlock(&holdings.lock);
+	lock_give(&holdings.lock);
 }
 
 void holding_forget_context(uint64_t context)
 {
 	struct linear *entry, *next;
 
-	pthread_mutex_lock(&holdings.lock);
+	lock_take(&holdings.lock);
 	for (entry = holdings.linear; entry; entry = next) {
 		next = entry->hh.next;
 		if (!context || entry->context != context)
@@ -248,17 +249,17 @@ void holding_forget_context(uint64_t context)
 			holding_uncharge(entry->device, entry->bytes);
 		free(entry);
 	}
-	pthread_mutex_unlock(&holdings.lock);
+	lock_give(&holdings.lock);
 }
 
 void holding_fork_prepare(void)
 {
-	pthread_mutex_lock(&holdings.lock);
+	lock_take(&holdings.lock);
 	ledger_fork_prepare();
 }
 
 void holding_fork_done(void)
 {
 	ledger_fork_done();
-	pthread_mutex_unlock(&holdings.lock);
+	lock_give(&holdings.lock);
 }

@@ -1,5 +1,7 @@
 #include "pager/ledger.h"
 
+#include "lock.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -117,7 +119,7 @@ bool ledger_take_small(int device, uint64_t bytes)
 
 	if (!account)
 		return true;
-	pthread_mutex_lock(&small_lock);
+	lock_take(&small_lock);
 	sum = account->small_bytes + small_size(bytes);
 	if (sum > account->small_peak_bytes) {
 		need = ledger_charge_bytes(sum) + LEDGER_PAGE_BYTES;
@@ -132,7 +134,7 @@ bool ledger_take_small(int device, uint64_t bytes)
 		if (sum > account->small_peak_bytes)
 			account->small_peak_bytes = sum;
 	}
-	pthread_mutex_unlock(&small_lock);
+	lock_give(&small_lock);
 	return fits;
 }
 
@@ -143,17 +145,17 @@ void ledger_give_back_small(int device, uint64_t bytes)
 
 	if (!account)
 		return;
-	pthread_mutex_lock(&small_lock);
+	lock_take(&small_lock);
 	account->small_bytes -= size < account->small_bytes ? size : account->small_bytes;
-	pthread_mutex_unlock(&small_lock);
+	lock_give(&small_lock);
 }
 
 void ledger_fork_prepare(void)
 {
-	pthread_mutex_lock(&small_lock);
+	lock_take(&small_lock);
 }
 
 void ledger_fork_done(void)
 {
-	pthread_mutex_unlock(&small_lock);
+	lock_give(&small_lock);
 }

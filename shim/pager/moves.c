@@ -1,5 +1,6 @@
 /* Carrying moves out: the policy's actions in a window, room for what cannot page, and the
  * steps of what is on its way by grace. */
+#include "lock.h"
 #include "pager/parts.h"
 
 #include "clock.h"
@@ -11,8 +12,6 @@
 #include "pager/stepper.h"
 #include "pager/streams.h"
 #include "pager/window.h"
-
-#include <time.h>
 
 static void tell_of_moves(struct pager *pager, const uint32_t *blocks, size_t count)
 {
@@ -103,7 +102,6 @@ static uint64_t make_room(struct pager *pager, uint64_t bytes)
 
 bool pager_make_room(int device, uint64_t bytes)
 {
-	const struct timespec pause = {0, ROOM_PAUSE_NS};
 	struct pager *pager = pager_on(device);
 	uint64_t gone = 0, refused, until_ns = clock_now_ns() + PAGER_FREED_PATIENCE_NS;
 	bool freed;
@@ -111,18 +109,18 @@ bool pager_make_room(int device, uint64_t bytes)
 	if (!pager)
 		return false;
 	for (int i = 0; i < ROOM_TRIES; i++) {
-		pthread_mutex_lock(&pager->lock);
+		lock_take(&pager->lock);
 		refused = pager->stats.windows_refused;
 		gone += make_room(pager, bytes - gone);
 		refused = pager->stats.windows_refused - refused;
 		freed = gone < bytes && release_wait(pager, until_ns);
-		pthread_mutex_unlock(&pager->lock);
+		lock_give(&pager->lock);
 		if (freed)
 			continue;
 		if (gone >= bytes || !refused || streams_capturing() ||
 		    !streams_one_context(device))
 			break;
-		nanosleep(&pause, NULL);
+		lock_nap(ROOM_PAUSE_NS);
 	}
 	return gone >= bytes;
 }
@@ -156,7 +154,7 @@ bool pager_step(void)
 		if (!pager)
 			continue;
 		/* Whoever holds the lock steps, or will have made more to do. */
-		if (pthread_mutex_trylock(&pager->lock)) {
+		if (!lock_try(&pager->lock)) {
 			busy = true;
 			continue;
 		}
@@ -165,7 +163,7 @@ bool pager_step(void)
 		if (pager_on(i) && !streams_capturing() && ahead_wanted(pager))
 			ahead_make(pager, !stepper_is_absent());
 		busy = busy || (pager_on(i) && (graced_busy(pager) || ahead_wanted(pager)));
-		pthread_mutex_unlock(&pager->lock);
+		lock_give(&pager->lock);
 	}
 	return busy;
 }
@@ -179,10 +177,10 @@ bool pager_wants_steps(void)
 	for (int i = 0; i < PAGER_DEVICES && !busy; i++) {
 		struct pager *pager = pager_on(i);
 
-		if (!pager || pthread_mutex_trylock(&pager->lock))
+		if (!pager || !lock_try(&pager->lock))
 			continue;
 		busy = graced_busy(pager) || ahead_wanted(pager);
-		pthread_mutex_unlock(&pager->lock);
+		lock_give(&pager->lock);
 	}
 	return busy;
 }
@@ -225,12 +223,12 @@ void pager_quiet(void)
 			return;
 		if (pager->context != context)
 			continue;
-		pthread_mutex_lock(&pager->lock);
+		lock_take(&pager->lock);
 		release_ripe(pager, false);
 		trim_frames(pager, !pager->table.block_end);
 		refresh_cap(pager);
 		carry_out(pager, policy_quiet(pager->policy, clock_now_ns(), pager->actions,
 					      PAGER_ACTIONS));
-		pthread_mutex_unlock(&pager->lock);
+		lock_give(&pager->lock);
 	}
 }

@@ -1,3 +1,4 @@
+#include "lock.h"
 #include "pager/parts.h"
 
 #include "door/driver.h"
@@ -253,7 +254,7 @@ struct pager *pager_here(void)
 	    device < 0 || device >= PAGER_DEVICES || atomic_load(&declined[device]))
 		return NULL;
 	if (!is_alive(device)) {
-		pthread_mutex_lock(&making);
+		lock_take(&making);
 		if (!is_alive(device) && !atomic_load(&declined[device])) {
 			admission_open_account(device);
 			result = driver_can() ? make(&pagers[device], device, context)
@@ -271,7 +272,7 @@ struct pager *pager_here(void)
 				say_declined(device, result);
 			}
 		}
-		pthread_mutex_unlock(&making);
+		lock_give(&making);
 	}
 	return is_alive(device) && pagers[device].context == context ? &pagers[device] : NULL;
 }
@@ -285,7 +286,7 @@ bool pager_summary_at_exit(int device, struct pager_summary *summary)
 {
 	struct pager *pager = &pagers[device];
 
-	if (!pager->named || pager->process != getpid() || pthread_mutex_trylock(&pager->lock))
+	if (!pager->named || pager->process != getpid() || !lock_try(&pager->lock))
 		return false;
 	summary->stats = pager->stats;
 	summary->report = pager->last_report;
@@ -294,7 +295,7 @@ bool pager_summary_at_exit(int device, struct pager_summary *summary)
 	summary->host_peak_bytes = pager->frames.host_peak_bytes;
 	summary->kernels = own_kernels_form_name(pager->kernels.form);
 	summary->kernels_load_us = pager->kernels_load_us;
-	pthread_mutex_unlock(&pager->lock);
+	lock_give(&pager->lock);
 	return summary->report.name != NULL;
 }
 
@@ -306,7 +307,7 @@ bool pager_summary_at_exit(int device, struct pager_summary *summary)
  * and are given back. */
 static void end(struct pager *pager)
 {
-	pthread_mutex_lock(&pager->lock);
+	lock_take(&pager->lock);
 	atomic_store(&alive[pager->device], false);
 	release_all(pager);
 	graced_destroy(pager->graced);
@@ -322,7 +323,7 @@ static void end(struct pager *pager)
 	pager->context = NULL;
 	atomic_store(&pager->pressed, false);
 	atomic_store(&pager->lost, 0);
-	pthread_mutex_unlock(&pager->lock);
+	lock_give(&pager->lock);
 }
 
 void pager_peer_enabled(int owner, int accessor)
@@ -339,7 +340,7 @@ void pager_peer_enabled(int owner, int accessor)
 	if (!is_alive(owner))
 		return;
 	pager = &pagers[owner];
-	pthread_mutex_lock(&pager->lock);
+	lock_take(&pager->lock);
 	graced_settle(pager);
 	for (uint32_t i = 0; i < pager->table.block_end; i++) {
 		const struct block *block = &pager->table.blocks[i];
@@ -354,7 +355,7 @@ void pager_peer_enabled(int owner, int accessor)
 			    "at %#llx",
 			    owner, accessor, (unsigned long long)block->address);
 	}
-	pthread_mutex_unlock(&pager->lock);
+	lock_give(&pager->lock);
 }
 
 void pager_context_ending(void)
@@ -369,19 +370,19 @@ void pager_context_may_have_ended(void)
 
 void pager_context_ended(CUcontext context)
 {
-	pthread_mutex_lock(&making);
+	lock_take(&making);
 	for (int i = 0; i < PAGER_DEVICES; i++)
 		if (context && is_alive(i) && pagers[i].context == context)
 			end(&pagers[i]);
-	pthread_mutex_unlock(&making);
+	lock_give(&making);
 }
 
 void pager_fork_prepare(void)
 {
-	pthread_mutex_lock(&making);
+	lock_take(&making);
 	for (int i = 0; i < PAGER_DEVICES; i++)
 		if (pagers[i].named)
-			pthread_mutex_lock(&pagers[i].lock);
+			lock_take(&pagers[i].lock);
 	streams_fork_prepare();
 	stepper_fork_prepare();
 }
@@ -392,8 +393,8 @@ void pager_fork_parent(void)
 	streams_fork_parent();
 	for (int i = PAGER_DEVICES - 1; i >= 0; i--)
 		if (pagers[i].named)
-			pthread_mutex_unlock(&pagers[i].lock);
-	pthread_mutex_unlock(&making);
+			lock_give(&pagers[i].lock);
+	lock_give(&making);
 }
 
 /* The child has no CUDA: it is inert until it starts afresh. */
@@ -406,6 +407,6 @@ void pager_fork_child(void)
 	streams_fork_child();
 	for (int i = PAGER_DEVICES - 1; i >= 0; i--)
 		if (pagers[i].named)
-			pthread_mutex_unlock(&pagers[i].lock);
-	pthread_mutex_unlock(&making);
+			lock_give(&pagers[i].lock);
+	lock_give(&making);
 }

@@ -1,6 +1,7 @@
 #include "pager/pooled.h"
 
 #include "door/driver.h"
+#include "lock.h"
 #include "pager/admission.h"
 #include "pager/ledger.h"
 
@@ -76,10 +77,10 @@ CUresult pooled_ask(struct pooled *pooled, CUmemoryPool pool, size_t bytes)
 	if (!pool && (!real(cuDeviceGetMemPool) ||
 		      real(cuDeviceGetMemPool)(&pool, pooled->device) != CUDA_SUCCESS))
 		pool = NULL;
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	account = pool ? account_of(pool, pooled->device) : NULL;
 	if (!account) {
-		pthread_mutex_unlock(&lock);
+		lock_give(&lock);
 		return admission_ask_pooled(bytes, &pooled->device);
 	}
 	pooled->pool = pool;
@@ -92,7 +93,7 @@ CUresult pooled_ask(struct pooled *pooled, CUmemoryPool pool, size_t bytes)
 			return CUDA_SUCCESS;
 	}
 	admission_say_refused(account->device, bytes);
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
@@ -114,25 +115,25 @@ CUresult pooled_settle(const struct pooled *pooled, CUresult result, CUdeviceptr
 		balance(account, 0);
 		result = CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	return result;
 }
 
 void pooled_refresh(void)
 {
 	/* Whoever allocates meanwhile sees to it by himself. */
-	if (!atomic_load_explicit(&any, memory_order_relaxed) || pthread_mutex_trylock(&lock))
+	if (!atomic_load_explicit(&any, memory_order_relaxed) || !lock_try(&lock))
 		return;
 	for (int i = 0; i < POOLS; i++)
 		if (accounts[i].pool)
 			balance(&accounts[i], 0);
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }
 
 /* What is still in use of it stays charged: nobody will say when it goes. */
 void pooled_destroying(CUmemoryPool pool)
 {
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	for (int i = 0; i < POOLS && pool; i++) {
 		struct account *account = &accounts[i];
 		uint64_t used;
@@ -144,15 +145,15 @@ void pooled_destroying(CUmemoryPool pool)
 			ledger_give_back(account->device, account->charged_bytes - used);
 		*account = (struct account){0};
 	}
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }
 
 void pooled_fork_prepare(void)
 {
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 }
 
 void pooled_fork_done(void)
 {
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }

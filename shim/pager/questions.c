@@ -1,4 +1,5 @@
 /* What the hooks and the reports ask of components and blocks. */
+#include "lock.h"
 #include "pager/parts.h"
 
 bool pager_component_at(CUdeviceptr address, struct pager_component *out)
@@ -8,7 +9,7 @@ bool pager_component_at(CUdeviceptr address, struct pager_component *out)
 
 	if (!pager)
 		return false;
-	pthread_mutex_lock(&pager->lock);
+	lock_take(&pager->lock);
 	component = component_at(pager, address);
 	/* The last block may reach past what the program asked for. */
 	if (component && !component->parked && address - component->start < component->bytes)
@@ -17,7 +18,7 @@ bool pager_component_at(CUdeviceptr address, struct pager_component *out)
 						pager->device,	  component->sync_memops};
 	else
 		component = NULL;
-	pthread_mutex_unlock(&pager->lock);
+	lock_give(&pager->lock);
 	return component != NULL;
 }
 
@@ -28,11 +29,11 @@ CUdeviceptr pager_shown(CUdeviceptr address)
 
 	if (!pager)
 		return address;
-	pthread_mutex_lock(&pager->lock);
+	lock_take(&pager->lock);
 	component = component_at(pager, address);
 	if (component && component->parked)
 		address = component->start + component->span_bytes;
-	pthread_mutex_unlock(&pager->lock);
+	lock_give(&pager->lock);
 	return address;
 }
 
@@ -103,7 +104,7 @@ void pager_pin(CUdeviceptr start, uint64_t bytes, bool pin)
 
 	if (!pager || !bytes)
 		return;
-	pthread_mutex_lock(&pager->lock);
+	lock_take(&pager->lock);
 	pager->epoch++;
 	named = name_range(pager, start, start + bytes, 0);
 	for (size_t i = 0; i < named; i++) {
@@ -115,7 +116,7 @@ void pager_pin(CUdeviceptr start, uint64_t bytes, bool pin)
 		if (block->pins <= 1 && pin == (block->pins == 1))
 			policy_block_pinned(pager->policy, pager->named[i], pin);
 	}
-	pthread_mutex_unlock(&pager->lock);
+	lock_give(&pager->lock);
 }
 
 void pager_residency(int device, uint64_t *managed_bytes, uint64_t *cold_bytes)
@@ -125,9 +126,9 @@ void pager_residency(int device, uint64_t *managed_bytes, uint64_t *cold_bytes)
 	*managed_bytes = *cold_bytes = 0;
 	if (!pager)
 		return;
-	pthread_mutex_lock(&pager->lock);
+	lock_take(&pager->lock);
 	*cold_bytes = cold_bytes_of(pager, managed_bytes);
-	pthread_mutex_unlock(&pager->lock);
+	lock_give(&pager->lock);
 }
 
 uint64_t pager_frame_bytes(int device)
@@ -137,8 +138,8 @@ uint64_t pager_frame_bytes(int device)
 
 	if (!pager)
 		return 0;
-	pthread_mutex_lock(&pager->lock);
+	lock_take(&pager->lock);
 	bytes = pager->frames.device_bytes;
-	pthread_mutex_unlock(&pager->lock);
+	lock_give(&pager->lock);
 	return bytes;
 }

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "door/driver.h"
+#include "lock.h"
 #include "pager/graced.h"
 #include "pager/home.h"
 #include "pager/streams.h"
@@ -162,9 +163,9 @@ bool release_wait(struct pager *pager, uint64_t until_ns)
 		if (clock_now_ns() > until_ns)
 			return false;
 		/* What it waits for may be something that another thread has yet to launch. */
-		pthread_mutex_unlock(&pager->lock);
+		lock_give(&pager->lock);
 		sched_yield();
-		pthread_mutex_lock(&pager->lock);
+		lock_take(&pager->lock);
 		count = atomic_load(&pager->parked_count);
 	}
 	return false;

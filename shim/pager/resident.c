@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "door/driver.h"
+#include "lock.h"
 #include "log.h"
 #include "pager/exchange.h"
 #include "pager/gate.h"
@@ -12,7 +13,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define MIB ((uint64_t)1 << 20)
 /* How long work waits for a window that is refused: other threads inside calls that block, work
@@ -288,7 +288,7 @@ static CUresult bring(const uint64_t *addresses, size_t count, enum resident_rea
 		if (entered)
 			gate_leave();
 		entered = false;
-		pthread_mutex_lock(&pager->lock);
+		lock_take(&pager->lock);
 		result = (CUresult)atomic_load(&pager->lost);
 		if (result == CUDA_SUCCESS && pager == pager_on(i))
 			result = bring_locked(pager, addresses, count, reach);
@@ -297,7 +297,7 @@ static CUresult bring(const uint64_t *addresses, size_t count, enum resident_rea
 		if (result == CUDA_SUCCESS)
 			gate_enter();
 		entered = result == CUDA_SUCCESS;
-		pthread_mutex_unlock(&pager->lock);
+		lock_give(&pager->lock);
 		if (!entered)
 			return result;
 	}
@@ -347,7 +347,6 @@ static CUresult give_up(const char *why)
 CUresult resident_begin(const uint64_t *addresses, size_t count, enum resident_reach reach,
 			CUstream stream)
 {
-	const struct timespec pause = {0, PAUSE_NS};
 	uint64_t began_ns = 0, waited_ns;
 	CUresult result;
 
@@ -378,7 +377,7 @@ CUresult resident_begin(const uint64_t *addresses, size_t count, enum resident_r
 			return give_up("a capture does not end");
 		if (waited_ns > PATIENCE_NS)
 			return give_up("work under way does not end");
-		nanosleep(&pause, NULL);
+		lock_nap(PAUSE_NS);
 		gate_enter();
 	}
 	return CUDA_SUCCESS;
@@ -417,11 +416,11 @@ void resident_table(uint64_t address)
 
 	if (!pager || !pager->frames.plain_host)
 		return;
-	pthread_mutex_lock(&pager->lock);
+	lock_take(&pager->lock);
 	component = component_at(pager, address);
 	if (component && !component->tabled) {
 		component->tabled = true;
 		atomic_fetch_add(&pager->tabled_cold, atomic_load(&component->cold_count));
 	}
-	pthread_mutex_unlock(&pager->lock);
+	lock_give(&pager->lock);
 }

@@ -1,6 +1,7 @@
 #include "pager/small.h"
 
 #include "door/driver.h"
+#include "lock.h"
 #include "pager/ledger.h"
 
 #include <pthread.h>
@@ -46,9 +47,9 @@ static bool alone(void)
 
 bool small_allocating(int device)
 {
-	pthread_rwlock_wrlock(&lock);
+	lock_write(&lock);
 	if (!ledger_take(device, LEDGER_PAGE_BYTES)) {
-		pthread_rwlock_unlock(&lock);
+		lock_give_shared(&lock);
 		return false;
 	}
 	measure();
@@ -63,13 +64,13 @@ void small_allocated(int device)
 		ledger_give_back(device, LEDGER_PAGE_BYTES);
 	else
 		taken_bytes[device] += LEDGER_PAGE_BYTES;
-	pthread_rwlock_unlock(&lock);
+	lock_give_shared(&lock);
 }
 
 void small_freeing(int device)
 {
 	(void)device;
-	pthread_rwlock_wrlock(&lock);
+	lock_write(&lock);
 	measure();
 }
 
@@ -81,12 +82,12 @@ void small_freed(int device)
 		taken_bytes[device] -= LEDGER_PAGE_BYTES;
 		ledger_give_back(device, LEDGER_PAGE_BYTES);
 	}
-	pthread_rwlock_unlock(&lock);
+	lock_give_shared(&lock);
 }
 
 void small_measuring(void)
 {
-	pthread_rwlock_wrlock(&lock);
+	lock_write(&lock);
 	measure();
 }
 
@@ -105,20 +106,20 @@ void small_keep(int device, uint64_t bytes)
 
 void small_measured_done(void)
 {
-	pthread_rwlock_unlock(&lock);
+	lock_give_shared(&lock);
 }
 
 void small_none_left(int device)
 {
-	pthread_rwlock_wrlock(&lock);
+	lock_write(&lock);
 	ledger_give_back(device, taken_bytes[device]);
 	taken_bytes[device] = 0;
-	pthread_rwlock_unlock(&lock);
+	lock_give_shared(&lock);
 }
 
 bool small_changing(void)
 {
-	if (!pthread_rwlock_tryrdlock(&lock))
+	if (lock_try_read(&lock))
 		return true;
 	small_releasing();
 	return false;
@@ -127,7 +128,7 @@ bool small_changing(void)
 void small_changed(bool excluded)
 {
 	if (excluded)
-		pthread_rwlock_unlock(&lock);
+		lock_give_shared(&lock);
 	else
 		small_released();
 }
@@ -145,17 +146,18 @@ void small_released(void)
 
 void small_fork_prepare(void)
 {
-	pthread_rwlock_wrlock(&lock);
+	lock_write(&lock);
 }
 
 void small_fork_parent(void)
 {
-	pthread_rwlock_unlock(&lock);
+	lock_give_shared(&lock);
 }
 
 /* A lock for writing knows its thread by a number, and the child's only thread has another. */
 void small_fork_child(void)
 {
 	pthread_rwlock_init(&lock, NULL);
+	lock_cancel_let();
 	atomic_store(&releasing, 0);
 }

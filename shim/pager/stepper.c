@@ -1,6 +1,7 @@
 #include "pager/stepper.h"
 
 #include "door/driver.h"
+#include "lock.h"
 #include "pager/pager.h"
 #include "settings.h"
 
@@ -22,11 +23,10 @@ static unsigned int paused;
 
 static void *step_along(void *unused)
 {
-	const struct timespec pause = {0, PAUSE_NS};
 	bool busy;
 
 	(void)unused;
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	while (!ended) {
 		if (!wanted || paused) {
 			pthread_cond_wait(&changed, &lock);
@@ -34,19 +34,19 @@ static void *step_along(void *unused)
 		}
 		wanted = false;
 		stepping = true;
-		pthread_mutex_unlock(&lock);
+		lock_give(&lock);
 		busy = pager_step();
-		pthread_mutex_lock(&lock);
+		lock_take(&lock);
 		stepping = false;
 		wanted = wanted || busy;
 		pthread_cond_broadcast(&changed);
 		if (!busy)
 			continue;
-		pthread_mutex_unlock(&lock);
-		nanosleep(&pause, NULL);
-		pthread_mutex_lock(&lock);
+		lock_give(&lock);
+		lock_nap(PAUSE_NS);
+		lock_take(&lock);
 	}
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	return NULL;
 }
 
@@ -58,12 +58,12 @@ static void end_at_exit(void)
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += EXIT_PATIENCE_NS / 1000000000;
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	ended = true;
 	pthread_cond_broadcast(&changed);
 	while (stepping && !pthread_cond_timedwait(&changed, &lock, &until))
 		;
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }
 
 /* The program's signals are for its own threads. */
@@ -90,12 +90,12 @@ void stepper_wake(void)
 {
 	if (!settings_get()->thread)
 		return;
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	if (!started && !ended)
 		start();
 	wanted = true;
 	pthread_cond_broadcast(&changed);
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }
 
 bool stepper_is_absent(void)
@@ -104,37 +104,37 @@ bool stepper_is_absent(void)
 
 	if (!settings_get()->thread)
 		return true;
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	answer = absent;
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	return answer;
 }
 
 void stepper_pause(void)
 {
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	paused++;
 	while (stepping)
 		pthread_cond_wait(&changed, &lock);
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }
 
 void stepper_resume(void)
 {
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	paused--;
 	pthread_cond_broadcast(&changed);
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }
 
 void stepper_fork_prepare(void)
 {
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 }
 
 void stepper_fork_parent(void)
 {
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }
 
 /* The thread stayed behind. */
@@ -143,5 +143,5 @@ void stepper_fork_child(void)
 	started = wanted = stepping = false;
 	paused = 0;
 	pthread_cond_init(&changed, NULL);
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }

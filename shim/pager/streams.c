@@ -2,12 +2,12 @@
 
 #include "clock.h"
 #include "door/driver.h"
+#include "lock.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define DEVICES 16
 
@@ -45,10 +45,10 @@ static void add(struct source source)
 		return;
 	}
 	*kept = source;
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	kept->next = sources;
 	sources = kept;
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }
 
 void streams_created(CUstream stream)
@@ -74,7 +74,7 @@ void streams_destroying(CUstream stream)
 
 	if (streams_is_captured(stream))
 		return; /* the driver will refuse */
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	for (struct source **link = &sources; *link; link = &(*link)->next) {
 		struct source *source = *link;
 
@@ -85,7 +85,7 @@ void streams_destroying(CUstream stream)
 		free(source);
 		break;
 	}
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	if (!context || real(cuStreamQuery)(stream) == CUDA_SUCCESS)
 		return;
 	if (real(cuEventCreate)(&event, CU_EVENT_DISABLE_TIMING) == CUDA_SUCCESS &&
@@ -112,10 +112,10 @@ void streams_thread_worked(void)
 			return;
 		}
 		*kept = (struct source){.context = context, .event = event, .of_thread = true};
-		pthread_mutex_lock(&lock);
+		lock_take(&lock);
 		kept->next = sources;
 		sources = kept;
-		pthread_mutex_unlock(&lock);
+		lock_give(&lock);
 		of_this_thread = kept;
 	}
 	if (real(cuEventRecord)(of_this_thread->event, CU_STREAM_PER_THREAD) != CUDA_SUCCESS)
@@ -124,7 +124,7 @@ void streams_thread_worked(void)
 
 void streams_context_ended(CUcontext context)
 {
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	for (struct source **link = &sources; *link;) {
 		struct source *source = *link;
 
@@ -139,7 +139,7 @@ void streams_context_ended(CUcontext context)
 		else
 			free(source);
 	}
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 }
 
 void streams_context_made(int device, int difference)
@@ -220,12 +220,12 @@ static pthread_mutex_t begin_lock = PTHREAD_MUTEX_INITIALIZER; /* ranked before 
 
 void streams_capture_hold(void)
 {
-	pthread_mutex_lock(&begin_lock);
+	lock_take(&begin_lock);
 }
 
 void streams_capture_let(void)
 {
-	pthread_mutex_unlock(&begin_lock);
+	lock_give(&begin_lock);
 }
 
 /* --- the drain
@@ -235,12 +235,10 @@ void streams_capture_let(void)
  * two. */
 void streams_nap(unsigned int polls)
 {
-	const struct timespec moment = {0, 20000};
-
 	if (polls < 2000)
 		sched_yield();
 	else
-		nanosleep(&moment, NULL);
+		lock_nap(20000);
 }
 
 static enum drained wait_until_idle(CUstream stream, CUevent event, uint64_t until_ns)
@@ -264,7 +262,7 @@ enum drained streams_drain(CUcontext context, uint64_t patience_ns)
 	uint64_t until_ns = clock_now_ns() + patience_ns;
 	enum drained drained = wait_until_idle(CU_STREAM_LEGACY, NULL, until_ns);
 
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	for (struct source **link = &sources; *link && drained == STREAMS_IDLE;) {
 		struct source *source = *link;
 
@@ -279,7 +277,7 @@ enum drained streams_drain(CUcontext context, uint64_t patience_ns)
 			link = &source->next;
 		}
 	}
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	return drained;
 }
 
@@ -287,30 +285,30 @@ CUresult streams_ask(CUcontext context)
 {
 	CUresult result = real(cuStreamQuery)(CU_STREAM_LEGACY);
 
-	pthread_mutex_lock(&lock);
+	lock_take(&lock);
 	for (const struct source *source = sources; source && result == CUDA_SUCCESS;
 	     source = source->next)
 		if (source->context == context)
 			result = source->event ? real(cuEventQuery)(source->event)
 					       : real(cuStreamQuery)(source->stream);
-	pthread_mutex_unlock(&lock);
+	lock_give(&lock);
 	return result;
 }
 
 void streams_fork_prepare(void)
 {
-	pthread_mutex_lock(&begin_lock);
-	pthread_mutex_lock(&lock);
+	lock_take(&begin_lock);
+	lock_take(&lock);
 }
 
 void streams_fork_parent(void)
 {
-	pthread_mutex_unlock(&lock);
-	pthread_mutex_unlock(&begin_lock);
+	lock_give(&lock);
+	lock_give(&begin_lock);
 }
 
 void streams_fork_child(void)
 {
-	pthread_mutex_unlock(&lock);
-	pthread_mutex_unlock(&begin_lock);
+	lock_give(&lock);
+	lock_give(&begin_lock);
 }

@@ -1,6 +1,7 @@
 #include "pager/sync_memops.h"
 
 #include "door/driver.h"
+#include "lock.h"
 #include "pager/fallback.h"
 #include "pager/graced.h"
 #include "pager/pager.h"
@@ -71,7 +72,7 @@ bool sync_memops_set(CUdeviceptr address, bool on, CUresult *result)
 	for (int i = 0; pager && i < TRIES && *result == CUDA_ERROR_OUT_OF_MEMORY; i++) {
 		uint32_t id;
 
-		pthread_mutex_lock(&pager->lock);
+		lock_take(&pager->lock);
 		id = block_find(&pager->table, address);
 		component = id == NO_BLOCK
 				? NULL
@@ -80,7 +81,7 @@ bool sync_memops_set(CUdeviceptr address, bool on, CUresult *result)
 			component = NULL;
 		if (component)
 			*result = set(pager, component, on);
-		pthread_mutex_unlock(&pager->lock);
+		lock_give(&pager->lock);
 		if (!component)
 			return false;
 	}

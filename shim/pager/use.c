@@ -1,5 +1,6 @@
 /* Uses: what an operation names, made known to the policy, and held still or brought in before
  * it runs. */
+#include "lock.h"
 #include "pager/parts.h"
 
 #include "clock.h"
@@ -103,9 +104,9 @@ static bool await(struct pager *pager, const uint32_t *blocks, size_t count)
 			graced_waited_in_vain(pager, clock_now_ns());
 			return false;
 		}
-		pthread_mutex_unlock(&pager->lock);
+		lock_give(&pager->lock);
 		sched_yield();
-		pthread_mutex_lock(&pager->lock);
+		lock_take(&pager->lock);
 	}
 	return true;
 }
@@ -190,7 +191,7 @@ static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t co
 	uint64_t now_ns = clock_now_ns();
 	size_t named, actions;
 
-	pthread_mutex_lock(&pager->lock);
+	lock_take(&pager->lock);
 	named = name_all(pager, addresses, count);
 	refresh_cap(pager);
 	actions = policy_use(pager->policy, pager->named, named, now_ns, pager->actions,
@@ -203,7 +204,7 @@ static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t co
 	if (cold && !pager->frames.plain_host && any_cold(pager, addresses, count))
 		pager->stats.launches_in_place++;
 	tell_sometimes(pager, now_ns);
-	pthread_mutex_unlock(&pager->lock);
+	lock_give(&pager->lock);
 }
 
 void pager_used(const struct pager_use *use, CUstream stream, bool over)
@@ -218,7 +219,7 @@ static void use_ranges_of(struct pager *pager, const struct pager_range *ranges,
 	size_t named = 0;
 	uint64_t fence;
 
-	pthread_mutex_lock(&pager->lock);
+	lock_take(&pager->lock);
 	pager->epoch++;
 	for (size_t i = 0; i < count; i++)
 		named = name_range(pager, ranges[i].start, ranges[i].start + ranges[i].bytes,
@@ -230,7 +231,7 @@ static void use_ranges_of(struct pager *pager, const struct pager_range *ranges,
 		pager->table.blocks[pager->named[i]].fence = fence;
 		pager->table.blocks[pager->named[i]].named_since_in = true;
 	}
-	pthread_mutex_unlock(&pager->lock);
+	lock_give(&pager->lock);
 }
 
 /* Each pager that these name, once: the next one that is not yet in `seen`. NULL: no more. */
@@ -265,13 +266,13 @@ void pager_bar(const uint64_t *addresses, size_t count)
 
 		if (!pager || !pager->graced)
 			continue;
-		pthread_mutex_lock(&pager->lock);
+		lock_take(&pager->lock);
 		component = component_at(pager, addresses[i]);
 		for (uint32_t b = 0; component && b < component->block_count; b++)
 			pager->table.blocks[component->first_block + b].barred = true;
 		if (component)
 			graced_settle(pager);
-		pthread_mutex_unlock(&pager->lock);
+		lock_give(&pager->lock);
 	}
 }
 
@@ -295,7 +296,7 @@ void pager_unknown_work(void)
 
 		if (!pager || !pager->graced)
 			continue;
-		pthread_mutex_lock(&pager->lock);
+		lock_take(&pager->lock);
 		if (pager->graced) {
 			graced_settle(pager);
 			graced_destroy(pager->graced);
@@ -305,7 +306,7 @@ void pager_unknown_work(void)
 				 "while the device is idle (LOWTIDE_SAFETY=strict)",
 				 i);
 		}
-		pthread_mutex_unlock(&pager->lock);
+		lock_give(&pager->lock);
 	}
 }
 
@@ -371,7 +372,7 @@ void pager_uploaded(CUdeviceptr start, uint64_t bytes, uint64_t source)
 
 	if (!pager || !bytes)
 		return;
-	pthread_mutex_lock(&pager->lock);
+	lock_take(&pager->lock);
 	component = component_at(pager, start);
 	if (component) {
 		join_group(pager, component);
@@ -381,5 +382,5 @@ void pager_uploaded(CUdeviceptr start, uint64_t bytes, uint64_t source)
 		for (size_t i = 0; i < named; i++)
 			policy_block_uploaded(pager->policy, pager->named[i], clock_now_ns());
 	}
-	pthread_mutex_unlock(&pager->lock);
+	lock_give(&pager->lock);
 }

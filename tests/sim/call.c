@@ -34,7 +34,8 @@ struct failure {
 extern void lowtide_token_reach(double host_ns) __attribute__((weak));
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static _Thread_local int depth; /* of the lock */
+static _Thread_local int depth;	       /* of the lock */
+static _Thread_local int cancel_state; /* before it was taken */
 static _Thread_local double thread_ns;
 static _Thread_local int call_depth; /* of driver functions that call driver functions */
 
@@ -52,16 +53,24 @@ static const char *report_path;
 bool sim_initialized;
 _Thread_local bool sim_in_host_function;
 
+/* The driver waits without cancellation points: nobody who holds the lock is cancelled. */
 void sim_lock(void)
 {
-	if (depth++ == 0)
+	int state;
+
+	if (depth++ == 0) {
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 		pthread_mutex_lock(&mutex);
+		cancel_state = state;
+	}
 }
 
 void sim_unlock(void)
 {
-	if (--depth == 0)
+	if (--depth == 0) {
 		pthread_mutex_unlock(&mutex);
+		pthread_setcancelstate(cancel_state, &(int){0});
+	}
 }
 
 /* Not for ever: what a wait-value operation waits for may be written by the host, which signals
