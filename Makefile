@@ -282,6 +282,15 @@ $(O)/unit/own_kernels_%: tests/unit/own_kernels_%.c $(OWN_KERNELS_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) $(OWN_KERNELS_ALONE) -lcriterion
 HOOK_ALONE := $(call objects,shim/hook/kernels.c shim/hook/layout.c shim/lock.c shim/log.c shim/file.c) $(IMAGE_ALONE)
+# What the fuzz targets hold is held by units too.
+FED_CC = mkdir -p $(@D) && $(UNIT_CC) $(CUDA) -D_GNU_SOURCE -Itests/fuzz $(filter-out $<,$(filter %.c %.o,$^)) -lcriterion -pthread
+$(O)/unit/hook_boxes: tests/unit/hook_boxes.c tests/fuzz/copy_box.c $(call objects,shim/hook/copy_box.c)
+	$(call say,UNIT,$@)
+	$(Q)$(FED_CC)
+$(O)/unit/hook_params: tests/unit/hook_params.c tests/fuzz/params.c $(call objects,$(addprefix shim/hook/,params.c layout.c kernels.c tensor_map.c) \
+		shim/lock.c shim/log.c shim/file.c) $(IMAGE_ALONE)
+	$(call say,UNIT,$@)
+	$(Q)$(FED_CC)
 $(O)/unit/hook_%: tests/unit/hook_%.c $(HOOK_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) $(HOOK_ALONE) -lcriterion -pthread
@@ -315,10 +324,11 @@ check-e2e: test-programs ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
 
 # AddressSanitizer calls dlsym before it is ready, and dlsym is ours: whole programs run under UBSan only.
-check-san: ## unit tests under ASan and UBSan, whole programs under UBSan
+check-san: ## unit tests under ASan and UBSan, whole programs under UBSan, each fuzz target for 20 s (FUZZ_SECONDS=)
 	$(Q)$(MAKE) --no-print-directory O=$(O)/san SAN=address CFLAGS='-O1 -g' check-unit-san
 	$(Q)$(MAKE) --no-print-directory O=$(O)/ubsan SAN=undefined CFLAGS='-O1 -g' all
 	$(Q)MB=32 CAPS=50 SCHEDS='virtual threads' POLICIES='lru balanced group' O=$(abspath $(O))/ubsan tests/e2e/matrix_test.sh
+	$(Q)$(MAKE) --no-print-directory fuzz $(if $(filter file,$(origin FUZZ_SECONDS)),FUZZ_SECONDS=20)
 
 check-unit-san: $(filter $(O)/unit/policy_% $(O)/unit/settings_% $(O)/unit/pager_% $(O)/unit/image_% $(O)/unit/hook_% $(O)/unit/own_kernels_%,$(UNITS))
 	$(Q)tests/run-units $(O) $^
@@ -358,14 +368,26 @@ check-mutants-sample: test-programs ## the same of twenty, others each day; MUTA
 	$(Q)O=$(O) tests/mutants/run --sample 20 --budget 75
 .PHONY: check-mutants check-mutants-sample
 
-# --- libFuzzer -------------------------------------------------------------------------------------
+# --- fuzzing ---------------------------------------------------------------------------------------
 FUZZ_SECONDS ?= 60
-fuzz: ## feed the image readers whatever libFuzzer thinks of, for FUZZ_SECONDS; needs clang
-	@command -v clang >/dev/null || { echo 'lowtide: fuzzing needs clang' >&2; exit 1; }
-	$(Q)mkdir -p $(O)/fuzz/corpus && cp tests/golden/images/*.cubin tests/golden/images/*.fatbin tests/golden/images/*.ptx $(O)/fuzz/corpus
-	$(Q)clang -O1 -g -std=gnu11 -D_GNU_SOURCE $(WARN) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		-Ishim -o $(O)/fuzz/image tests/fuzz/image.c $(wildcard shim/image/*.c)
-	$(Q)$(O)/fuzz/image -max_total_time=$(FUZZ_SECONDS) -max_len=32768 -artifact_prefix=$(O)/fuzz/ -print_final_stats=1 $(O)/fuzz/corpus
+FUZZ_NAMES   ?= image settings copy_box params policy
+FUZZ_OF      := $(addprefix $(O)/fuzz/,$(FUZZ_NAMES))
+FUZZ_FLAGS    = -O1 -g -std=gnu11 -D_GNU_SOURCE $(WARN) -fno-sanitize-recover=all $(CUDA) -Ishim -Ipolicy -Itests/fuzz
+# libFuzzer where clang has it; else a driver of our own, so that nothing is skipped.
+FUZZ_LACKS    = $(shell echo 'int LLVMFuzzerTestOneInput(const char *b, long n) { return !b && n; }' | \
+		clang -fsanitize=fuzzer,address -x c - -o /dev/null 2>&1 || echo lacking)
+FUZZ_CLANG   := clang -fsanitize=fuzzer,address,undefined
+FUZZ_ALONE    = $(CC) -fsanitize=address,undefined tests/fuzz/alone.c
+$(O)/fuzz/image: $(wildcard shim/image/*.c)
+$(O)/fuzz/settings: shim/settings.c shim/lock.c shim/log.c shim/file.c shim/ram.c
+$(O)/fuzz/copy_box: shim/hook/copy_box.c
+$(O)/fuzz/params: $(addprefix shim/hook/,params.c layout.c kernels.c tensor_map.c) shim/lock.c shim/log.c shim/file.c $(wildcard shim/image/*.c)
+$(O)/fuzz/policy: $(POLICY_SRC)
+$(FUZZ_OF): $(O)/fuzz/%: tests/fuzz/%.c tests/fuzz/input.h tests/fuzz/alone.c $(wildcard shim/*.h shim/*/*.h shim/*.def policy/*.h policy/*.def)
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D) && $(if $(FUZZ_LACKS),$(FUZZ_ALONE),$(FUZZ_CLANG)) $(FUZZ_FLAGS) -o $@ $(filter-out tests/fuzz/alone.c,$(filter %.c,$^)) -pthread -lm
+fuzz: $(FUZZ_OF) ## feed parsers, copies, launches and policies whatever a fuzzer thinks of, each for FUZZ_SECONDS
+	$(Q)O=$(O) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(FUZZ_NAMES)
 
 layers: ## policy/ needs no CUDA, threads, clock or I/O; the library only libc; what is built is hardened, and exports its doors
 	$(Q)$(MAKE) --no-print-directory $(SHIM) $(CLI) $(PROBE)

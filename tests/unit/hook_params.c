@@ -1,0 +1,141 @@
+/* What a launch names (tests/fuzz/params.c has the driver and says what holds of any layout).
+ */
+#include "fed.h"
+
+#include "door/driver.h"
+#include "hook/params.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <string.h>
+
+#define LOW ((uint64_t)0x500000000000)
+#define FUNCTION ((CUfunction)(uintptr_t)0x9000)
+
+static size_t shape[3][2]; /* offset, bytes */
+static size_t shapes;
+static CUresult first_answer;
+
+static CUresult CUDAAPI told(CUfunction f, size_t index, size_t *offset, size_t *bytes)
+{
+	(void)f;
+	if (first_answer != CUDA_SUCCESS)
+		return first_answer;
+	if (index >= shapes)
+		return CUDA_ERROR_INVALID_VALUE;
+	*offset = shape[index][0];
+	*bytes = shape[index][1];
+	return CUDA_SUCCESS;
+}
+
+static CUresult CUDAAPI version(int *out)
+{
+	*out = 13000;
+	return CUDA_SUCCESS;
+}
+
+static void driver(size_t bytes)
+{
+	lt_driver.cuFuncGetParamInfo = told;
+	lt_driver.cuKernelGetParamInfo = NULL;
+	lt_driver.cuDriverGetVersion = version;
+	first_answer = CUDA_SUCCESS;
+	shapes = 1;
+	shape[0][0] = 0;
+	shape[0][1] = bytes;
+}
+
+Test(params, name_every_pointer_whatever_the_layout)
+{
+	fed(2, 30000, 240);
+}
+
+Test(params, name_the_last_word_of_a_packed_buffer)
+{
+	uint64_t words[4] = {1, 2, 3, LOW + 8}, addresses[4];
+	size_t bytes = sizeof(words);
+	void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, words, CU_LAUNCH_PARAM_BUFFER_SIZE,
+			 &bytes, CU_LAUNCH_PARAM_END};
+	bool unknown;
+
+	cr_assert(eq(sz, params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 1));
+	cr_assert(eq(u64, addresses[0], LOW + 8));
+	cr_assert_not(unknown);
+}
+
+Test(params, name_a_packed_buffer_whose_size_comes_first)
+{
+	uint64_t word = LOW, addresses[4];
+	size_t bytes = sizeof(word);
+	void *extra[] = {CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes, CU_LAUNCH_PARAM_BUFFER_POINTER,
+			 &word, CU_LAUNCH_PARAM_END};
+	bool unknown;
+
+	cr_assert(eq(sz, params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 1));
+}
+
+Test(params, name_the_last_word_of_a_struct)
+{
+	uint64_t words[4] = {0, 0, 0, LOW}, addresses[4];
+	void *values[] = {words};
+	bool unknown;
+
+	driver(sizeof(words));
+	cr_assert(eq(sz, params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 1));
+	cr_assert_not(unknown);
+}
+
+Test(params, tell_that_there_may_be_more_than_there_was_room_for)
+{
+	uint64_t words[4] = {LOW, LOW + 8, LOW + 16, LOW + 24}, addresses[4];
+	void *values[] = {words};
+	bool unknown;
+
+	driver(sizeof(words));
+	cr_assert(eq(sz, params_named(FUNCTION, values, NULL, addresses, 3, &unknown), 3));
+	cr_assert(unknown);
+}
+
+Test(params, are_unknown_where_the_driver_does_not_know_the_function)
+{
+	uint64_t word = LOW, addresses[4];
+	void *values[] = {&word};
+	bool unknown;
+
+	driver(sizeof(word));
+	first_answer = CUDA_ERROR_NOT_FOUND;
+	cr_assert(eq(sz, params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 0));
+	cr_assert(unknown);
+	cr_assert(eq(u64, params_unknown().kernels, 1));
+	cr_assert(eq(u64, params_unknown().launches, 1));
+	/* It is not asked again, and is unknown all the same. */
+	params_named(FUNCTION, values, NULL, addresses, 4, &unknown);
+	cr_assert(unknown);
+	cr_assert(eq(u64, params_unknown().kernels, 1));
+	cr_assert(eq(u64, params_unknown().launches, 2));
+}
+
+Test(params, are_asked_for_anew_once_they_may_be_of_another_function)
+{
+	uint64_t words[2] = {1, LOW}, addresses[4];
+	void *values[] = {words};
+	bool unknown;
+
+	driver(8);
+	cr_assert(eq(sz, params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 0));
+	shape[0][1] = 16;
+	params_forget();
+	cr_assert(eq(sz, params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 1));
+}
+
+Test(params, of_none_are_known)
+{
+	uint64_t addresses[4];
+	void *values[1] = {NULL};
+	bool unknown;
+
+	driver(8);
+	shapes = 0;
+	cr_assert(eq(sz, params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 0));
+	cr_assert_not(unknown);
+}
