@@ -8,8 +8,7 @@
 #ifndef LOWTIDE_DRIVER_H
 #define LOWTIDE_DRIVER_H
 
-#include <cuda.h>
-#include <cudaTypedefs.h>
+#include "door/newer.h"
 
 struct driver {
 #define HOOK(base, since, stream, symbol) PFN_##base##_v##since##stream symbol;

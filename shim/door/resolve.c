@@ -2,7 +2,10 @@
 
 #include "door/driver.h"
 #include "door/export.h"
+#include "log.h"
+#include "settings.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 /* Each wrapper has the type the toolkit gives the function: a drifted signature does not
@@ -57,9 +60,44 @@ void *resolve_base(const char *base, int version, bool per_thread)
 	return __extension__(void *) best->wrapper;
 }
 
+typedef CUresult (*ask_fn)(const char *symbol, void **pfn, int version, cuuint64_t flags);
+
+static CUresult ask(const char *symbol, void **pfn, int version, cuuint64_t flags)
+{
+	return real(cuGetProcAddress)(symbol, pfn, version, flags);
+}
+
+static CUresult ask_v2(const char *symbol, void **pfn, int version, cuuint64_t flags)
+{
+	CUdriverProcAddressQueryResult unused;
+
+	return real(cuGetProcAddress_v2)(symbol, pfn, version, flags, &unused);
+}
+
+/* What the driver answers for a CUDA version later than any that is known here may be a later
+ * function of that name, with other parameters, though most never change: then it answers with
+ * another one than for the last that is known. */
+static bool is_later(const char *symbol, const void *pfn, int version, cuuint64_t flags,
+		     ask_fn ask_driver)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+	void *known = NULL;
+
+	if (version <= KNOWN_CUDA_VERSION ||
+	    (ask_driver(symbol, &known, KNOWN_CUDA_VERSION, flags) == CUDA_SUCCESS &&
+	     known == pfn))
+		return false;
+	(void)settings_get(); /* they say where it goes */
+	if (!atomic_flag_test_and_set(&said))
+		log_warn("%s of CUDA %d.%d is not known to this version and left to the "
+			 "driver: what it does is not seen (said once)",
+			 symbol, version / 1000, version % 1000 / 10);
+	return true;
+}
+
 /* Only where the driver has the function: what it lacks must go on being absent. */
 static CUresult answer(CUresult result, const char *symbol, void **pfn, int version,
-		       cuuint64_t flags)
+		       cuuint64_t flags, ask_fn ask_driver)
 {
 	void *wrapper;
 
@@ -67,7 +105,7 @@ static CUresult answer(CUresult result, const char *symbol, void **pfn, int vers
 		return result;
 	wrapper = resolve_base(symbol, version,
 			       flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM);
-	if (wrapper)
+	if (wrapper && !is_later(symbol, *pfn, version, flags, ask_driver))
 		*pfn = wrapper;
 	return result;
 }
@@ -78,7 +116,7 @@ LT_EXPORT CUresult CUDAAPI cuGetProcAddress(const char *symbol, void **pfn, int 
 	if (!driver_has(cuGetProcAddress))
 		return CUDA_ERROR_NOT_FOUND;
 	return answer(real(cuGetProcAddress)(symbol, pfn, cudaVersion, flags), symbol, pfn,
-		      cudaVersion, flags);
+		      cudaVersion, flags, ask);
 }
 
 LT_EXPORT CUresult CUDAAPI cuGetProcAddress_v2(const char *symbol, void **pfn, int cudaVersion,
@@ -88,5 +126,5 @@ LT_EXPORT CUresult CUDAAPI cuGetProcAddress_v2(const char *symbol, void **pfn, i
 	if (!driver_has(cuGetProcAddress_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	return answer(real(cuGetProcAddress_v2)(symbol, pfn, cudaVersion, flags, symbolStatus),
-		      symbol, pfn, cudaVersion, flags);
+		      symbol, pfn, cudaVersion, flags, ask_v2);
 }

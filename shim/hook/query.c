@@ -189,6 +189,34 @@ LT_EXPORT CUresult CUDAAPI cuMulticastBindAddr(CUmemGenericAllocationHandle mcHa
 	return refuse("cuMulticastBindAddr", &said);
 }
 
+LT_EXPORT CUresult CUDAAPI cuMulticastBindAddr_v2(CUmemGenericAllocationHandle mcHandle,
+						  CUdevice dev, size_t mcOffset,
+						  CUdeviceptr memptr, size_t size,
+						  unsigned long long flags)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+
+	if (!driver_has(cuMulticastBindAddr_v2))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!is_paged(memptr))
+		return real(cuMulticastBindAddr_v2)(mcHandle, dev, mcOffset, memptr, size,
+						    flags);
+	return refuse("cuMulticastBindAddr", &said);
+}
+
+LT_EXPORT CUresult CUDAAPI cuLogicalEndpointBindAddr(CUlogicalEndpointId leId, CUdevice dev,
+						     cuuint64_t offset, void *ptr,
+						     cuuint64_t size, unsigned long long flags)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+
+	if (!driver_has(cuLogicalEndpointBindAddr))
+		return CUDA_ERROR_NOT_FOUND;
+	if (!is_paged((CUdeviceptr)(uintptr_t)ptr))
+		return real(cuLogicalEndpointBindAddr)(leId, dev, offset, ptr, size, flags);
+	return refuse("cuLogicalEndpointBindAddr", &said);
+}
+
 /* To the program it is memory of cuMemAlloc, which has no handle. */
 LT_EXPORT CUresult CUDAAPI cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle,
 						       void *addr)

@@ -187,6 +187,77 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToGraph_ptsz(
 		     mode);
 }
 
+LT_EXPORT CUresult CUDAAPI cuStreamBeginRecaptureToGraph(CUstream hStream,
+							 CUstreamCaptureMode mode,
+							 CUgraph hGraph,
+							 CUgraphRecaptureCallback callbackFunc,
+							 void *userData)
+{
+	bool begun;
+
+	if (!driver_has(cuStreamBeginRecaptureToGraph))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = begin();
+	return began(
+	    begun,
+	    real(cuStreamBeginRecaptureToGraph)(hStream, mode, hGraph, callbackFunc, userData),
+	    mode);
+}
+
+LT_EXPORT CUresult CUDAAPI
+cuStreamBeginRecaptureToGraph_ptsz(CUstream hStream, CUstreamCaptureMode mode, CUgraph hGraph,
+				   CUgraphRecaptureCallback callbackFunc, void *userData)
+{
+	bool begun;
+
+	if (!driver_has(cuStreamBeginRecaptureToGraph_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = begin();
+	return began(begun,
+		     real(cuStreamBeginRecaptureToGraph_ptsz)(hStream, mode, hGraph,
+							      callbackFunc, userData),
+		     mode);
+}
+
+/* For graphics; what may be called meanwhile is not said, so nothing is. */
+LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToCig(CUstream hStream,
+						     CUstreamCigCaptureParams *params)
+{
+	bool begun;
+
+	if (!driver_has(cuStreamBeginCaptureToCig))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = begin();
+	return began(begun, real(cuStreamBeginCaptureToCig)(hStream, params),
+		     CU_STREAM_CAPTURE_MODE_GLOBAL);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToCig_ptsz(CUstream hStream,
+							  CUstreamCigCaptureParams *params)
+{
+	bool begun;
+
+	if (!driver_has(cuStreamBeginCaptureToCig_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	begun = begin();
+	return began(begun, real(cuStreamBeginCaptureToCig_ptsz)(hStream, params),
+		     CU_STREAM_CAPTURE_MODE_GLOBAL);
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamEndCaptureToCig(CUstream hStream)
+{
+	if (!driver_has(cuStreamEndCaptureToCig))
+		return CUDA_ERROR_NOT_FOUND;
+	return ended(real(cuStreamEndCaptureToCig)(hStream));
+}
+
+LT_EXPORT CUresult CUDAAPI cuStreamEndCaptureToCig_ptsz(CUstream hStream)
+{
+	if (!driver_has(cuStreamEndCaptureToCig_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	return ended(real(cuStreamEndCaptureToCig_ptsz)(hStream));
+}
+
 LT_EXPORT CUresult CUDAAPI cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)
 {
 	if (!driver_has(cuStreamEndCapture))

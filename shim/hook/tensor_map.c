@@ -156,3 +156,20 @@ LT_EXPORT CUresult CUDAAPI cuTensorMapReplaceAddress(CUtensorMap *tensorMap,
 	return encoded(real(cuTensorMapReplaceAddress)(tensorMap, globalAddress), tensorMap,
 		       globalAddress);
 }
+
+/* It writes the map anew: one that does not show its address is remembered as it is now. */
+LT_EXPORT CUresult CUDAAPI cuTensorMapSetAllocationClass(CUtensorMap *tensorMap,
+							 CUtensorMapAllocClass allocClass,
+							 CUtensorMapAllocClass *outAllocClass)
+{
+	uint64_t address = 0;
+	CUresult result;
+
+	if (!driver_has(cuTensorMapSetAllocationClass))
+		return CUDA_ERROR_NOT_FOUND;
+	if (tensorMap && atomic_load(&tensor_maps_remembered))
+		tensor_maps_named((const unsigned char *)tensorMap, TENSOR_MAP_BYTES,
+				  TENSOR_MAP_BYTES, &address, 1);
+	result = real(cuTensorMapSetAllocationClass)(tensorMap, allocClass, outAllocClass);
+	return address ? encoded(result, tensorMap, (void *)(uintptr_t)address) : result;
+}

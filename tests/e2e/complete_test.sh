@@ -13,19 +13,26 @@ exported=$(nm -D --defined-only "$O/liblowtide.so" | sed -n 's/.* T //p')
 for symbol in $(sed -nE 's/^HOOK\(.*, (cu[A-Za-z0-9_]+)\)$/\1/p' shim/hooks.def); do
 	check "hooked but not exported: $symbol" grep -qx "$symbol" <<<"$exported"
 done
+# What CUDA 13.5 has, whatever toolkit is here.
+unknown() { comm -13 <(sort -u <<<"$known") <(sort -u); }
+new=$(unknown <tests/golden/cuda-13.5-functions.txt)
+check "CUDA 13.5 has, and neither hooks.def nor passed.def: $new" [ -z "$new" ]
 if [ -z "$stub" ]; then
 	echo "skipped: no stub libcuda.so of a CUDA toolkit was found to hold the tables against"
 else
-	new=$(comm -23 <(nm -D --defined-only "$stub" | awk '$2 == "T" && $3 ~ /^cu/ {sub(/@.*/, "", $3); print $3}' | sort -u) \
-		<(sort -u <<<"$known"))
+	new=$(nm -D --defined-only "$stub" | awk '$2 == "T" && $3 ~ /^cu/ {sub(/@.*/, "", $3); print $3}' | unknown)
 	check "neither in hooks.def nor in passed.def: $new" [ -z "$new" ]
 fi
+header=
+for candidate in "${CUDA_HOME:-/usr/local/cuda}"/include/cuda.h /usr/include/cuda.h "$O"/deps/include/cuda.h; do
+	[ -e "$candidate" ] && header=$candidate && break
+done
+check "a toolkit's cuda.h" [ -n "$header" ]
+new=$(tests/functions-of "$header" | unknown)
+check "$header declares, and neither hooks.def nor passed.def has: $new" [ -z "$new" ]
 # A later version of a hooked function has other parameters: it must not be answered with the wrapper of an earlier
 # one (cuCtxSynchronize took a context in 13.0).
-typedefs=
-for candidate in "${CUDA_HOME:-/usr/local/cuda}"/include/cudaTypedefs.h /usr/include/cudaTypedefs.h; do
-	[ -e "$candidate" ] && typedefs=$candidate && break
-done
+typedefs=$(dirname "$header")/cudaTypedefs.h
 rows=$(sed -nE 's/^HOOK\((\w+), ([0-9]+), (\w*), .*/\1 \2 \3/p' shim/hooks.def)
 stale=$(while read -r base since flavour; do
 	for version in $(sed -nE "s/.*PFN_${base}_v([0-9]+)${flavour}\\).*/\1/p" "$typedefs"); do

@@ -72,6 +72,11 @@ int main(int argc, char **argv)
 	again("cuInit", &found, 12000, 0, NULL);
 	show("passed", found);
 
+	again("cuMemAlloc", &found, 98000, 0, NULL);
+	show("later", found);
+	again("cuMemAlloc", &found, 99000, 0, NULL);
+	show("to_come", found);
+
 	plugin = dlopen(argv[1], RTLD_NOW | RTLD_DEEPBIND);
 	if (!plugin)
 		return 4;

@@ -3,7 +3,7 @@
 # UNDER: an emulator in front of the program, whose -E sets the program's environment and not its own.
 . "$(dirname "$0")/lib.sh"
 doors() { # doors [VARIABLE=VALUE]
-	local settings=("LD_LIBRARY_PATH=$O/fake" "$@") options=() setting
+	local settings=("LD_LIBRARY_PATH=$O/fake" LOWTIDE_LOG=off "$@") options=() setting
 	if [ -n "${UNDER:-}" ]; then
 		for setting in "${settings[@]}"; do options+=(-E "$setting"); done
 		# shellcheck disable=SC2086 # an emulator and its own options
@@ -22,12 +22,12 @@ expect() { # expect DOOR WITHOUT WITH
 }
 each_door() {
 	local door
-	for door in linked dlsym default next resolver itself again deepbind; do
+	for door in linked dlsym default next resolver itself again later deepbind; do
 		expect $door libcuda.so.1 liblowtide.so
 	done
 	expect versioned 'lib[cd].*' liblowtide.so
 	expect versioned_open 'lib[cd].*' liblowtide.so
-	for door in unhooked passed; do
+	for door in unhooked passed to_come; do
 		expect $door libcuda.so.1 libcuda.so.1
 	done
 	for door in absent lacking; do

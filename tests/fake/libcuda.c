@@ -213,12 +213,19 @@ EXPORT CUresult CUDAAPI cuGetProcAddress_v2(const char *symbol, void **pfn, int 
 					    cuuint64_t flags,
 					    CUdriverProcAddressQueryResult *status);
 
+/* What a driver to come may have: the same name, other parameters. */
+static CUresult alloc_to_come(CUdeviceptr *dptr, unsigned int kind, size_t bytesize)
+{
+	return kind ? CUDA_ERROR_INVALID_VALUE : cuMemAlloc_v2(dptr, bytesize);
+}
+
 static const struct {
 	const char *base;
 	int since;
 	cuuint64_t flags;
 	void (*function)(void);
 } table[] = {
+    {"cuMemAlloc", 99000, 0, (void (*)(void))alloc_to_come},
     {"cuInit", 2000, 0, (void (*)(void))cuInit},
     {"cuDriverGetVersion", 2020, 0, (void (*)(void))cuDriverGetVersion},
     {"cuMemAlloc", 3020, 0, (void (*)(void))cuMemAlloc_v2},

@@ -180,10 +180,11 @@ Test(sim_peer, a_frame_of_another_card_needs_peers_and_access)
 	struct cards cards = start("1");
 	CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
 				    .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = 1}};
-	CUmemAccessDesc access[2] = {{.location = {CU_MEM_LOCATION_TYPE_DEVICE, 1},
-				      .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE},
-				     {.location = {CU_MEM_LOCATION_TYPE_DEVICE, 0},
-				      .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE}};
+	CUmemAccessDesc access[2] = {
+	    {.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = 1},
+	     .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE},
+	    {.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = 0},
+	     .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE}};
 	CUmemGenericAllocationHandle frame;
 	CUdeviceptr at;
 

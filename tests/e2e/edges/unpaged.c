@@ -35,7 +35,7 @@ void pool_keeps(void)
 void pool_ends(void)
 {
 	CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
-				.location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
+				.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = 0}};
 	cuuint64_t threshold = UINT64_MAX;
 	CUdeviceptr pieces[PIECES], pooled;
 	CUmemoryPool pool;

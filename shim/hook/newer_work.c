@@ -1,0 +1,155 @@
+/*
+ * Copies that came after CUDA 13.0: passed on as they are, as those of other_work.c, but not
+ * while mappings change, and with each range that they name in one home.
+ */
+#include "door/driver.h"
+#include "door/export.h"
+#include "hook/work.h"
+
+#include <stdlib.h>
+
+static CUresult copy_begin(CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream,
+			   bool *begun)
+{
+	pager_unknown_work();
+	return work_begin_settled((struct pager_range[]){{dst, bytes}, {src, bytes}}, 2, stream,
+				  begun);
+}
+
+static struct pager_range operand(const CUmemcpy3DOperand *side)
+{
+	CUdeviceptr at = side->type == CU_MEMCPY_OPERAND_TYPE_POINTER ? side->op.ptr.ptr : 0;
+
+	return (struct pager_range){at, at ? FALLBACK_REST : 0};
+}
+
+static CUresult box_begin(const CUDA_MEMCPY3D_BATCH_OP *box, CUstream stream, bool *begun)
+{
+	struct pager_range ranges[2] = {{0, 0}, {0, 0}};
+
+	if (box) {
+		ranges[0] = operand(&box->dst);
+		ranges[1] = operand(&box->src);
+	}
+	pager_unknown_work();
+	return work_begin_settled(ranges, 2, stream, begun);
+}
+
+static struct pager_range fabric_operand(const CUfabricCpyOperand *side, size_t bytes)
+{
+	bool here = side->type == CU_FABRIC_COPY_OPERAND_TYPE_POINTER;
+
+	return (struct pager_range){here ? side->op.ptr.ptr : 0, here ? bytes : 0};
+}
+
+/* With no memory for the list of ranges they stay as they lie, or all that there is must be
+ * there. */
+static CUresult fabric_begin(const CUDA_FABRIC_COPY_BATCH_OP *copies, size_t count,
+			     CUstream stream, bool *begun)
+{
+	struct pager_range *ranges =
+	    copies && count && pager_any_made() ? calloc(count, 2 * sizeof(*ranges)) : NULL;
+	CUresult result;
+
+	for (size_t i = 0; ranges && i < count; i++) {
+		ranges[2 * i] = fabric_operand(&copies[i].dst, copies[i].size);
+		ranges[2 * i + 1] = fabric_operand(&copies[i].src, copies[i].size);
+	}
+	pager_unknown_work();
+	result = ranges ? work_begin_settled(ranges, 2 * count, stream, begun)
+			: work_begin_kernel(NULL, 0, count && pager_any_made(), stream, begun);
+	free(ranges);
+	return result;
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpyWithAttributesAsync(CUdeviceptr dst, CUdeviceptr src,
+						       size_t size, CUmemcpyAttributes *attr,
+						       CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpyWithAttributesAsync))
+		return CUDA_ERROR_NOT_FOUND;
+	result = copy_begin(dst, src, size, work_legacy(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpyWithAttributesAsync)(dst, src, size, attr, hStream);
+	return work_end(begun, work_legacy(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpyWithAttributesAsync_ptsz(CUdeviceptr dst, CUdeviceptr src,
+							    size_t size,
+							    CUmemcpyAttributes *attr,
+							    CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpyWithAttributesAsync_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	result = copy_begin(dst, src, size, work_per_thread(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpyWithAttributesAsync_ptsz)(dst, src, size, attr, hStream);
+	return work_end(begun, work_per_thread(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy3DWithAttributesAsync(CUDA_MEMCPY3D_BATCH_OP *op,
+							 unsigned long long flags,
+							 CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpy3DWithAttributesAsync))
+		return CUDA_ERROR_NOT_FOUND;
+	result = box_begin(op, work_legacy(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy3DWithAttributesAsync)(op, flags, hStream);
+	return work_end(begun, work_legacy(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy3DWithAttributesAsync_ptsz(CUDA_MEMCPY3D_BATCH_OP *op,
+							      unsigned long long flags,
+							      CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuMemcpy3DWithAttributesAsync_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	result = box_begin(op, work_per_thread(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuMemcpy3DWithAttributesAsync_ptsz)(op, flags, hStream);
+	return work_end(begun, work_per_thread(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuFabricCpyBatchAsync(size_t numOps,
+						 CUDA_FABRIC_COPY_BATCH_OP *opList,
+						 unsigned long long flags, CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuFabricCpyBatchAsync))
+		return CUDA_ERROR_NOT_FOUND;
+	result = fabric_begin(opList, numOps, work_legacy(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuFabricCpyBatchAsync)(numOps, opList, flags, hStream);
+	return work_end(begun, work_legacy(hStream), result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuFabricCpyBatchAsync_ptsz(size_t numOps,
+						      CUDA_FABRIC_COPY_BATCH_OP *opList,
+						      unsigned long long flags,
+						      CUstream hStream)
+{
+	CUresult result;
+	bool begun;
+
+	if (!driver_has(cuFabricCpyBatchAsync_ptsz))
+		return CUDA_ERROR_NOT_FOUND;
+	result = fabric_begin(opList, numOps, work_per_thread(hStream), &begun);
+	if (result == CUDA_SUCCESS)
+		result = real(cuFabricCpyBatchAsync_ptsz)(numOps, opList, flags, hStream);
+	return work_end(begun, work_per_thread(hStream), result);
+}
