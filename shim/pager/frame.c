@@ -44,9 +44,9 @@ uint64_t frame_device_limit_bytes(const struct frame_pool *pool)
 }
 
 /* Without this each move would evict for a frame that the driver then does not make. */
-static void learn_device_limit(struct frame_pool *pool)
+static void learn_device_limit(struct frame_pool *pool, const struct frame *refused)
 {
-	pool->device_limit_bytes = pool->device_bytes;
+	pool->device_limit_bytes = pool->device_bytes - frame_bytes(refused->size_class);
 	pool->device_limit_until_ns = clock_now_ns() + DEVICE_LIMIT_NS;
 }
 
@@ -80,17 +80,30 @@ static void count_spare(struct frame_pool *pool, const struct frame *frame, bool
 		pool->unneeded_bytes[frame->host] = *total;
 }
 
-static CUresult release_handle(const struct frame *frame)
+static bool is_plain(const struct frame_pool *pool, bool host)
 {
-	CUresult result;
+	return host && pool->plain_host;
+}
+
+/* What the driver refuses to take back stays where it is. */
+static void unmake(const struct frame_pool *pool, struct frame *frame)
+{
 	bool excluded;
 
-	if (frame->host)
-		return real(cuMemRelease)(frame->handle);
-	excluded = small_changing();
-	result = real(cuMemRelease)(frame->handle);
-	small_changed(excluded);
-	return result;
+	if (frame->mapped && is_plain(pool, frame->host))
+		frame->mapped =
+		    real(cuMemFreeHost)((void *)(uintptr_t)frame->alias) != CUDA_SUCCESS;
+	else if (frame->mapped)
+		frame->mapped =
+		    real(cuMemUnmap)(frame->alias, frame_bytes(frame->size_class)) !=
+		    CUDA_SUCCESS;
+	if (!frame->handle)
+		return;
+	excluded = !frame->host && small_changing();
+	if (real(cuMemRelease)(frame->handle) == CUDA_SUCCESS)
+		frame->handle = 0;
+	if (!frame->host)
+		small_changed(excluded);
 }
 
 /* Sets the handle; the alias is taken. */
@@ -114,15 +127,11 @@ static CUresult make_mapped(const struct frame_pool *pool, struct frame *frame)
 		return result;
 	}
 	result = real(cuMemMap)(frame->alias, bytes, 0, frame->handle, 0);
-	if (result != CUDA_SUCCESS)
-		goto release;
-	result = access_allow(frame->alias, bytes, pool->device);
+	frame->mapped = result == CUDA_SUCCESS;
 	if (result == CUDA_SUCCESS)
-		return result;
-	real(cuMemUnmap)(frame->alias, bytes);
-release:
-	if (release_handle(frame) == CUDA_SUCCESS)
-		frame->handle = 0;
+		result = access_allow(frame->alias, bytes, pool->device);
+	if (result != CUDA_SUCCESS)
+		unmake(pool, frame);
 	return result;
 }
 
@@ -133,13 +142,9 @@ static CUresult make_plain(struct frame *frame)
 	CUresult result =
 	    real(cuMemHostAlloc)(&at, frame_bytes(frame->size_class), CU_MEMHOSTALLOC_PORTABLE);
 
+	frame->mapped = result == CUDA_SUCCESS;
 	frame->alias = (CUdeviceptr)(uintptr_t)at;
 	return result;
-}
-
-static bool is_plain(const struct frame_pool *pool, bool host)
-{
-	return host && pool->plain_host;
 }
 
 struct frame *frame_begin(struct frame_pool *pool, bool host, unsigned int size_class)
@@ -178,21 +183,30 @@ bool frame_make(const struct frame_pool *pool, struct frame *frame)
 	return frame->made == CUDA_SUCCESS;
 }
 
-/* One that the driver would not take back stays on the account, and its addresses taken. */
-void frame_cancel(struct frame_pool *pool, struct frame *frame)
+/* It is no frame any more. The one rule: what the driver still holds of it, by a handle or a
+ * mapping, stays on the account, as do the addresses of a mapping. */
+static void frame_end(struct frame_pool *pool, struct frame *frame)
 {
 	uint64_t bytes = frame_bytes(frame->size_class);
+	bool held = frame->mapped || frame->handle;
 
+	if (!is_plain(pool, frame->host) && !frame->mapped)
+		arena_give(&pool->aliases, frame->alias, bytes);
+	if (!frame->host && !held)
+		ledger_give_back(pool->device, bytes);
+	/* Of the device's frames it is none; RAM's are all that its budget knows. */
+	if (!frame->host || !held)
+		count(pool, frame, false);
+	free(frame);
+}
+
+void frame_cancel(struct frame_pool *pool, struct frame *frame)
+{
 	pool->refusal[frame->host] = FRAME_NOT_MADE;
 	pool->driver_said[frame->host] = frame->made;
-	count(pool, frame, false);
 	if (!frame->host && frame->made == CUDA_ERROR_OUT_OF_MEMORY)
-		learn_device_limit(pool);
-	if (!is_plain(pool, frame->host) && !frame->handle)
-		arena_give(&pool->aliases, frame->alias, bytes);
-	if (!frame->host && !frame->handle)
-		ledger_give_back(pool->device, bytes);
-	free(frame);
+		learn_device_limit(pool, frame);
+	frame_end(pool, frame);
 }
 
 static struct frame *frame_new(struct frame_pool *pool, bool host, unsigned int size_class)
@@ -205,36 +219,10 @@ static struct frame *frame_new(struct frame_pool *pool, bool host, unsigned int 
 	return NULL;
 }
 
-static void frame_forget(struct frame_pool *pool, struct frame *frame)
-{
-	count(pool, frame, false);
-	free(frame);
-}
-
 static void frame_unmake(struct frame_pool *pool, struct frame *frame)
 {
-	uint64_t bytes = frame_bytes(frame->size_class);
-	CUresult unmapped, released;
-
-	if (is_plain(pool, frame->host)) {
-		/* One that the driver keeps stays on the budget. */
-		if (real(cuMemFreeHost)((void *)(uintptr_t)frame->alias) == CUDA_SUCCESS)
-			frame_forget(pool, frame);
-		else
-			free(frame);
-		return;
-	}
-	unmapped = real(cuMemUnmap)(frame->alias, bytes);
-	released = release_handle(frame);
-	count(pool, frame, false);
-	/* What the driver would not take back is still held: it stays on the account, and its
-	 * addresses taken. */
-	if (unmapped == CUDA_SUCCESS) {
-		arena_give(&pool->aliases, frame->alias, bytes);
-		if (released == CUDA_SUCCESS && !frame->host)
-			ledger_give_back(pool->device, bytes);
-	}
-	free(frame);
+	unmake(pool, frame);
+	frame_end(pool, frame);
 }
 
 struct frame *frame_take_spare(struct frame_pool *pool, bool host, unsigned int size_class)
@@ -298,11 +286,17 @@ void frame_trim(struct frame_pool *pool, bool host, uint64_t keep_bytes)
 	pool->unneeded_bytes[host] = host ? pool->host_spare_bytes : pool->device_spare_bytes;
 }
 
+static void frame_gone(struct frame_pool *pool, struct frame *frame)
+{
+	frame->mapped = false;
+	frame_end(pool, frame);
+}
+
 void frame_pool_forget_plain(struct frame_pool *pool)
 {
 	for (unsigned int c = 0; pool->plain_host && c < FRAME_CLASSES; c++)
 		while (pool->spare[true][c])
-			frame_forget(pool, frame_take_spare(pool, true, c));
+			frame_gone(pool, frame_take_spare(pool, true, c));
 }
 
 void frame_pool_finish(struct frame_pool *pool)

@@ -17,8 +17,9 @@
 
 struct frame {
 	struct frame *next;		     /* in the pool */
-	CUmemGenericAllocationHandle handle; /* 0: plain */
+	CUmemGenericAllocationHandle handle; /* 0: plain, or none (yet, or any more) */
 	CUdeviceptr alias;
+	bool mapped;	    /* at its alias; of a plain one: it is there */
 	uint8_t size_class; /* GRANULE << size_class bytes */
 	bool host;
 	CUresult made; /* what the driver said to making it */

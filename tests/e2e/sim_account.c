@@ -125,7 +125,7 @@ static void spare_is_free(void)
 static void refused(void)
 {
 	CUdeviceptr pieces[PIECES], probe;
-	unsigned int made;
+	unsigned int made, first = 0;
 
 	start();
 	MUST_FAIL(CUDA_ERROR_OUT_OF_MEMORY, cuMemAlloc(&probe, (size_t)40 << 30));
@@ -133,6 +133,16 @@ static void refused(void)
 		made = allocate(pieces, PIECES);
 		if (made == PIECES)
 			wrong("nothing was refused");
+		if (round && made != first)
+			wrong("another number fits than before");
+		first = made;
+		/* In parts it would: the part that is had goes back. */
+		MUST_FAIL(CUDA_ERROR_OUT_OF_MEMORY, cuMemAlloc(&probe, 8 * UNIT));
+		MUST(cuMemFree(pieces[--made]));
+		MUST_FAIL(CUDA_ERROR_OUT_OF_MEMORY, cuMemAlloc(&probe, 8 * UNIT));
+		MUST(cuMemAlloc(&pieces[made], PIECE_BYTES));
+		fill(pieces[made], made, PIECE_BYTES, NULL);
+		made++;
 		use(pieces, made, 3);
 		for (unsigned int i = 0; i < made; i++)
 			check(pieces[i], i + 3, PIECE_BYTES);
