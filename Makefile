@@ -5,6 +5,10 @@ LIBDIR ?= $(PREFIX)/lib
 VERSION := 0 (unreleased)
 CUDA_HOME ?= $(firstword $(wildcard /usr/local/cuda /opt/cuda $(sort $(wildcard /usr/local/cuda-*))))
 CUDA_INC  := $(firstword $(foreach d,$(CUDA_HOME)/include /usr/include $(O)/deps/include,$(if $(wildcard $(d)/cuda.h),$(d))))
+# What `make deps` has fetched serves builds in other folders too.
+ifeq ($(CUDA_INC),$(O)/deps/include)
+export CUDA_HOME := $(abspath $(O))/deps
+endif
 
 comma := ,
 Q := $(if $(V),,@)
@@ -92,13 +96,14 @@ help: ## this text
 		'  CC= CFLAGS=   FUZZ_SECONDS=   MUTANT_SEED=   QUICK=1 a shorter bench' \
 		'  BUDGET_S=540 the seconds that make card may take   RESULTS=dir where to   LOWTIDE_GPU_SIMULATED=1 no card' \
 		'  WORKLOADS= POLICIES= CAPS= SCHEDS= SEEDS= SAFETIES= MB= for the end-to-end matrix' \
+		"  REQUIRE='images aarch64 complete' the end-to-end tests of which nothing may be skipped here" \
 		'the library and the programs that are installed are compiled and linked with:' '  $(HARDEN)' '  $(HARDEN_LD)'
 
 headers:
-	@test -n "$(CUDA_INC)" || { echo 'lowtide: cuda.h not found: set CUDA_HOME to a CUDA 12 or newer toolkit' >&2; exit 1; }
+	@test -n "$(CUDA_INC)" || { echo 'lowtide: cuda.h not found: set CUDA_HOME to a CUDA 13 toolkit, or fetch it: make deps' >&2; exit 1; }
 
 deps: ## make sure that what the build and the tests need is installed
-	@tools/deps
+	@O='$(O)' CUDA_INC='$(CUDA_INC)' tools/deps
 
 # --- objects -------------------------------------------------------------------------------------
 # Compiled anew when the flags are others; check-layers reads there what the files must show.

@@ -29,6 +29,8 @@ one() { # one WORKLOAD FUNCTION NTH [DRIVER [COLD [SAFETY [POLICY]]]]
 	esac
 	if grep -q '"calls".*}}' "$key.json" 2>/dev/null; then
 		faults "$key.json" $cap | sed "s/^/$name $2:$3: /"
+	elif [ $status -eq 0 ]; then
+		echo "$name $2:$3: no report"
 	fi
 	rm -f "$key".*
 }

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# run-e2e itself: what it may not count as passed.
+. "$(dirname "$0")/lib.sh"
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+runner=$PWD/tests/run-e2e
+script() { # script NAME LINE...: one that prints the lines, and ends as lib.sh's finish does
+	local name=$1
+	shift
+	printf '#!/usr/bin/env bash\n' >"$dir/${name}_test.sh"
+	printf 'echo "%s"\n' "$@" >>"$dir/${name}_test.sh"
+	[[ "${*: -1}" == *" 0 failed" ]] || echo 'exit 1' >>"$dir/${name}_test.sh"
+	chmod +x "$dir/${name}_test.sh"
+}
+ends() { # ends WHAT STATUS LAST VARIABLE=VALUE... -- NAME...: the runner's status, and its last line
+	local what=$1 want=$2 last=$3 settings=() scripts=() said status
+	shift 3
+	while [ "$1" != -- ]; do settings+=("$1") && shift; done
+	shift
+	for name in "$@"; do scripts+=("$dir/${name}_test.sh"); done
+	said=$(env -u REQUIRE JOBS=2 "${settings[@]}" "$runner" "${scripts[@]}" 2>&1)
+	status=$?
+	check "$what: status $status: $said" [ $status -eq "$want" -a "$(tail -n 1 <<<"$said")" = "$last" ]
+}
+script good '3 passed, 0 failed'
+script bad 'failed: something' '2 passed, 1 failed'
+script mute 'nothing to say'
+script empty '0 passed, 0 failed'
+script without 'skipped: no tool is here' '0 passed, 0 failed'
+script partly 'skipped: half of it' '2 passed, 0 failed'
+script lying '1 passed, 0 failed'
+echo 'exit 3' >>"$dir/lying_test.sh"
+script unrunnable '5 passed, 0 failed'
+chmod -x "$dir/unrunnable_test.sh"
+ends 'all is well' 0 '3 passed, 0 failed' -- good
+ends 'what failed counts' 1 '5 passed, 1 failed' -- good bad
+ends 'no result is a failure' 1 '3 passed, 1 failed' -- good mute
+ends 'a status that is not 0 is one' 1 '4 passed, 1 failed' -- good lying
+ends 'nothing tested, and nothing said of it' 1 '3 passed, 1 failed' -- good empty
+ends 'a script that may not be run' 1 '3 passed, 1 failed' -- good unrunnable
+ends 'a script that is not there' 1 '3 passed, 1 failed' -- good absent
+ends 'no script at all' 1 '0 passed, 1 failed' --
+ends 'without a tool, and it says so' 0 '3 passed, 0 failed' -- good without
+ends 'the tool should be here' 1 '3 passed, 1 failed' REQUIRE='partly without' -- good without
+ends 'all of it should be tried' 1 '5 passed, 1 failed' REQUIRE=partly -- good partly
+ends 'another should be' 0 '5 passed, 0 failed' REQUIRE=good -- good partly
+said=$(env -u REQUIRE "$runner" "$dir"/{good,without,partly}_test.sh 2>&1 | tail -n 3)
+check "what was skipped is told at the end: $said" [ "$(grep -c '^skipped: \(without\|partly\)_test.sh: ' <<<"$said")" -eq 2 ]
+finish
