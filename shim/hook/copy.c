@@ -90,8 +90,10 @@ bool copy_begin(struct copy *copy)
 	copy->begun = ours && work_begin();
 	if (ours && goes_too_far(copy))
 		return true;
-	return !copy->begun ||
-	       (all_resident(copy->dst, copy->bytes) && all_resident(copy->src, copy->bytes));
+	copy->other_card = copy->begun && copy_is_of_other_card(copy->dst, copy->src) &&
+			   !streams_is_captured(copy->stream);
+	return !copy->begun || (!copy->other_card && all_resident(copy->dst, copy->bytes) &&
+				all_resident(copy->src, copy->bytes));
 }
 
 enum copy_place copy_place_of(CUdeviceptr address)
@@ -150,12 +152,29 @@ static CUresult copy_captured(const struct copy *copy, const struct side *dst,
 	return real(cuMemcpyAsync)(dst->at + done, src->at + done, bytes, copy->stream);
 }
 
-static CUresult copy_part(const struct copy *copy, const struct side *dst,
-			  const struct side *src, size_t done, size_t bytes, bool ram_to_ram)
+static CUresult copy_by_detour(const struct detour *detour, const struct side *dst,
+			       const struct side *src, size_t done, size_t bytes,
+			       bool ram_to_ram)
+{
+	struct detour_side to = {dst->at + done, reached(dst, done), dst->place != COPY_DEVICE},
+			   from = {src->at + done, reached(src, done),
+				   src->place != COPY_DEVICE};
+
+	/* Without a mapping it is reached where it lies in RAM. */
+	to.host |= to.at != to.reached;
+	from.host |= from.at != from.reached;
+	return detour_copy(detour, &to, &from, bytes, ram_to_ram);
+}
+
+static CUresult copy_part(const struct copy *copy, const struct detour *detour,
+			  const struct side *dst, const struct side *src, size_t done,
+			  size_t bytes, bool ram_to_ram)
 {
 	struct pager *pager = pager_of(is_ours(dst->at) ? dst->at : src->at);
 	const struct copy_rows row = {reached(dst, done), reached(src, done), 0, 0, bytes, 1};
 
+	if (detour)
+		return copy_by_detour(detour, dst, src, done, bytes, ram_to_ram);
 	if (work_needs_residence() && streams_is_captured(copy->stream))
 		return copy_captured(copy, dst, src, done, bytes);
 	if (ram_to_ram && copy_kernel_can(pager))
@@ -165,7 +184,8 @@ static CUresult copy_part(const struct copy *copy, const struct side *dst,
 				   bytes, copy->stream);
 }
 
-CUresult copy_in_parts(struct copy *copy)
+/* `detour`: NULL where there is none. */
+static CUresult copy_parts(const struct copy *copy, const struct detour *detour)
 {
 	struct side dst = side_of(copy->dst), src = side_of(copy->src);
 	CUresult result = CUDA_SUCCESS;
@@ -177,10 +197,27 @@ CUresult copy_in_parts(struct copy *copy)
 		uint64_t part = pager_same_home(copy->dst + done, left, &dst_cold);
 
 		part = pager_same_home(copy->src + done, part, &src_cold);
-		result = copy_part(copy, &dst, &src, done, part,
+		result = copy_part(copy, detour, &dst, &src, done, part,
 				   (dst_cold || dst.place == COPY_PINNED) &&
 				       (src_cold || src.place == COPY_PINNED));
 		done += part;
+	}
+	return result;
+}
+
+CUresult copy_in_parts(struct copy *copy)
+{
+	struct detour detour;
+	CUresult result;
+
+	if (copy->other_card) {
+		result = detour_begin(&detour, copy->stream, copy->dst, copy->src);
+		if (result != CUDA_SUCCESS)
+			return result;
+		result = copy_parts(copy, &detour);
+		detour_end(&detour, &copy->use);
+	} else {
+		result = copy_parts(copy, copy->detour);
 	}
 	copy->in_parts = true;
 	return result;
@@ -211,8 +248,8 @@ CUresult copy_end(struct copy *copy, CUresult result)
 LT_EXPORT CUresult CUDAAPI cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount)
 {
 	struct copy copy = {
-	    dst,   src,	  ByteCount, CU_STREAM_LEGACY, COPY_WAITS_FOR_HOST, true,
-	    false, false, {0}};
+	    dst,   src,	 ByteCount, CU_STREAM_LEGACY, COPY_WAITS_FOR_HOST, true, false, false,
+	    false, NULL, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpy))
@@ -226,9 +263,17 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t Byt
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy_ptds(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount)
 {
-	struct copy copy = {
-	    dst,   src,	  ByteCount, CU_STREAM_PER_THREAD, COPY_WAITS_FOR_HOST, true,
-	    false, false, {0}};
+	struct copy copy = {dst,
+			    src,
+			    ByteCount,
+			    CU_STREAM_PER_THREAD,
+			    COPY_WAITS_FOR_HOST,
+			    true,
+			    false,
+			    false,
+			    false,
+			    NULL,
+			    {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpy_ptds))
@@ -247,6 +292,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoD_v2(CUdeviceptr dstDevice, const void *sr
 			    ByteCount,	CU_STREAM_LEGACY,
 			    COPY_WAITS, true,
 			    false,	false,
+			    false,	NULL,
 			    {0}};
 	CUresult result;
 
@@ -266,6 +312,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoD_v2_ptds(CUdeviceptr dstDevice, const voi
 			    ByteCount,	CU_STREAM_PER_THREAD,
 			    COPY_WAITS, true,
 			    false,	false,
+			    false,	NULL,
 			    {0}};
 	CUresult result;
 
@@ -289,6 +336,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoH_v2(void *dstHost, CUdeviceptr srcDevice,
 			    false,
 			    false,
 			    false,
+			    false,
+			    NULL,
 			    {0}};
 	CUresult result;
 
@@ -312,6 +361,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoH_v2_ptds(void *dstHost, CUdeviceptr srcDe
 			    false,
 			    false,
 			    false,
+			    false,
+			    NULL,
 			    {0}};
 	CUresult result;
 
@@ -329,7 +380,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoD_v2(CUdeviceptr dstDevice, CUdeviceptr sr
 {
 	struct copy copy = {dstDevice,	  srcDevice, ByteCount, CU_STREAM_LEGACY,
 			    COPY_RETURNS, false,     false,	false,
-			    {0}};
+			    false,	  NULL,	     {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoD_v2))
@@ -346,7 +397,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoD_v2_ptds(CUdeviceptr dstDevice, CUdevicep
 {
 	struct copy copy = {dstDevice,	  srcDevice, ByteCount, CU_STREAM_PER_THREAD,
 			    COPY_RETURNS, false,     false,	false,
-			    {0}};
+			    false,	  NULL,	     {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoD_v2_ptds))
@@ -361,8 +412,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoD_v2_ptds(CUdeviceptr dstDevice, CUdevicep
 LT_EXPORT CUresult CUDAAPI cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount,
 					 CUstream hStream)
 {
-	struct copy copy = {dst,   src,	  ByteCount, work_legacy(hStream), COPY_RETURNS, true,
-			    false, false, {0}};
+	struct copy copy = {dst,	  src,	ByteCount, work_legacy(hStream),
+			    COPY_RETURNS, true, false,	   false,
+			    false,	  NULL, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyAsync))
@@ -379,7 +431,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyAsync_ptsz(CUdeviceptr dst, CUdeviceptr src,
 {
 	struct copy copy = {dst,	  src,	ByteCount, work_per_thread(hStream),
 			    COPY_RETURNS, true, false,	   false,
-			    {0}};
+			    false,	  NULL, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyAsync_ptsz))
@@ -398,6 +450,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoDAsync_v2(CUdeviceptr dstDevice, const voi
 			    ByteCount,	  work_legacy(hStream),
 			    COPY_RETURNS, true,
 			    false,	  false,
+			    false,	  NULL,
 			    {0}};
 	CUresult result;
 
@@ -417,6 +470,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyHtoDAsync_v2_ptsz(CUdeviceptr dstDevice, cons
 			    ByteCount,	  work_per_thread(hStream),
 			    COPY_RETURNS, true,
 			    false,	  false,
+			    false,	  NULL,
 			    {0}};
 	CUresult result;
 
@@ -440,6 +494,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoHAsync_v2(void *dstHost, CUdeviceptr srcDe
 			    false,
 			    false,
 			    false,
+			    false,
+			    NULL,
 			    {0}};
 	CUresult result;
 
@@ -463,6 +519,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoHAsync_v2_ptsz(void *dstHost, CUdeviceptr 
 			    false,
 			    false,
 			    false,
+			    false,
+			    NULL,
 			    {0}};
 	CUresult result;
 
@@ -480,7 +538,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoDAsync_v2(CUdeviceptr dstDevice, CUdevicep
 {
 	struct copy copy = {dstDevice,	  srcDevice, ByteCount, work_legacy(hStream),
 			    COPY_RETURNS, false,     false,	false,
-			    {0}};
+			    false,	  NULL,	     {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoDAsync_v2))
@@ -498,7 +556,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyDtoDAsync_v2_ptsz(CUdeviceptr dstDevice,
 {
 	struct copy copy = {dstDevice,	  srcDevice, ByteCount, work_per_thread(hStream),
 			    COPY_RETURNS, false,     false,	false,
-			    {0}};
+			    false,	  NULL,	     {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoDAsync_v2_ptsz))

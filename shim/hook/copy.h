@@ -2,6 +2,7 @@
 #ifndef LOWTIDE_COPY_H
 #define LOWTIDE_COPY_H
 
+#include "hook/detour.h"
 #include "hook/work.h"
 
 /* When a copy returns to the program, as the driver documents it. */
@@ -18,6 +19,8 @@ struct copy {
 	enum copy_blocking blocking;
 	bool reads_host; /* the source is, or may be, host memory */
 	bool begun, in_parts;
+	bool other_card;	     /* it goes by a detour */
+	const struct detour *detour; /* begun by the caller, or NULL */
 	struct pager_use use;
 };
 
@@ -28,6 +31,12 @@ enum copy_place copy_place_of(CUdeviceptr address);
 static inline bool copy_waits(CUdeviceptr dst, CUdeviceptr src)
 {
 	return copy_place_of(dst) != COPY_DEVICE || copy_place_of(src) != COPY_DEVICE;
+}
+
+/* Does either belong to another card than the current context's? */
+static inline bool copy_is_of_other_card(CUdeviceptr dst, CUdeviceptr src)
+{
+	return detour_needed(dst) || detour_needed(src);
 }
 
 /* Should what is copied from there, so much in all, be looked through for a table of pointers?

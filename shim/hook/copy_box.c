@@ -20,7 +20,7 @@ struct copy_box {
 	size_t width, height, depth; /* bytes, rows, planes */
 	CUstream stream;
 	bool waits; /* as a synchronous copy does where one side is host memory */
-	bool begun, in_rows;
+	bool begun, in_rows, other_card;
 	struct pager_use use;
 };
 
@@ -146,14 +146,24 @@ static bool box_begin(struct copy_box *box, CUresult *result)
 	if (ours && (goes_too_far(&box->dst, box) | goes_too_far(&box->src, box) |
 		     (int)(box->dst.odd || box->src.odd)))
 		return true;
+	box->other_card = box->begun && !whole &&
+			  copy_is_of_other_card(box->dst.start, box->src.start) &&
+			  !streams_is_captured(box->stream);
 	return !box->begun || whole ||
-	       (all_resident(&box->dst, box) && all_resident(&box->src, box));
+	       (!box->other_card && all_resident(&box->dst, box) &&
+		all_resident(&box->src, box));
 }
 
 static CUresult box_in_rows(struct copy_box *box)
 {
 	CUresult result = CUDA_SUCCESS;
+	struct detour detour = {0};
 
+	if (box->other_card) {
+		result = detour_begin(&detour, box->stream, box->dst.start, box->src.start);
+		if (result != CUDA_SUCCESS)
+			return result;
+	}
 	box->in_rows = true;
 	for (size_t row = 0; row < box->height * box->depth && result == CUDA_SUCCESS; row++) {
 		size_t z = row / box->height, y = row % box->height;
@@ -162,10 +172,13 @@ static CUresult box_in_rows(struct copy_box *box)
 		    .src = box->src.start + z * box->src.slice_pitch + y * box->src.pitch,
 		    .bytes = box->width,
 		    .stream = box->stream,
+		    .detour = box->other_card ? &detour : NULL,
 		};
 
 		result = copy_in_parts(&copy);
 	}
+	if (box->other_card)
+		detour_end(&detour, &box->use);
 	return result;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "door/driver.h"
 #include "door/export.h"
+#include "hook/detour.h"
 #include "hook/work.h"
 
 struct fill {
@@ -15,6 +16,7 @@ struct fill {
 	size_t width, height; /* units, rows */
 	CUstream stream;
 	bool begun, in_parts;
+	bool other_card; /* it goes by a detour */
 	struct pager_use use;
 };
 
@@ -48,14 +50,20 @@ static bool fill_begin(struct fill *fill)
 		fill->start = shown;
 		return true;
 	}
+	fill->other_card =
+	    fill->begun && detour_needed(fill->start) && !streams_is_captured(fill->stream);
 	return !fill->begun || fill->start % fill->unit ||
 	       (fill->height > 1 &&
 		(fill->pitch < fill->width * fill->unit || fill->pitch % fill->unit)) ||
-	       (pager_same_home(fill->start, bytes, &cold) == bytes && !cold);
+	       (!fill->other_card && pager_same_home(fill->start, bytes, &cold) == bytes &&
+		!cold);
 }
 
-static CUresult fill_part(const struct fill *fill, CUdeviceptr start, size_t bytes)
+static CUresult fill_part(const struct fill *fill, const struct detour *detour,
+			  CUdeviceptr start, size_t bytes)
 {
+	if (fill->other_card)
+		return detour_fill(detour, start, fill->unit, fill->value, bytes);
 	if (fill->unit == 1)
 		return real(cuMemsetD8Async)(start, (unsigned char)fill->value, bytes,
 					     fill->stream);
@@ -68,7 +76,13 @@ static CUresult fill_part(const struct fill *fill, CUdeviceptr start, size_t byt
 static CUresult fill_in_parts(struct fill *fill)
 {
 	CUresult result = CUDA_SUCCESS;
+	struct detour detour = {0};
 
+	if (fill->other_card) {
+		result = detour_begin(&detour, fill->stream, fill->start, fill->start);
+		if (result != CUDA_SUCCESS)
+			return result;
+	}
 	fill->in_parts = true;
 	for (size_t row = 0; row < fill->height; row++) {
 		CUdeviceptr at = fill->start + row * fill->pitch;
@@ -80,15 +94,17 @@ static CUresult fill_in_parts(struct fill *fill)
 			/* A graph keeps the program's own address. */
 			bool own = work_needs_residence() && streams_is_captured(fill->stream);
 
-			result = fill_part(fill, own ? at : pager_reach(at), part);
+			result = fill_part(fill, &detour, own ? at : pager_reach(at), part);
 			at += part;
 			left -= part;
 		}
 	}
+	if (fill->other_card)
+		detour_end(&detour, &fill->use);
 	return result;
 }
 
-static CUresult fill_end(const struct fill *fill, CUresult result)
+static CUresult fill_end(struct fill *fill, CUresult result)
 {
 	if (fill->begun)
 		pager_used(&fill->use, fill->stream, result != CUDA_SUCCESS && !fill->in_parts);
@@ -97,7 +113,8 @@ static CUresult fill_end(const struct fill *fill, CUresult result)
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2(CUdeviceptr dstDevice, unsigned char uc, size_t N)
 {
-	struct fill fill = {dstDevice, 0, 1, uc, N, 1, CU_STREAM_LEGACY, false, false, {0}};
+	struct fill fill = {dstDevice,	      0,     1,	    uc,	   N,  1,
+			    CU_STREAM_LEGACY, false, false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD8_v2))
@@ -111,7 +128,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2(CUdeviceptr dstDevice, unsigned char uc
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2_ptds(CUdeviceptr dstDevice, unsigned char uc, size_t N)
 {
-	struct fill fill = {dstDevice, 0, 1, uc, N, 1, CU_STREAM_PER_THREAD, false, false, {0}};
+	struct fill fill = {dstDevice, 0,     1,     uc, N, 1, CU_STREAM_PER_THREAD,
+			    false,     false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD8_v2_ptds))
@@ -126,7 +144,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2_ptds(CUdeviceptr dstDevice, unsigned ch
 LT_EXPORT CUresult CUDAAPI cuMemsetD8Async(CUdeviceptr dstDevice, unsigned char uc, size_t N,
 					   CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0, 1, uc, N, 1, work_legacy(hStream), false, false, {0}};
+	struct fill fill = {dstDevice, 0,     1,     uc, N, 1, work_legacy(hStream),
+			    false,     false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD8Async))
@@ -141,8 +160,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD8Async(CUdeviceptr dstDevice, unsigned char 
 LT_EXPORT CUresult CUDAAPI cuMemsetD8Async_ptsz(CUdeviceptr dstDevice, unsigned char uc,
 						size_t N, CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0,     1,  uc, N, 1, work_per_thread(hStream),
-			    false,     false, {0}};
+	struct fill fill = {dstDevice, 0,     1,     uc, N, 1, work_per_thread(hStream),
+			    false,     false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD8Async_ptsz))
@@ -157,8 +176,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD8Async_ptsz(CUdeviceptr dstDevice, unsigned 
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D8_v2(CUdeviceptr dstDevice, size_t dstPitch,
 					   unsigned char uc, size_t Width, size_t Height)
 {
-	struct fill fill = {dstDevice, dstPitch,	 1,	uc,    Width,
-			    Height,    CU_STREAM_LEGACY, false, false, {0}};
+	struct fill fill = {dstDevice,	      dstPitch, 1,     uc,    Width, Height,
+			    CU_STREAM_LEGACY, false,	false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D8_v2))
@@ -173,8 +192,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D8_v2(CUdeviceptr dstDevice, size_t dstPitc
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D8_v2_ptds(CUdeviceptr dstDevice, size_t dstPitch,
 						unsigned char uc, size_t Width, size_t Height)
 {
-	struct fill fill = {dstDevice, dstPitch, 1,  uc, Width, Height, CU_STREAM_PER_THREAD,
-			    false,     false,	 {0}};
+	struct fill fill = {dstDevice, dstPitch, 1,	uc, Width, Height, CU_STREAM_PER_THREAD,
+			    false,     false,	 false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D8_v2_ptds))
@@ -190,8 +209,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D8Async(CUdeviceptr dstDevice, size_t dstPi
 					     unsigned char uc, size_t Width, size_t Height,
 					     CUstream hStream)
 {
-	struct fill fill = {dstDevice, dstPitch, 1,  uc, Width, Height, work_legacy(hStream),
-			    false,     false,	 {0}};
+	struct fill fill = {dstDevice, dstPitch, 1,	uc, Width, Height, work_legacy(hStream),
+			    false,     false,	 false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D8Async))
@@ -209,8 +228,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D8Async_ptsz(CUdeviceptr dstDevice, size_t 
 						  CUstream hStream)
 {
 	struct fill fill = {
-	    dstDevice, dstPitch, 1,  uc, Width, Height, work_per_thread(hStream),
-	    false,     false,	 {0}};
+	    dstDevice, dstPitch, 1,	uc, Width, Height, work_per_thread(hStream),
+	    false,     false,	 false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D8Async_ptsz))
@@ -225,7 +244,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D8Async_ptsz(CUdeviceptr dstDevice, size_t 
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2(CUdeviceptr dstDevice, unsigned short us, size_t N)
 {
-	struct fill fill = {dstDevice, 0, 2, us, N, 1, CU_STREAM_LEGACY, false, false, {0}};
+	struct fill fill = {dstDevice,	      0,     2,	    us,	   N,  1,
+			    CU_STREAM_LEGACY, false, false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD16_v2))
@@ -240,7 +260,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2(CUdeviceptr dstDevice, unsigned short 
 LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2_ptds(CUdeviceptr dstDevice, unsigned short us,
 					       size_t N)
 {
-	struct fill fill = {dstDevice, 0, 2, us, N, 1, CU_STREAM_PER_THREAD, false, false, {0}};
+	struct fill fill = {dstDevice, 0,     2,     us, N, 1, CU_STREAM_PER_THREAD,
+			    false,     false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD16_v2_ptds))
@@ -255,7 +276,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2_ptds(CUdeviceptr dstDevice, unsigned s
 LT_EXPORT CUresult CUDAAPI cuMemsetD16Async(CUdeviceptr dstDevice, unsigned short us, size_t N,
 					    CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0, 2, us, N, 1, work_legacy(hStream), false, false, {0}};
+	struct fill fill = {dstDevice, 0,     2,     us, N, 1, work_legacy(hStream),
+			    false,     false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD16Async))
@@ -270,8 +292,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD16Async(CUdeviceptr dstDevice, unsigned shor
 LT_EXPORT CUresult CUDAAPI cuMemsetD16Async_ptsz(CUdeviceptr dstDevice, unsigned short us,
 						 size_t N, CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0,     2,  us, N, 1, work_per_thread(hStream),
-			    false,     false, {0}};
+	struct fill fill = {dstDevice, 0,     2,     us, N, 1, work_per_thread(hStream),
+			    false,     false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD16Async_ptsz))
@@ -286,8 +308,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD16Async_ptsz(CUdeviceptr dstDevice, unsigned
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D16_v2(CUdeviceptr dstDevice, size_t dstPitch,
 					    unsigned short us, size_t Width, size_t Height)
 {
-	struct fill fill = {dstDevice, dstPitch,	 2,	us,    Width,
-			    Height,    CU_STREAM_LEGACY, false, false, {0}};
+	struct fill fill = {dstDevice,	      dstPitch, 2,     us,    Width, Height,
+			    CU_STREAM_LEGACY, false,	false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D16_v2))
@@ -302,8 +324,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D16_v2(CUdeviceptr dstDevice, size_t dstPit
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D16_v2_ptds(CUdeviceptr dstDevice, size_t dstPitch,
 						 unsigned short us, size_t Width, size_t Height)
 {
-	struct fill fill = {dstDevice, dstPitch, 2,  us, Width, Height, CU_STREAM_PER_THREAD,
-			    false,     false,	 {0}};
+	struct fill fill = {dstDevice, dstPitch, 2,	us, Width, Height, CU_STREAM_PER_THREAD,
+			    false,     false,	 false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D16_v2_ptds))
@@ -319,8 +341,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D16Async(CUdeviceptr dstDevice, size_t dstP
 					      unsigned short us, size_t Width, size_t Height,
 					      CUstream hStream)
 {
-	struct fill fill = {dstDevice, dstPitch, 2,  us, Width, Height, work_legacy(hStream),
-			    false,     false,	 {0}};
+	struct fill fill = {dstDevice, dstPitch, 2,	us, Width, Height, work_legacy(hStream),
+			    false,     false,	 false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D16Async))
@@ -338,8 +360,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D16Async_ptsz(CUdeviceptr dstDevice, size_t
 						   size_t Height, CUstream hStream)
 {
 	struct fill fill = {
-	    dstDevice, dstPitch, 2,  us, Width, Height, work_per_thread(hStream),
-	    false,     false,	 {0}};
+	    dstDevice, dstPitch, 2,	us, Width, Height, work_per_thread(hStream),
+	    false,     false,	 false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D16Async_ptsz))
@@ -354,7 +376,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D16Async_ptsz(CUdeviceptr dstDevice, size_t
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2(CUdeviceptr dstDevice, unsigned int ui, size_t N)
 {
-	struct fill fill = {dstDevice, 0, 4, ui, N, 1, CU_STREAM_LEGACY, false, false, {0}};
+	struct fill fill = {dstDevice,	      0,     4,	    ui,	   N,  1,
+			    CU_STREAM_LEGACY, false, false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD32_v2))
@@ -368,7 +391,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2(CUdeviceptr dstDevice, unsigned int ui
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2_ptds(CUdeviceptr dstDevice, unsigned int ui, size_t N)
 {
-	struct fill fill = {dstDevice, 0, 4, ui, N, 1, CU_STREAM_PER_THREAD, false, false, {0}};
+	struct fill fill = {dstDevice, 0,     4,     ui, N, 1, CU_STREAM_PER_THREAD,
+			    false,     false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD32_v2_ptds))
@@ -383,7 +407,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2_ptds(CUdeviceptr dstDevice, unsigned i
 LT_EXPORT CUresult CUDAAPI cuMemsetD32Async(CUdeviceptr dstDevice, unsigned int ui, size_t N,
 					    CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0, 4, ui, N, 1, work_legacy(hStream), false, false, {0}};
+	struct fill fill = {dstDevice, 0,     4,     ui, N, 1, work_legacy(hStream),
+			    false,     false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD32Async))
@@ -398,8 +423,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD32Async(CUdeviceptr dstDevice, unsigned int 
 LT_EXPORT CUresult CUDAAPI cuMemsetD32Async_ptsz(CUdeviceptr dstDevice, unsigned int ui,
 						 size_t N, CUstream hStream)
 {
-	struct fill fill = {dstDevice, 0,     4,  ui, N, 1, work_per_thread(hStream),
-			    false,     false, {0}};
+	struct fill fill = {dstDevice, 0,     4,     ui, N, 1, work_per_thread(hStream),
+			    false,     false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD32Async_ptsz))
@@ -414,8 +439,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD32Async_ptsz(CUdeviceptr dstDevice, unsigned
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D32_v2(CUdeviceptr dstDevice, size_t dstPitch,
 					    unsigned int ui, size_t Width, size_t Height)
 {
-	struct fill fill = {dstDevice, dstPitch,	 4,	ui,    Width,
-			    Height,    CU_STREAM_LEGACY, false, false, {0}};
+	struct fill fill = {dstDevice,	      dstPitch, 4,     ui,    Width, Height,
+			    CU_STREAM_LEGACY, false,	false, false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D32_v2))
@@ -430,8 +455,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D32_v2(CUdeviceptr dstDevice, size_t dstPit
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D32_v2_ptds(CUdeviceptr dstDevice, size_t dstPitch,
 						 unsigned int ui, size_t Width, size_t Height)
 {
-	struct fill fill = {dstDevice, dstPitch, 4,  ui, Width, Height, CU_STREAM_PER_THREAD,
-			    false,     false,	 {0}};
+	struct fill fill = {dstDevice, dstPitch, 4,	ui, Width, Height, CU_STREAM_PER_THREAD,
+			    false,     false,	 false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D32_v2_ptds))
@@ -447,8 +472,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D32Async(CUdeviceptr dstDevice, size_t dstP
 					      unsigned int ui, size_t Width, size_t Height,
 					      CUstream hStream)
 {
-	struct fill fill = {dstDevice, dstPitch, 4,  ui, Width, Height, work_legacy(hStream),
-			    false,     false,	 {0}};
+	struct fill fill = {dstDevice, dstPitch, 4,	ui, Width, Height, work_legacy(hStream),
+			    false,     false,	 false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D32Async))
@@ -466,8 +491,8 @@ LT_EXPORT CUresult CUDAAPI cuMemsetD2D32Async_ptsz(CUdeviceptr dstDevice, size_t
 						   CUstream hStream)
 {
 	struct fill fill = {
-	    dstDevice, dstPitch, 4,  ui, Width, Height, work_per_thread(hStream),
-	    false,     false,	 {0}};
+	    dstDevice, dstPitch, 4,	ui, Width, Height, work_per_thread(hStream),
+	    false,     false,	 false, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemsetD2D32Async_ptsz))

@@ -4,7 +4,7 @@
  */
 #include "door/driver.h"
 #include "door/export.h"
-#include "hook/work.h"
+#include "hook/copy.h"
 
 #include <stdlib.h>
 
@@ -74,6 +74,22 @@ static CUresult decompress_begin(const CUmemDecompressParams *params, size_t cou
 	return begin_and_free(ranges, 2 * count, stream, begun);
 }
 
+/* True: it went by a detour, between streams of the cards whose memory it is. What the contexts
+ * are is for the driver to refuse. */
+static bool peer_by_detour(CUdeviceptr dst, CUcontext to, CUdeviceptr src, CUcontext from,
+			   size_t bytes, CUstream stream, CUresult *result)
+{
+	struct copy copy = {.dst = dst, .src = src, .bytes = bytes, .stream = stream};
+
+	if (!to || !from || !copy_is_of_other_card(dst, src))
+		return false;
+	*result = copy_begin(&copy)
+		      ? real(cuMemcpyPeerAsync)(copy.dst, to, copy.src, from, bytes, stream)
+		      : copy_in_parts(&copy);
+	*result = copy_end(&copy, *result);
+	return true;
+}
+
 LT_EXPORT CUresult CUDAAPI cuMemcpyPeer(CUdeviceptr dstDevice, CUcontext dstContext,
 					CUdeviceptr srcDevice, CUcontext srcContext,
 					size_t ByteCount)
@@ -83,6 +99,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyPeer(CUdeviceptr dstDevice, CUcontext dstCont
 
 	if (!driver_has(cuMemcpyPeer))
 		return CUDA_ERROR_NOT_FOUND;
+	if (peer_by_detour(dstDevice, dstContext, srcDevice, srcContext, ByteCount,
+			   CU_STREAM_LEGACY, &result))
+		return result;
 	pager_unknown_work();
 	result = work_begin_settled(
 	    (struct pager_range[]){{dstDevice, ByteCount}, {srcDevice, ByteCount}}, 2,
@@ -102,6 +121,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyPeer_ptds(CUdeviceptr dstDevice, CUcontext ds
 
 	if (!driver_has(cuMemcpyPeer_ptds))
 		return CUDA_ERROR_NOT_FOUND;
+	if (peer_by_detour(dstDevice, dstContext, srcDevice, srcContext, ByteCount,
+			   CU_STREAM_PER_THREAD, &result))
+		return result;
 	pager_unknown_work();
 	result = work_begin_settled(
 	    (struct pager_range[]){{dstDevice, ByteCount}, {srcDevice, ByteCount}}, 2,
@@ -121,6 +143,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyPeerAsync(CUdeviceptr dstDevice, CUcontext ds
 
 	if (!driver_has(cuMemcpyPeerAsync))
 		return CUDA_ERROR_NOT_FOUND;
+	if (peer_by_detour(dstDevice, dstContext, srcDevice, srcContext, ByteCount,
+			   work_legacy(hStream), &result))
+		return result;
 	pager_unknown_work();
 	result = work_begin_settled(
 	    (struct pager_range[]){{dstDevice, ByteCount}, {srcDevice, ByteCount}}, 2,
@@ -140,6 +165,9 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyPeerAsync_ptsz(CUdeviceptr dstDevice, CUconte
 
 	if (!driver_has(cuMemcpyPeerAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
+	if (peer_by_detour(dstDevice, dstContext, srcDevice, srcContext, ByteCount,
+			   work_per_thread(hStream), &result))
+		return result;
 	pager_unknown_work();
 	result = work_begin_settled(
 	    (struct pager_range[]){{dstDevice, ByteCount}, {srcDevice, ByteCount}}, 2,

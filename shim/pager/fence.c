@@ -54,6 +54,18 @@ uint64_t fence_open(struct fences *fences)
 	return serial;
 }
 
+/* An event of another context, where the work before was another card's, is of no use here. */
+static bool record(CUevent *event, CUstream stream)
+{
+	if (*event && real(cuEventRecord)(*event, stream) == CUDA_SUCCESS)
+		return true;
+	if (*event)
+		real(cuEventDestroy_v2)(*event);
+	*event = NULL;
+	return real(cuEventCreate)(event, CU_EVENT_DISABLE_TIMING) == CUDA_SUCCESS &&
+	       real(cuEventRecord)(*event, stream) == CUDA_SUCCESS;
+}
+
 void fence_close(struct fences *fences, uint64_t serial, CUstream stream, bool over)
 {
 	CUevent *event = &fences->ring[serial % FENCES].event;
@@ -65,11 +77,7 @@ void fence_close(struct fences *fences, uint64_t serial, CUstream stream, bool o
 	if (!over) {
 		/* Without an event it stays open, and nothing it names moves any more but in a
 		 * window. */
-		state = FENCE_OPEN;
-		if ((*event ||
-		     real(cuEventCreate)(event, CU_EVENT_DISABLE_TIMING) == CUDA_SUCCESS) &&
-		    real(cuEventRecord)(*event, stream) == CUDA_SUCCESS)
-			state = FENCE_RECORDED;
+		state = record(event, stream) ? FENCE_RECORDED : FENCE_OPEN;
 	}
 	fences->ring[serial % FENCES].state = state;
 	lock_give(&fences->lock);

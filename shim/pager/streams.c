@@ -142,15 +142,30 @@ void streams_context_ended(CUcontext context)
 	lock_give(&lock);
 }
 
+static atomic_int devices_in_use; /* with a context that lives */
+
+static void count_device(int before, int difference)
+{
+	if (before <= 0 && before + difference > 0)
+		atomic_fetch_add(&devices_in_use, 1);
+	else if (before > 0 && before + difference <= 0)
+		atomic_fetch_sub(&devices_in_use, 1);
+}
+
 void streams_context_made(int device, int difference)
 {
 	if (device >= 0 && device < DEVICES)
-		atomic_fetch_add(&contexts[device], difference);
+		count_device(atomic_fetch_add(&contexts[device], difference), difference);
 }
 
 bool streams_one_context(int device)
 {
 	return device >= 0 && device < DEVICES && atomic_load(&contexts[device]) <= 1;
+}
+
+bool streams_many_devices(void)
+{
+	return atomic_load_explicit(&devices_in_use, memory_order_relaxed) > 1;
 }
 
 static atomic_int freezes;

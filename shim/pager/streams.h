@@ -27,6 +27,8 @@ void streams_context_ended(CUcontext context);
 /* How many contexts of a device live, by the calls that make and end them. */
 void streams_context_made(int device, int difference);
 bool streams_one_context(int device);
+/* Do contexts of more than one device live? */
+bool streams_many_devices(void);
 
 /* While something lives that may use memory nobody can tell of (a graph that cannot be read),
  * counted: nothing moves. */

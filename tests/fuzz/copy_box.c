@@ -131,6 +131,32 @@ void streams_thread_worked(void)
 {
 }
 
+bool streams_is_captured(CUstream stream)
+{
+	(void)stream;
+	return false;
+}
+
+/* There is one card. */
+bool detour_needed(CUdeviceptr address)
+{
+	(void)address;
+	return false;
+}
+
+CUresult detour_begin(struct detour *detour, CUstream stream, CUdeviceptr one,
+		      CUdeviceptr other)
+{
+	(void)detour, (void)stream, (void)one, (void)other;
+	abort();
+}
+
+void detour_end(struct detour *detour, struct pager_use *use)
+{
+	(void)detour, (void)use;
+	abort();
+}
+
 enum copy_place copy_place_of(CUdeviceptr address)
 {
 	return pager_of(address) ? COPY_DEVICE : COPY_PAGEABLE;
