@@ -88,16 +88,16 @@ void holding_remember_measured(uint64_t address, int device, uint64_t context, u
 	remember(address, device, context, bytes, true);
 }
 
-bool holding_is_measured(uint64_t address)
+bool holding_has_measured(int device)
 {
-	struct linear *entry;
-	bool measured;
+	const struct linear *entry;
+	bool has = false;
 
 	lock_take(&holdings.lock);
-	HASH_FIND(hh, holdings.linear, &address, sizeof(address), entry);
-	measured = entry && entry->measured;
+	for (entry = holdings.linear; entry && !has; entry = entry->hh.next)
+		has = entry->measured && entry->device == device;
 	lock_give(&holdings.lock);
-	return measured;
+	return has;
 }
 
 struct holding holding_detach(uint64_t address)

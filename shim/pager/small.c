@@ -10,13 +10,8 @@
 /* Ranked after the pagers' and before the ledger's. Whoever measures holds it alone; who
  * changes by a known size what is free, beside others who do. */
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
-/* Pages by context; what finds no place stays on the account. */
-#define CONTEXTS 64
-static struct {
-	uint64_t context, bytes;
-	int device;
-} taken[CONTEXTS];	   /* guarded by lock */
-static size_t free_before; /* guarded by lock */
+static uint64_t taken_bytes[LEDGER_DEVICES]; /* guarded by lock */
+static size_t free_before;		     /* guarded by lock */
 /* What is given back beside a measurement: counted, not locked out. */
 static atomic_uint releasing, released;		       /* now, and ever */
 static unsigned int releasing_before, released_before; /* guarded by lock */
@@ -50,23 +45,6 @@ static bool alone(void)
 	       !atomic_load(&releasing);
 }
 
-static uint64_t *taken_by(int device, uint64_t context)
-{
-	size_t unused = CONTEXTS;
-
-	for (size_t i = 0; i < CONTEXTS; i++) {
-		if (taken[i].bytes && taken[i].context == context && taken[i].device == device)
-			return &taken[i].bytes;
-		if (!taken[i].bytes && unused == CONTEXTS)
-			unused = i;
-	}
-	if (unused == CONTEXTS)
-		return NULL;
-	taken[unused].context = context;
-	taken[unused].device = device;
-	return &taken[unused].bytes;
-}
-
 bool small_allocating(int device)
 {
 	lock_write(&lock);
@@ -78,14 +56,14 @@ bool small_allocating(int device)
 	return true;
 }
 
-void small_allocated(int device, uint64_t context)
+void small_allocated(int device)
 {
 	/* Anything but "no less than before" may be a page: other processes change the figure
 	 * too. */
 	if (free_before && free_now() >= free_before && alone())
 		ledger_give_back(device, LEDGER_PAGE_BYTES);
 	else
-		small_keep(device, context, LEDGER_PAGE_BYTES);
+		taken_bytes[device] += LEDGER_PAGE_BYTES;
 	lock_give_shared(&lock);
 }
 
@@ -96,14 +74,12 @@ void small_freeing(int device)
 	measure();
 }
 
-void small_freed(int device, uint64_t context)
+void small_freed(int device)
 {
-	uint64_t *bytes = taken_by(device, context);
-
 	/* Only exactly a page more is taken for one given back. */
-	if (free_before && free_now() == free_before + LEDGER_PAGE_BYTES && bytes &&
-	    *bytes >= LEDGER_PAGE_BYTES && alone()) {
-		*bytes -= LEDGER_PAGE_BYTES;
+	if (free_before && free_now() == free_before + LEDGER_PAGE_BYTES &&
+	    taken_bytes[device] >= LEDGER_PAGE_BYTES && alone()) {
+		taken_bytes[device] -= LEDGER_PAGE_BYTES;
 		ledger_give_back(device, LEDGER_PAGE_BYTES);
 	}
 	lock_give_shared(&lock);
@@ -123,12 +99,9 @@ uint64_t small_measured(void)
 	return (bytes + LEDGER_PAGE_BYTES - 1) / LEDGER_PAGE_BYTES * LEDGER_PAGE_BYTES;
 }
 
-void small_keep(int device, uint64_t context, uint64_t bytes)
+void small_keep(int device, uint64_t bytes)
 {
-	uint64_t *kept = taken_by(device, context);
-
-	if (kept)
-		*kept += bytes;
+	taken_bytes[device] += bytes;
 }
 
 void small_measured_done(void)
@@ -136,15 +109,11 @@ void small_measured_done(void)
 	lock_give_shared(&lock);
 }
 
-void small_context_ended(uint64_t context)
+void small_none_left(int device)
 {
 	lock_write(&lock);
-	for (size_t i = 0; i < CONTEXTS; i++) {
-		if (!taken[i].bytes || taken[i].context != context)
-			continue;
-		ledger_give_back(taken[i].device, taken[i].bytes);
-		taken[i].bytes = 0;
-	}
+	ledger_give_back(device, taken_bytes[device]);
+	taken_bytes[device] = 0;
 	lock_give_shared(&lock);
 }
 
