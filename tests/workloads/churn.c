@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The largest allocation: a quarter of all, but enough for blocks of several small classes. */
 #define LARGEST ((size_t)6 << 20)
 #define PINNED ((size_t)1 << 20) /* of one buffer that asynchronous copies use */
 
@@ -41,7 +42,7 @@ struct churn {
 	struct program p;
 	uint64_t random, victims; /* victims: who must go for want of memory */
 	unsigned long op, made, out_of_memory;
-	size_t live_bytes, most_bytes;
+	size_t live_bytes, most_bytes, largest;
 	struct allocation live[ROOM];
 	unsigned int count;
 	CUstream streams[STREAMS]; /* legacy, two non-blocking ones, a blocking one */
@@ -199,7 +200,7 @@ static CUdeviceptr take_memory(struct churn *c, size_t bytes)
 
 static void make(struct churn *c)
 {
-	size_t bytes = some(c, c->most_bytes < LARGEST ? c->most_bytes : LARGEST);
+	size_t bytes = some(c, c->most_bytes < c->largest ? c->most_bytes : c->largest);
 	struct allocation *a;
 	CUdeviceptr at;
 
@@ -284,7 +285,7 @@ static struct allocation *any(struct churn *c)
 static void upload_some(struct churn *c)
 {
 	bool pinned = chance(c, 50), synchronous = chance(c, 40), rows = chance(c, 30);
-	struct span s = pick_span(c, any(c), rows, pinned ? PINNED : LARGEST);
+	struct span s = pick_span(c, any(c), rows, pinned ? PINNED : c->largest);
 	CUstream stream = pick_stream(c, synchronous);
 	struct buffer *b = pinned ? take_buffer(c) : NULL;
 	unsigned char *from = pinned ? b->bytes : c->pageable;
@@ -321,7 +322,7 @@ static void upload_some(struct churn *c)
 static void download_some(struct churn *c)
 {
 	bool pinned = chance(c, 50), synchronous = chance(c, 40), rows = chance(c, 30);
-	struct span s = pick_span(c, any(c), rows, pinned ? PINNED : LARGEST);
+	struct span s = pick_span(c, any(c), rows, pinned ? PINNED : c->largest);
 	CUstream stream = pick_stream(c, synchronous);
 	struct buffer *b = pinned ? take_buffer(c) : NULL;
 	unsigned char *to = pinned ? b->bytes : c->pageable;
@@ -362,7 +363,7 @@ static void copy_some(struct churn *c)
 	struct allocation *a = any(c), *b = any(c);
 	bool synchronous = chance(c, 40);
 	CUstream stream = pick_stream(c, synchronous);
-	struct span to = pick_span(c, a, a != b && chance(c, 40), LARGEST), from;
+	struct span to = pick_span(c, a, a != b && chance(c, 40), c->largest), from;
 
 	/* Within one allocation: from the first half to the second, which do not meet. */
 	if (a == b) {
@@ -374,7 +375,7 @@ static void copy_some(struct churn *c)
 		to = from;
 		to.offset += a->bytes / 2;
 	} else {
-		from = pick_span(c, b, to.rows > 1, LARGEST);
+		from = pick_span(c, b, to.rows > 1, c->largest);
 		if (from.width < to.width)
 			to.width = from.width;
 		if (from.rows < to.rows)
@@ -415,7 +416,7 @@ static void fill_some(struct churn *c)
 {
 	bool synchronous = chance(c, 40), rows = chance(c, 40);
 	CUstream stream = pick_stream(c, synchronous);
-	struct span s = pick_span(c, any(c), rows, LARGEST);
+	struct span s = pick_span(c, any(c), rows, c->largest);
 	unsigned int unit = 1u << below(c, 3);
 	uint32_t value = (uint32_t)random_next(&c->random);
 	CUdeviceptr at;
@@ -454,7 +455,7 @@ static void fill_some(struct churn *c)
 static void launch_scale(struct churn *c)
 {
 	CUstream stream = pick_stream(c, false);
-	struct span s = pick_span(c, any(c), false, LARGEST);
+	struct span s = pick_span(c, any(c), false, c->largest);
 	uint32_t factor = (uint32_t)below(c, 128) * 2 + 1, plus = (uint32_t)below(c, 256);
 	CUdeviceptr at = s.a->at + s.offset;
 	unsigned char *want = wanted_row(&s, 0);
@@ -469,8 +470,8 @@ static void launch_scale(struct churn *c)
 static void launch_xor(struct churn *c)
 {
 	CUstream stream = pick_stream(c, false);
-	struct span to = pick_span(c, any(c), false, LARGEST),
-		    from = pick_span(c, any(c), false, LARGEST);
+	struct span to = pick_span(c, any(c), false, c->largest),
+		    from = pick_span(c, any(c), false, c->largest);
 	uint32_t key = (uint32_t)below(c, 256);
 	CUdeviceptr to_at = to.a->at + to.offset, from_at = from.a->at + from.offset;
 	size_t n = to.width < from.width ? to.width : from.width;
@@ -511,12 +512,13 @@ int main(int argc, char **argv)
 	c.random = c.p.o.seed;
 	c.victims = ~c.p.o.seed;
 	c.most_bytes = (size_t)c.p.o.mb << 20;
+	c.largest = c.most_bytes / 4 > LARGEST ? c.most_bytes / 4 : LARGEST;
 	c.scale = program_kernel(&c.p, "scale_bytes");
 	c.mix = program_kernel(&c.p, "xor_bytes");
 	/* The oracle's memory comes and goes: keep it rather than fault it in anew. */
 	mallopt(M_MMAP_THRESHOLD, 32 << 20);
 	mallopt(M_TRIM_THRESHOLD, 1 << 30);
-	c.pageable = program_alloc(LARGEST);
+	c.pageable = program_alloc(c.largest);
 	for (int i = 1; i < STREAMS; i++)
 		TRY(cuStreamCreate(&c.streams[i],
 				   i < 3 ? CU_STREAM_NON_BLOCKING : CU_STREAM_DEFAULT));
@@ -526,7 +528,7 @@ int main(int argc, char **argv)
 		TRY(cuEventCreate(&c.buffers[i].done, CU_EVENT_DISABLE_TIMING));
 	}
 
-	while (c.made < ROOM && c.live_bytes + LARGEST / 2 < c.most_bytes && !c.out_of_memory)
+	while (c.made < ROOM && c.live_bytes + c.largest / 2 < c.most_bytes && !c.out_of_memory)
 		make(&c);
 	program_mark(&c.p, NULL);
 	for (unsigned long step = 0; step < c.p.o.steps; step++) {
