@@ -247,6 +247,18 @@ E2E_LINK = mkdir -p $(@D) && $(CC) $(CFLAGS) -o $@ $^ -L$(O)/sim -l:libcuda.so.1
 $(O)/e2e/sim_edges: $(EDGES_OBJ) $(PROGRAM_OBJ) | $(SIM)
 	$(call say,LD,$@)
 	$(Q)$(E2E_LINK)
+# The same programs with everything four times as large, for blocks of 8 MiB and more.
+EDGES_8M := $(EDGES_OBJ:.o=_8m.o)
+E2E_8M   := $(addprefix $(O)/e2e/sim_,life_8m names_8m handles_8m unmapped_8m)
+$(O)/obj/tests/e2e/%_8m.o: tests/e2e/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(E2E_FLAGS) -DBLOCK_MIB=8 -Itests/e2e -c $< -o $@
+$(O)/e2e/sim_edges_8m: $(EDGES_8M) $(PROGRAM_OBJ) | $(SIM)
+	$(call say,LD,$@)
+	$(Q)$(E2E_LINK)
+$(E2E_8M): $(O)/e2e/%: $(O)/obj/tests/e2e/%.o $(PROGRAM_OBJ) | $(SIM)
+	$(call say,LD,$@)
+	$(Q)$(E2E_LINK)
 $(O)/e2e/sim_%: tests/e2e/sim_%.c $(PROGRAM_OBJ) | $(SIM)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(E2E_CC) $(PROGRAM_OBJ) -L$(O)/sim -l:libcuda.so.1 -pthread -ldl
@@ -266,19 +278,11 @@ $(O)/unit/sim_image_reversed.so: tests/unit/sim_image.c tests/sim/sim_kernel.h t
 $(O)/unit/sim_image_silent.so: tests/unit/sim_image.c tests/sim/sim_kernel.h tests/sim/sim_tensor.h
 	$(Q)$(SIM_IMAGE_CC) -DSIM_KERNEL_NO_INFO
 
-# What the fuzz targets hold is held by units too.
-FED_CC = mkdir -p $(@D) && $(UNIT_CC) $(CUDA) -D_GNU_SOURCE -Itests/fuzz $(filter-out $<,$(filter %.c %.o,$^)) -lcriterion -pthread -lm
 UNIT_CC = $(CC) $(CFLAGS) -std=gnu11 $(WARN) -MMD -MP $(SANFLAGS) -Ishim -Ipolicy -Itests/sim -o $@ $<
-$(O)/unit/policy_fed: tests/unit/policy_fed.c tests/fuzz/policy.c $(POLICY_OBJ)
-	$(call say,UNIT,$@)
-	$(Q)$(FED_CC)
 $(O)/unit/policy_%: tests/unit/policy_%.c $(POLICY_OBJ)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(POLICY_OBJ) -lcriterion -lm
 SETTINGS_ALONE := $(call objects,shim/settings.c shim/lock.c shim/log.c shim/file.c shim/ram.c)
-$(O)/unit/settings_fed: tests/unit/settings_fed.c tests/fuzz/settings.c $(SETTINGS_ALONE)
-	$(call say,UNIT,$@)
-	$(Q)$(FED_CC)
 $(O)/unit/settings_%: tests/unit/settings_%.c $(SETTINGS_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(SETTINGS_ALONE) -lcriterion -lm
@@ -295,14 +299,13 @@ $(O)/unit/own_kernels_%: tests/unit/own_kernels_%.c $(OWN_KERNELS_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) $(OWN_KERNELS_ALONE) -lcriterion
 HOOK_ALONE := $(call objects,shim/hook/kernels.c shim/hook/layout.c shim/lock.c shim/log.c shim/file.c) $(IMAGE_ALONE)
+# What the fuzz targets hold is held by units too.
+FED_CC = mkdir -p $(@D) && $(UNIT_CC) $(CUDA) -D_GNU_SOURCE -Itests/fuzz $(filter-out $<,$(filter %.c %.o,$^)) -lcriterion -pthread
 $(O)/unit/hook_boxes: tests/unit/hook_boxes.c tests/fuzz/copy_box.c $(call objects,shim/hook/copy_box.c)
 	$(call say,UNIT,$@)
 	$(Q)$(FED_CC)
 $(O)/unit/hook_params: tests/unit/hook_params.c tests/fuzz/params.c $(call objects,$(addprefix shim/hook/,params.c layout.c kernels.c tensor_map.c) \
 		shim/lock.c shim/log.c shim/file.c) $(IMAGE_ALONE)
-	$(call say,UNIT,$@)
-	$(Q)$(FED_CC)
-$(O)/unit/hook_copies: tests/unit/hook_copies.c $(call objects,shim/hook/copy.c shim/hook/fill.c)
 	$(call say,UNIT,$@)
 	$(Q)$(FED_CC)
 $(O)/unit/hook_%: tests/unit/hook_%.c $(HOOK_ALONE)
@@ -330,7 +333,7 @@ check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
 	$(if $(HAVE_SIM),,@echo 'skipped: tests/unit/sim_*: the simulated driver has no core yet')
 	$(Q)tests/run-units $(O) $(UNITS)
 
-E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) $(O)/e2e/sim_edges $(O)/e2e/sim_files_linked \
+E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) $(O)/e2e/sim_edges $(O)/e2e/sim_edges_8m $(E2E_8M) $(O)/e2e/sim_files_linked \
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
 test-programs: all $(UNITS) $(E2E) $(BROKEN) $(FAKE_MATH) $(NVML_LIB) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1
 .PHONY: test-programs

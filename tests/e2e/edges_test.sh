@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The less travelled roads into the driver, over memory of which half fits the cap. Knob: CASES.
+# The less travelled roads into the driver, over memory of which half fits the cap. Sizes,
+# policies and knobs: run_cases in lib.sh.
 . "$(dirname "$0")/lib.sh"
 export LD_LIBRARY_PATH=$O/sim SIM_IMAGE=$O/unit/sim_image.so
-run_cases sim_edges $((22 << 20)) LOWTIDE_HOST=96M LOWTIDE_STATS="$O/e2e/sim_edges.stats"
+run_cases sim_edges 22 96 LOWTIDE_PATIENCE=60
 finish

@@ -27,45 +27,81 @@ finish() { # last of all: its status is the script's
 }
 
 field() { sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1"; } # field REPORT NAME: a number of it
-faults() { # faults REPORT CAP: what the simulated GPU saw that may never be, a line each
-	[ -s "$1" ] || {
+faults() { # faults REPORT CAP: what the simulated GPU saw that may never be, a line each; starts no process
+	local text='' name
+	[ -s "$1" ] && read -r text <"$1"
+	[[ $text == *'"calls": {'* ]] || {
 		echo "no report"
 		return
 	}
-	[ "$(field "$1" vram_peak)" -le "$2" ] || echo "VRAM above the cap"
-	[ "$(field "$1" illegal_accesses)" -eq 0 ] || echo "illegal access"
-	[ "$(field "$1" remap_races)" -eq 0 ] || echo "mapping changed under a kernel"
-	[ "$(field "$1" alias_races)" -eq 0 ] || echo "memory reached through two mappings at once"
-	[ "$(field "$1" unknown_streams)" -eq 0 ] || echo "the driver was asked about a stream that is no more"
+	{ [[ $text =~ \"vram_peak\":\ ([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -le "$2" ]; } || echo "VRAM above the cap"
+	[[ $text == *'"illegal_accesses": 0,'* ]] || echo "illegal access"
+	[[ $text == *'"remap_races": 0,'* ]] || echo "mapping changed under a kernel"
+	[[ $text == *'"alias_races": 0,'* ]] || echo "memory reached through two mappings at once"
+	[[ $text == *'"unknown_streams": 0,'* ]] || echo "the driver was asked about a stream that is no more"
 }
 
-# run_cases PROGRAM CAP VARIABLE=VALUE...: each of the program's cases bare, then under the cap on every scheduler, under
-# both levels of safety. Knob: CASES.
+compared() { # compared STATS WHAT: blocks whose two homes LOWTIDE_VERIFY compared (verified), or could not (not_verified)
+	sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1" 2>/dev/null | awk '{n += $1} END {print n + 0}'
+}
+
+# run_cases PROGRAM CAP HOST VARIABLE=VALUE...: each of the program's cases bare, then under the cap on every scheduler
+# and level of safety. CAP and HOST are MiB, for the program as built for blocks of 2 MiB; the one built for 8 MiB, with
+# everything four times as large, gets four times as much.
+#
+# The block size and the policy go round from row to row and from case to case, one of six and one of five, so that each
+# meets each. 2M and 4M are run by the smaller program; 8M and 32M by the larger, in one of a case's six rows, as they
+# cost most. Where the blocks are larger than what is allocated, components are cut into blocks of several classes. Every
+# byte is compared at each change of home (LOWTIDE_VERIFY), and that it was is asked of the statistics, size by size.
+# Knobs: CASES, BLOCKS (of 2M 4M 8M 32M).
 run_cases() {
-	local program=$O/e2e/$1 cap=$2 report=$O/e2e/$1.json case scheduler safety what said status seen
-	shift 2
-	for case in ${CASES:-$("$program")}; do
-		if ! said=$(timeout 60 "$program" "$case" 2>&1); then
-			fail "$case, without the library: $said"
-			continue
-		fi
+	local name=$1 cap_mib=$2 host_mib=$3 dir=$O/e2e/$1.run sizes policies=(lru balanced sequential group auto)
+	local case scheduler safety row block policy program scale cap report stats what said status seen turn=0
+	declare -A verified=()
+	shift 3
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	report=$dir/report stats=$dir/stats
+	for case in $("$O/e2e/$name"); do
+		row=$((turn++))
+		[[ " ${CASES:-$case} " == *" $case "* ]] || continue
+		sizes=(2M 4M 2M 4M 2M "$([ $((turn % 2)) -eq 0 ] && echo 8M || echo 32M)")
+		for program in "$name" "${name}_8m"; do
+			said=$(timeout 60 "$O/e2e/$program" "$case" 2>&1) || fail "$program $case, without the library: $said"
+		done
 		for scheduler in virtual seeded threads; do
 			for safety in strict graced; do
-				what="$case, $scheduler, $safety"
-				rm -f "$report"
-				said=$(env LOWTIDE_VRAM="$cap" LOWTIDE_BLOCK=2M LOWTIDE_POLICY=lru LOWTIDE_SAFETY=$safety LOWTIDE_LOG=error \
-					LOWTIDE_SIM_SCHED=$scheduler LOWTIDE_SIM_REPORT="$report" "$@" LD_PRELOAD="$O/liblowtide.so" \
-					timeout 60 "$program" "$case" 2>&1)
+				block=${sizes[$((row % 6))]} policy=${policies[$((row % 5))]} program=$name scale=1
+				row=$((row + 1))
+				[[ " ${BLOCKS:-$block} " == *" $block "* ]] || continue
+				case $block in 8M | 32M) program=${name}_8m scale=4 ;; esac
+				cap=$((cap_mib * scale << 20))
+				what="$case, blocks of $block, $policy, $scheduler, $safety"
+				rm -f "$report" "$stats"*
+				said=$(env LOWTIDE_VRAM=$cap LOWTIDE_HOST=$((host_mib * scale))M LOWTIDE_BLOCK=$block LOWTIDE_POLICY=$policy \
+					LOWTIDE_SAFETY=$safety LOWTIDE_LOG=error LOWTIDE_VERIFY=1 LOWTIDE_STATS="$stats" LOWTIDE_SIM_SCHED=$scheduler \
+					LOWTIDE_SIM_REPORT="$report" "$@" LD_PRELOAD="$O/liblowtide.so" timeout 60 "$O/e2e/$program" "$case" 2>&1)
 				status=$?
 				seen=$(faults "$report" "$cap")
 				if [ $status -ne 0 ]; then
 					fail "$what: status $status: $said"
 				elif [ -n "$seen" ]; then
 					fail "$what: $seen"
+				elif [[ $said == *'differs between'* ]]; then
+					fail "$what: $said"
+				elif [ ! -s "$stats" ]; then
+					fail "$what: no statistics"
+				elif [ "$(compared "$stats" not_verified)" -gt 0 ]; then
+					fail "$what: $(compared "$stats" not_verified) blocks could not be compared"
 				else
+					verified[$block]=$((${verified[$block]:-0} + $(compared "$stats" verified)))
 					pass
 				fi
 			done
 		done
+	done
+	for block in ${BLOCKS:-2M 4M 8M 32M}; do
+		[ -n "${CASES:-}" ] && continue
+		check "blocks of $block: homes were compared" [ "${verified[$block]:-0}" -gt 0 ]
 	done
 }

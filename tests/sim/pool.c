@@ -23,7 +23,6 @@ struct CUmemPoolHandle_st {
 struct piece {
 	struct piece *next;
 	CUmemoryPool pool;
-	CUcontext context;
 	CUdeviceptr ptr;
 	size_t bytes;  /* of whole pages */
 	CUevent freed; /* NULL while the program owns the memory */
@@ -99,24 +98,6 @@ bool sim_pool_free(CUdeviceptr address)
 	return p != NULL;
 }
 
-void sim_pool_forget(CUcontext context)
-{
-	pthread_mutex_lock(&lock);
-	for (struct piece **link = &pieces; *link;) {
-		struct piece *p = *link;
-
-		if (p->context != context) {
-			link = &p->next;
-			continue;
-		}
-		*link = p->next;
-		p->pool->reserved -= p->bytes;
-		p->pool->used -= p->spare ? 0 : p->bytes;
-		free(p);
-	}
-	pthread_mutex_unlock(&lock);
-}
-
 static struct piece *spare_piece(CUmemoryPool pool, size_t bytes)
 {
 	struct piece *p = pieces;
@@ -147,7 +128,6 @@ static CUresult take(CUdeviceptr *out, size_t bytes, CUmemoryPool pool)
 			return result;
 		}
 		p->pool = pool;
-		p->context = sim_context();
 		p->bytes = pages;
 		p->next = pieces;
 		pieces = p;
@@ -189,11 +169,7 @@ static struct piece *adopt(CUdeviceptr ptr)
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return NULL;
-	*p = (struct piece){.next = pieces,
-			    .pool = &loose,
-			    .context = region->context,
-			    .ptr = ptr,
-			    .bytes = region->end - region->start};
+	*p = (struct piece){pieces, &loose, ptr, region->end - region->start, NULL, false};
 	loose.reserved += p->bytes;
 	loose.used += p->bytes;
 	pieces = p;

@@ -100,6 +100,9 @@ void other_peer_copies(void)
 	}
 }
 
+/* Not wider than a card's lines may be, whatever the blocks. */
+#define LINE (2 * MIB)
+
 /* Parts of each piece, across one border of blocks and the other, go to an array, where a
  * kernel adds to the first word through a surface, and back. */
 static void through_array(CUarray array, CUsurfObject surface, CUdeviceptr piece,
@@ -113,11 +116,11 @@ static void through_array(CUarray array, CUsurfObject surface, CUdeviceptr piece
 									       13000, flags);
 	unsigned int by = 9, first;
 
-	for (size_t at = UNIT; at < 4 * UNIT; at += 2 * UNIT) {
-		MUST(in(array, 0, piece + at, 2 * UNIT));
+	for (size_t at = 2 * UNIT - LINE / 2; at < 4 * UNIT; at += 2 * UNIT) {
+		MUST(in(array, 0, piece + at, LINE));
 		MUST(cuLaunchKernel(function("by_tensor_at"), 1, 1, 1, 1, 1, 1, 0, NULL,
 				    (void *[]){&surface, &by}, NULL));
-		MUST(out(piece + at, array, 0, 2 * UNIT));
+		MUST(out(piece + at, array, 0, LINE));
 		MUST(cuMemcpyDtoH(&first, piece + at, sizeof(first)));
 		if (first != value + at / 4 + by)
 			wrong("what a kernel wrote through a surface");
@@ -128,7 +131,7 @@ static void through_array(CUarray array, CUsurfObject surface, CUdeviceptr piece
 
 void array_copies(void)
 {
-	CUDA_ARRAY_DESCRIPTOR line = {2 * UNIT / 16, 0, CU_AD_FORMAT_UNSIGNED_INT32, 4};
+	CUDA_ARRAY_DESCRIPTOR line = {LINE / 16, 0, CU_AD_FORMAT_UNSIGNED_INT32, 4};
 	CUDA_RESOURCE_DESC resource = {.resType = CU_RESOURCE_TYPE_ARRAY};
 	CUdeviceptr pieces[PIECES], beside;
 	CUsurfObject surface;
