@@ -177,3 +177,11 @@ Test(layout, steps_reach_every_pointer_of_packed_structs)
 				  pack, p.step);
 		}
 }
+
+/* Its size and its place are those of a struct that is not packed, too. */
+Test(layout, a_struct_packed_to_four_is_searched_though_nothing_tells)
+{
+	struct layout_param param = layout_param(0, 16, 24);
+
+	cr_assert(param.step == 4 && param.count == 5);
+}

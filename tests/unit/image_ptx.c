@@ -125,3 +125,13 @@ Test(ptx, the_next_kernel_is_read_after_one_that_is_not_understood)
 	cr_expect(unread == 1 && seen.kernels == 1 && seen.count == 1);
 	cr_expect(!strcmp(seen.name, "k"));
 }
+
+Test(ptx, numbers_are_octal_with_a_zero_before_them)
+{
+	size_t unread;
+	struct seen seen =
+	    read_text(".entry k(.param .u8 a, .param .align 010 .b8 b[020])", &unread);
+
+	cr_expect(unread == 0 && seen.kernels == 1);
+	EXPECT_PARAM(seen, 1, 8, 16);
+}

@@ -150,3 +150,11 @@ Test(extent, are_never_in_disorder_whatever_is_uploaded)
 		}
 	}
 }
+
+Test(extent, of_another_source_is_another_though_it_adjoins)
+{
+	extents_learn(&extents, 0, 4 * MIB, 0x1000);
+	extents_learn(&extents, 4 * MIB, 6 * MIB, 0x90000000);
+	extents_learn(&extents, 6 * MIB, 8 * MIB, 0x90000000 + 2 * MIB);
+	cr_assert(eq(sz, extents.count, 2));
+}

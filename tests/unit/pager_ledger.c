@@ -181,3 +181,30 @@ Test(holding, leaves_no_lock_held_in_a_child_forked_while_another_thread_allocat
 	atomic_store(&forks_over, true);
 	pthread_join(thread, NULL);
 }
+
+Test(holding, ends_every_mapping_in_a_range_that_is_unmapped)
+{
+	ledger_open(0, 100 * MIB);
+	for (uint64_t handle = 1; handle <= 3; handle++) {
+		cr_assert(holding_charge(0, 4 * MIB));
+		holding_handle_created(handle, 0, 4 * MIB);
+		holding_mapped(handle * 4 * MIB, 4 * MIB, handle);
+		holding_handle_released(handle);
+	}
+	holding_unmapped(4 * MIB, 8 * MIB);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB));
+	holding_unmapped(12 * MIB, 4 * MIB);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
+}
+
+Test(holding, keeps_physical_memory_that_was_retained)
+{
+	ledger_open(0, 100 * MIB);
+	cr_assert(holding_charge(0, 4 * MIB));
+	holding_handle_created(7, 0, 4 * MIB);
+	holding_handle_retained(7);
+	holding_handle_released(7);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB));
+	holding_handle_released(7);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
+}

@@ -321,3 +321,30 @@ Test(settings, take_patience_in_seconds)
 		cr_assert_not(settings_parse(&settings, "PATIENCE", *bad), "%s", *bad);
 	cr_assert(eq(u64, settings.patience_ns, 250000000));
 }
+
+Test(settings, take_blocks_of_a_power_of_two_granules)
+{
+	struct settings settings;
+
+	settings_defaults(&settings);
+	cr_assert(settings_parse(&settings, "BLOCK", "16M"));
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const sizes[] = {"6M", "3M", "1M", "256M"};
+
+		cr_assert_not(settings_parse(&settings, "BLOCK", sizes[i]), "%s", sizes[i]);
+	}
+	cr_assert(eq(u64, settings.block_bytes, 16 << 20));
+}
+
+Test(settings, understand_a_value_whole_or_not_at_all)
+{
+	static const char *const names[] = {"HOST", "LOW", "HIGH", "MIN", "RESERVE", "BLOCK"};
+	struct settings settings;
+
+	settings_defaults(&settings);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		cr_assert(settings_parse(&settings, names[i], "4M"), "%s", names[i]);
+		cr_assert_not(settings_parse(&settings, names[i], "4M,8M"), "%s", names[i]);
+		cr_assert_not(settings_parse(&settings, names[i], "4M "), "%s", names[i]);
+	}
+}
