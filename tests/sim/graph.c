@@ -399,6 +399,15 @@ SIM_EXPORT CUresult cuGraphAddChildGraphNode(CUgraphNode *out, CUgraph graph,
 	return sim_graph_add(out, graph, deps, count, CU_GRAPH_NODE_TYPE_GRAPH, child);
 }
 
+SIM_EXPORT CUresult cuGraphChildGraphNodeGetGraph(CUgraphNode node, CUgraph *out)
+{
+	SIM_CALL_ANYWHERE();
+	if (!node || !out || node->type != CU_GRAPH_NODE_TYPE_GRAPH)
+		return CUDA_ERROR_INVALID_VALUE;
+	*out = node->u.child;
+	return CUDA_SUCCESS;
+}
+
 SIM_EXPORT CUresult cuGraphAddDependencies_v2(CUgraph graph, const CUgraphNode *from,
 					      const CUgraphNode *to,
 					      const CUgraphEdgeData *edges, size_t count)
@@ -482,6 +491,50 @@ GET_SET(cuGraphMemsetNodeGetParams, cuGraphMemsetNodeSetParams,
 				       const CUDA_MEMSET_NODE_PARAMS *params,
 				       __attribute__((unused)) CUcontext ctx),
 	CUDA_MEMSET_NODE_PARAMS, CU_GRAPH_NODE_TYPE_MEMSET, memset)
+
+/* Of the types whose parameters can be changed here, and no other. */
+SIM_EXPORT CUresult cuGraphExecNodeSetParams(CUgraphExec exec, CUgraphNode node,
+					     CUgraphNodeParams *params)
+{
+	CUDA_KERNEL_NODE_PARAMS kernel;
+	CUDA_MEMSET_NODE_PARAMS fill;
+
+	if (!params)
+		return CUDA_ERROR_INVALID_VALUE;
+	switch ((int)params->type) {
+	case CU_GRAPH_NODE_TYPE_KERNEL:
+		kernel = (CUDA_KERNEL_NODE_PARAMS){
+		    .func = params->kernel.func,
+		    .kern = params->kernel.kern,
+		    .ctx = params->kernel.ctx,
+		    .gridDimX = params->kernel.gridDimX,
+		    .gridDimY = params->kernel.gridDimY,
+		    .gridDimZ = params->kernel.gridDimZ,
+		    .blockDimX = params->kernel.blockDimX,
+		    .blockDimY = params->kernel.blockDimY,
+		    .blockDimZ = params->kernel.blockDimZ,
+		    .sharedMemBytes = params->kernel.sharedMemBytes,
+		    .kernelParams = params->kernel.kernelParams,
+		    .extra = params->kernel.extra,
+		};
+		return cuGraphExecKernelNodeSetParams_v2(exec, node, &kernel);
+	case CU_GRAPH_NODE_TYPE_MEMCPY:
+		return cuGraphExecMemcpyNodeSetParams(exec, node, &params->memcpy.copyParams,
+						      params->memcpy.copyCtx);
+	case CU_GRAPH_NODE_TYPE_MEMSET:
+		fill = (CUDA_MEMSET_NODE_PARAMS){
+		    .dst = params->memset.dst,
+		    .pitch = params->memset.pitch,
+		    .value = params->memset.value,
+		    .elementSize = params->memset.elementSize,
+		    .width = params->memset.width,
+		    .height = params->memset.height,
+		};
+		return cuGraphExecMemsetNodeSetParams(exec, node, &fill, params->memset.ctx);
+	default:
+		return CUDA_ERROR_NOT_SUPPORTED;
+	}
+}
 
 SIM_EXPORT CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph graph,
 						unsigned long long flags)
