@@ -318,6 +318,9 @@ PROBE_PARTS := $(filter-out %/main.o,$(PROBE_OBJ))
 $(O)/unit/probe_%: tests/unit/probe_%.c $(PROBE_PARTS)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) -Itests/gpu/probe $(PROBE_PARTS) -lcriterion -ljansson -lm -pthread -ldl
+$(O)/unit/launch_%: tests/unit/launch_%.c $(SHIM_OBJ) $(POLICY_OBJ)
+	$(call say,UNIT,$@)
+	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) $(SHIM_OBJ) $(POLICY_OBJ) -lcriterion -pthread -ldl -lm
 $(O)/unit/moves_%: tests/unit/moves_%.c $(SHIM_OBJ) $(POLICY_OBJ)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) $(SHIM_OBJ) $(POLICY_OBJ) -lcriterion -pthread -ldl -lm
