@@ -27,6 +27,8 @@ struct counted_function {
 struct failure {
 	char name[64]; /* "*": any */
 	uint64_t nth;  /* of that function's calls; 0: each */
+	bool onwards;  /* and each after that */
+	bool met;      /* a call of it has failed */
 	CUresult code;
 };
 
@@ -130,7 +132,8 @@ uint64_t sim_counted(enum sim_counter counter)
 /* --- settings
  * ----------------------------------------------------------------------------------- */
 
-/* LOWTIDE_SIM_FAIL=function:n[:code][,...]; `function:*`: each call of it. */
+/* LOWTIDE_SIM_FAIL=function:n[:code][,...]; `function:n+`: from its nth call on each of them;
+ * `function:*`: each call of it. */
 static void read_failures(const char *text)
 {
 	while (text && *text && failure_count < FAILURES) {
@@ -138,7 +141,7 @@ static void read_failures(const char *text)
 		int code = CUDA_ERROR_OUT_OF_MEMORY, used = 0;
 		char nth[24] = "";
 
-		if (sscanf(text, "%63[^:,]:%23[0-9*]%n:%d%n", failure->name, nth, &used, &code,
+		if (sscanf(text, "%63[^:,]:%23[0-9*+]%n:%d%n", failure->name, nth, &used, &code,
 			   &used) < 2) {
 			fprintf(stderr,
 				"simulated GPU: LOWTIDE_SIM_FAIL: not function:n[:code]: %s\n",
@@ -146,6 +149,7 @@ static void read_failures(const char *text)
 			return;
 		}
 		failure->nth = nth[0] == '*' ? 0 : strtoull(nth, NULL, 10);
+		failure->onwards = strchr(nth, '+') != NULL;
 		failure->code = (CUresult)code;
 		failure_count++;
 		text = strchr(text + used, ',');
@@ -185,6 +189,7 @@ SIM_EXPORT int lowtide_sim_fail(const char *function, uint64_t nth, CUresult cod
 		failure = &failures[failure_count++];
 		strcpy(failure->name, function);
 		failure->nth = 0;
+		failure->onwards = failure->met = false;
 		if (nth)
 			failure->nth =
 			    nth + (strcmp(function, "*") != 0 ? function_named(function)->calls
@@ -218,11 +223,15 @@ static CUresult planned(const char *name, uint64_t nth)
 {
 	for (size_t i = 0; i < failure_count; i++) {
 		bool any = !strcmp(failures[i].name, "*");
+		uint64_t now = any ? any_calls : nth;
 
 		if (!any && strcmp(failures[i].name, name) != 0)
 			continue;
-		if (!failures[i].nth || failures[i].nth == (any ? any_calls : nth))
+		if (!failures[i].nth || failures[i].nth == now ||
+		    (failures[i].onwards && failures[i].nth < now)) {
+			failures[i].met = true;
 			return failures[i].code;
+		}
 	}
 	return CUDA_SUCCESS;
 }
@@ -342,6 +351,7 @@ SIM_EXPORT uint64_t lowtide_sim_counted(const char *name)
 __attribute__((destructor)) static void report(void)
 {
 	const char *separator = "";
+	unsigned int met = 0;
 	FILE *out;
 
 	if (call_log)
@@ -363,7 +373,9 @@ __attribute__((destructor)) static void report(void)
 	for (int i = 0; i < SIM_COUNTERS; i++)
 		fprintf(out, ", \"%s\": %llu", counter_names[i],
 			(unsigned long long)counters[i]);
-	fprintf(out, ", \"calls\": {");
+	for (size_t i = 0; i < failure_count; i++)
+		met += failures[i].met;
+	fprintf(out, ", \"failures_met\": %u, \"calls\": {", met);
 	for (size_t i = 0; i < FUNCTIONS; i++)
 		if (functions[i].name) {
 			fprintf(out, "%s\"%s\": %llu", separator, functions[i].name,

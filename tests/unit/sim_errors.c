@@ -105,6 +105,20 @@ Test(sim_errors, a_planted_failure_may_name_its_error)
 	OK(cuMemCreate(&frame, 2 * MIB, &prop, 0));
 }
 
+Test(sim_errors, from_the_nth_call_on_all_fail)
+{
+	CUdeviceptr ptr;
+
+	setenv("LOWTIDE_SIM_FAIL", "cuMemAlloc_v2:2+:999,cuMemFree_v2:1", 1);
+	sim_start();
+	CUdeviceptr first = sim_alloc(MIB);
+	EXPECT(CUDA_ERROR_UNKNOWN, cuMemAlloc(&ptr, MIB));
+	EXPECT(CUDA_ERROR_UNKNOWN, cuMemAlloc(&ptr, MIB));
+	EXPECT(CUDA_ERROR_OUT_OF_MEMORY, cuMemFree(first));
+	OK(cuMemFree(first));
+	EXPECT(CUDA_ERROR_UNKNOWN, cuMemAlloc(&ptr, MIB));
+}
+
 Test(sim_errors, a_symbol_that_is_not_there_is_not_found)
 {
 	CUmodule module;
