@@ -53,8 +53,9 @@ struct component {
 	bool tabled; /* its address was uploaded as data: any launch may use it, see resident.h
 		      */
 	uint32_t group;
-	uint32_t named; /* by launches, so often */
-	uint64_t fence; /* of the last launch that named it; FENCE_NEVER: not known */
+	uint32_t named;	  /* by launches, so often */
+	uint32_t used_at; /* the pager's epoch of the last launch that named it */
+	uint64_t fence;	  /* of the last launch that named it; FENCE_NEVER: not known */
 	struct extents extents;
 	uint32_t next_free; /* of the free list; of the parked, index + 1 */
 	bool parked, ripe;  /* freed, but not gone yet; and free to go (release.h) */

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "door/driver.h"
 #include "pager/ahead.h"
+#include "pager/audit.h"
 #include "pager/exchange.h"
 #include "pager/graced.h"
 #include "pager/release.h"
@@ -225,6 +226,8 @@ void pager_quiet(void)
 			continue;
 		lock_take(&pager->lock);
 		release_ripe(pager, false);
+		if (!pager->quiets)
+			audit_step(pager);
 		trim_frames(pager, !pager->table.block_end);
 		refresh_cap(pager);
 		carry_out(pager, policy_quiet(pager->policy, clock_now_ns(), pager->actions,

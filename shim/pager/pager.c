@@ -125,6 +125,7 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	pager->kernels = (struct own_kernels){.form = OWN_KERNELS_NONE};
 	pager->owed = 0;
 	pager->ahead_refused = false;
+	pager->audit.block = NO_BLOCK;
 	pager->crossing_events = 0; /* those before went with their context */
 	pager->owed_limit = PAGER_OWED_FIRST;
 	atomic_store(&pager->cold_blocks, 0);

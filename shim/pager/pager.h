@@ -80,7 +80,12 @@ struct pager {
 	uint64_t told_ns;		  /* when the state of paging was last told */
 	bool told_still[2];		  /* by reason */
 	uint64_t told_refused_bytes[3];	  /* by reason: the smallest that was told; 0: none */
-	uint32_t quiets;		  /* since spare frames were last looked at */
+	struct {
+		uint32_t block, named_at, used_at; /* NO_BLOCK: none is looked at */
+		uint64_t component, hash[2];
+		uint32_t next;
+	} audit;	 /* audit.c's */
+	uint32_t quiets; /* since spare frames were last looked at */
 };
 
 #define PAGER_ACTIONS 8192

@@ -47,6 +47,7 @@ static size_t name_address(struct pager *pager, uint64_t address, size_t count)
 
 	if (!component)
 		return count;
+	component->used_at = pager->epoch;
 	limit = component->start + component->span_bytes;
 	if (!pager->frames.plain_host &&
 	    extents_asked(&component->extents, address, limit, &start, &end))

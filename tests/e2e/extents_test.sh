@@ -15,6 +15,7 @@ cap=$((22 << 20))
 for policy in ${POLICIES:-sequential balanced lru}; do
 	for safety in ${SAFETIES:-strict graced}; do
 		for case in ${CASES:-activation model}; do
+			[ "$case" = unseen ] && continue
 			new=0
 			for before in 0 1 2 3; do
 				[ "$case-$before" = activation-3 ] && continue
@@ -30,5 +31,10 @@ for policy in ${POLICIES:-sequential balanced lru}; do
 			done
 		done
 	done
+done
+# By demand alone it is known what should be where in the end.
+policy=lru
+for safety in ${SAFETIES:-strict graced}; do
+	[[ " ${CASES:-unseen} " == *" unseen "* ]] && check "unseen, $safety: it is noticed what else is used" took unseen 0
 done
 finish

@@ -54,6 +54,36 @@ static void activation(void)
 	check(segment, 100, 16 * UNIT);
 }
 
+/* Tensors that come and go; then one activation over all of them, which their pointers do not
+ * tell of: it is seen after a while that it changes more. */
+static void unseen(void)
+{
+	CUdeviceptr segment, other;
+
+	begin();
+	something_else();
+	MUST(cuMemAlloc(&segment, 16 * UNIT));
+	for (size_t i = 0; i < 4; i++)
+		upload(segment + i * 4 * UNIT, UNIT);
+	for (unsigned int round = 0; round < 100; round++) {
+		fill(segment, round, 16 * UNIT, NULL);
+		MUST(cuCtxSynchronize());
+	}
+	for (size_t at = 0; getenv("LD_PRELOAD") && at < 16 * UNIT; at += 2 * UNIT)
+		if (!in_vram(segment + at))
+			wrong("a part of the activation is in RAM");
+	check(segment, 99, 16 * UNIT);
+	/* Now tensors again, which are known by their uploads, and none is changed unseen. */
+	MUST(cuMemAlloc(&other, 16 * UNIT));
+	for (size_t i = 0; i < 4; i++)
+		upload(segment + i * 4 * UNIT, 4 * UNIT);
+	fill(other, 1, 16 * UNIT, NULL);
+	for (unsigned int round = 0; round < 100; round++) {
+		increment(segment, 1, 4 * UNIT, NULL);
+		MUST(cuCtxSynchronize());
+	}
+}
+
 /* A second model, a tensor an upload, in the place of a first. */
 static void model(void)
 {
@@ -83,7 +113,7 @@ static void model(void)
 	MUST(cuCtxSynchronize());
 }
 
-static const struct program_case cases[] = {CASE(activation), CASE(model)};
+static const struct program_case cases[] = {CASE(activation), CASE(unseen), CASE(model)};
 
 int main(int argc, char **argv)
 {

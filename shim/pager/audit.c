@@ -1,0 +1,98 @@
+#include "pager/audit.h"
+
+#include "pager/content_hash.h"
+#include "pager/graced.h"
+#include "pager/streams.h"
+#include "pager/window.h"
+#include "settings.h"
+
+#include <string.h>
+
+/* Blocks that are looked through for one to hash. */
+#define LOOKED_AT 4096
+
+/* It is cold, and its component was used after it was last asked for. */
+static bool is_unasked(const struct pager *pager, uint32_t id)
+{
+	const struct block *block = &pager->table.blocks[id];
+	const struct component *component;
+
+	if (block->component == NO_BLOCK || block->way ||
+	    atomic_load(&block->home) != HOME_HOST)
+		return false;
+	component = &pager->table.components[block->component];
+	return component->extents.count && component->used_at != pager->named_mark[id];
+}
+
+static uint32_t next_unasked(struct pager *pager)
+{
+	for (uint32_t i = 0; i < LOOKED_AT && i < pager->table.block_end; i++) {
+		uint32_t id = pager->audit.next++;
+
+		if (id >= pager->table.block_end)
+			pager->audit.next = id = 0;
+		if (is_unasked(pager, id))
+			return id;
+	}
+	return NO_BLOCK;
+}
+
+/* Only where it is idle already, so that nobody waits. */
+static bool hash_cold(struct pager *pager, uint32_t id, uint64_t hash[2])
+{
+	struct frame *frame = pager->table.blocks[id].host;
+	CUresult result = CUDA_ERROR_NOT_READY;
+
+	streams_capture_hold();
+	if (!streams_capturing())
+		result = streams_ask(pager->context);
+	streams_capture_let();
+	if (result != CUDA_SUCCESS || !window_open(pager))
+		return false;
+	result = content_hash(pager, &frame, 1, hash);
+	window_close(pager);
+	return result == CUDA_SUCCESS;
+}
+
+static void begin(struct pager *pager)
+{
+	uint32_t id = next_unasked(pager);
+	const struct component *component;
+
+	if (id == NO_BLOCK || !hash_cold(pager, id, pager->audit.hash))
+		return;
+	component = &pager->table.components[pager->table.blocks[id].component];
+	pager->audit.block = id;
+	pager->audit.component = component->id;
+	pager->audit.named_at = pager->named_mark[id];
+	pager->audit.used_at = component->used_at;
+}
+
+void audit_step(struct pager *pager)
+{
+	uint32_t id = pager->audit.block;
+	struct component *component;
+	uint64_t hash[2];
+
+	if (settings_get()->dirty != DIRTY_HASH || !content_hash_can(pager) ||
+	    pager->frames.plain_host || !streams_one_context(pager->device) ||
+	    graced_busy(pager))
+		return;
+	pager->audit.block = NO_BLOCK;
+	if (id >= pager->table.block_end || !is_unasked(pager, id)) {
+		begin(pager);
+		return;
+	}
+	component = &pager->table.components[pager->table.blocks[id].component];
+	if (component->id != pager->audit.component ||
+	    pager->named_mark[id] != pager->audit.named_at) {
+		begin(pager);
+		return;
+	}
+	if (component->used_at == pager->audit.used_at) {
+		pager->audit.block = id; /* nothing can have changed it yet */
+		return;
+	}
+	if (hash_cold(pager, id, hash) && memcmp(hash, pager->audit.hash, sizeof(hash)) != 0)
+		extents_finish(&component->extents);
+}
