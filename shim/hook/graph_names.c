@@ -108,7 +108,7 @@ void named_read_kernel(struct named *named, const CUDA_KERNEL_NODE_PARAMS *kerne
 			      params_named(function, kernel->kernelParams, kernel->extra,
 					   addresses, PARAMS_NAMED_MOST, &unknown));
 	if (unknown)
-		pager_unknown_work();
+		pager_unknown_work("a kernel of unknown parameters in a graph");
 	named->unknown |= unknown;
 	free(addresses);
 }
@@ -139,7 +139,7 @@ static void cannot_read(struct named *named)
 	if (named->unread)
 		return;
 	named->unread = true;
-	pager_unknown_work();
+	pager_unknown_work("a graph that cannot be read");
 	/* The last moment at which anything can move: what stays out will have its use refused.
 	 */
 	if (work_needs_residence())

@@ -33,7 +33,7 @@ static CUresult before_many(CUfunction function, void **params, void **extra, CU
 		count = params_named(function, params, extra, addresses, PARAMS_NAMED_MOST,
 				     &unknown);
 	if (unknown)
-		pager_unknown_work();
+		pager_unknown_work("a kernel of unknown parameters");
 	result = name(addresses, count, unknown, stream, use, begun);
 	free(addresses);
 	return result;
@@ -54,7 +54,7 @@ static CUresult before(CUfunction function, void **params, void **extra, CUstrea
 	if (unknown && count == PARAMS_NAMED_MAX)
 		return before_many(function, params, extra, stream, use, begun);
 	if (unknown)
-		pager_unknown_work();
+		pager_unknown_work("a kernel of unknown parameters");
 	return name(addresses, count, unknown, stream, use, begun);
 }
 
@@ -213,7 +213,7 @@ LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernelMultiDevice(
 	if (!driver_has(cuLaunchCooperativeKernelMultiDevice))
 		return CUDA_ERROR_NOT_FOUND;
 	if (count > MULTI_DEVICES) {
-		pager_unknown_work();
+		pager_unknown_work("cuLaunchCooperativeKernelMultiDevice");
 		unknown = true;
 		count = 0;
 	}

@@ -9,11 +9,10 @@
 #include <stdlib.h>
 
 static CUresult copy_begin(CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream,
-			   bool *begun)
+			   struct work_whole *whole)
 {
-	pager_unknown_work();
-	return work_begin_settled((struct pager_range[]){{dst, bytes}, {src, bytes}}, 2, stream,
-				  begun);
+	return work_begin_whole((struct pager_range[]){{dst, bytes}, {src, bytes}}, 2, stream,
+				whole);
 }
 
 static struct pager_range operand(const CUmemcpy3DOperand *side)
@@ -23,7 +22,8 @@ static struct pager_range operand(const CUmemcpy3DOperand *side)
 	return (struct pager_range){at, at ? FALLBACK_REST : 0};
 }
 
-static CUresult box_begin(const CUDA_MEMCPY3D_BATCH_OP *box, CUstream stream, bool *begun)
+static CUresult box_begin(const CUDA_MEMCPY3D_BATCH_OP *box, CUstream stream,
+			  struct work_whole *whole)
 {
 	struct pager_range ranges[2] = {{0, 0}, {0, 0}};
 
@@ -31,8 +31,7 @@ static CUresult box_begin(const CUDA_MEMCPY3D_BATCH_OP *box, CUstream stream, bo
 		ranges[0] = operand(&box->dst);
 		ranges[1] = operand(&box->src);
 	}
-	pager_unknown_work();
-	return work_begin_settled(ranges, 2, stream, begun);
+	return work_begin_whole(ranges, 2, stream, whole);
 }
 
 static struct pager_range fabric_operand(const CUfabricCpyOperand *side, size_t bytes)
@@ -45,7 +44,7 @@ static struct pager_range fabric_operand(const CUfabricCpyOperand *side, size_t 
 /* With no memory for the list of ranges they stay as they lie, or all that there is must be
  * there. */
 static CUresult fabric_begin(const CUDA_FABRIC_COPY_BATCH_OP *copies, size_t count,
-			     CUstream stream, bool *begun)
+			     CUstream stream, struct work_whole *whole)
 {
 	struct pager_range *ranges =
 	    copies && count && pager_any_made() ? calloc(count, 2 * sizeof(*ranges)) : NULL;
@@ -55,9 +54,8 @@ static CUresult fabric_begin(const CUDA_FABRIC_COPY_BATCH_OP *copies, size_t cou
 		ranges[2 * i] = fabric_operand(&copies[i].dst, copies[i].size);
 		ranges[2 * i + 1] = fabric_operand(&copies[i].src, copies[i].size);
 	}
-	pager_unknown_work();
-	result = ranges ? work_begin_settled(ranges, 2 * count, stream, begun)
-			: work_begin_kernel(NULL, 0, count && pager_any_made(), stream, begun);
+	result = ranges ? work_begin_whole(ranges, 2 * count, stream, whole)
+			: work_begin_all(count, stream, whole);
 	free(ranges);
 	return result;
 }
@@ -67,14 +65,14 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyWithAttributesAsync(CUdeviceptr dst, CUdevice
 						       CUstream hStream)
 {
 	CUresult result;
-	bool begun;
+	struct work_whole whole = {0};
 
 	if (!driver_has(cuMemcpyWithAttributesAsync))
 		return CUDA_ERROR_NOT_FOUND;
-	result = copy_begin(dst, src, size, work_legacy(hStream), &begun);
+	result = copy_begin(dst, src, size, work_legacy(hStream), &whole);
 	if (result == CUDA_SUCCESS)
 		result = real(cuMemcpyWithAttributesAsync)(dst, src, size, attr, hStream);
-	return work_end(begun, work_legacy(hStream), result);
+	return work_end_whole(&whole, work_legacy(hStream), result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyWithAttributesAsync_ptsz(CUdeviceptr dst, CUdeviceptr src,
@@ -83,14 +81,14 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyWithAttributesAsync_ptsz(CUdeviceptr dst, CUd
 							    CUstream hStream)
 {
 	CUresult result;
-	bool begun;
+	struct work_whole whole = {0};
 
 	if (!driver_has(cuMemcpyWithAttributesAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result = copy_begin(dst, src, size, work_per_thread(hStream), &begun);
+	result = copy_begin(dst, src, size, work_per_thread(hStream), &whole);
 	if (result == CUDA_SUCCESS)
 		result = real(cuMemcpyWithAttributesAsync_ptsz)(dst, src, size, attr, hStream);
-	return work_end(begun, work_per_thread(hStream), result);
+	return work_end_whole(&whole, work_per_thread(hStream), result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DWithAttributesAsync(CUDA_MEMCPY3D_BATCH_OP *op,
@@ -98,14 +96,14 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DWithAttributesAsync(CUDA_MEMCPY3D_BATCH_OP 
 							 CUstream hStream)
 {
 	CUresult result;
-	bool begun;
+	struct work_whole whole = {0};
 
 	if (!driver_has(cuMemcpy3DWithAttributesAsync))
 		return CUDA_ERROR_NOT_FOUND;
-	result = box_begin(op, work_legacy(hStream), &begun);
+	result = box_begin(op, work_legacy(hStream), &whole);
 	if (result == CUDA_SUCCESS)
 		result = real(cuMemcpy3DWithAttributesAsync)(op, flags, hStream);
-	return work_end(begun, work_legacy(hStream), result);
+	return work_end_whole(&whole, work_legacy(hStream), result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DWithAttributesAsync_ptsz(CUDA_MEMCPY3D_BATCH_OP *op,
@@ -113,14 +111,14 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DWithAttributesAsync_ptsz(CUDA_MEMCPY3D_BATC
 							      CUstream hStream)
 {
 	CUresult result;
-	bool begun;
+	struct work_whole whole = {0};
 
 	if (!driver_has(cuMemcpy3DWithAttributesAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result = box_begin(op, work_per_thread(hStream), &begun);
+	result = box_begin(op, work_per_thread(hStream), &whole);
 	if (result == CUDA_SUCCESS)
 		result = real(cuMemcpy3DWithAttributesAsync_ptsz)(op, flags, hStream);
-	return work_end(begun, work_per_thread(hStream), result);
+	return work_end_whole(&whole, work_per_thread(hStream), result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuFabricCpyBatchAsync(size_t numOps,
@@ -128,14 +126,14 @@ LT_EXPORT CUresult CUDAAPI cuFabricCpyBatchAsync(size_t numOps,
 						 unsigned long long flags, CUstream hStream)
 {
 	CUresult result;
-	bool begun;
+	struct work_whole whole = {0};
 
 	if (!driver_has(cuFabricCpyBatchAsync))
 		return CUDA_ERROR_NOT_FOUND;
-	result = fabric_begin(opList, numOps, work_legacy(hStream), &begun);
+	result = fabric_begin(opList, numOps, work_legacy(hStream), &whole);
 	if (result == CUDA_SUCCESS)
 		result = real(cuFabricCpyBatchAsync)(numOps, opList, flags, hStream);
-	return work_end(begun, work_legacy(hStream), result);
+	return work_end_whole(&whole, work_legacy(hStream), result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuFabricCpyBatchAsync_ptsz(size_t numOps,
@@ -144,12 +142,12 @@ LT_EXPORT CUresult CUDAAPI cuFabricCpyBatchAsync_ptsz(size_t numOps,
 						      CUstream hStream)
 {
 	CUresult result;
-	bool begun;
+	struct work_whole whole = {0};
 
 	if (!driver_has(cuFabricCpyBatchAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result = fabric_begin(opList, numOps, work_per_thread(hStream), &begun);
+	result = fabric_begin(opList, numOps, work_per_thread(hStream), &whole);
 	if (result == CUDA_SUCCESS)
 		result = real(cuFabricCpyBatchAsync_ptsz)(numOps, opList, flags, hStream);
-	return work_end(begun, work_per_thread(hStream), result);
+	return work_end_whole(&whole, work_per_thread(hStream), result);
 }

@@ -14,7 +14,7 @@ LT_EXPORT CUresult CUDAAPI cuLaunch(CUfunction f)
 
 	if (!driver_has(cuLaunch))
 		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_unknown(CU_STREAM_LEGACY, &begun);
+	result = work_begin_unknown("cuLaunch", CU_STREAM_LEGACY, &begun);
 	if (result == CUDA_SUCCESS)
 		result = real(cuLaunch)(f);
 	return work_end(begun, CU_STREAM_LEGACY, result);
@@ -27,7 +27,7 @@ LT_EXPORT CUresult CUDAAPI cuLaunchGrid(CUfunction f, int grid_width, int grid_h
 
 	if (!driver_has(cuLaunchGrid))
 		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_unknown(CU_STREAM_LEGACY, &begun);
+	result = work_begin_unknown("cuLaunchGrid", CU_STREAM_LEGACY, &begun);
 	if (result == CUDA_SUCCESS)
 		result = real(cuLaunchGrid)(f, grid_width, grid_height);
 	return work_end(begun, CU_STREAM_LEGACY, result);
@@ -41,7 +41,7 @@ LT_EXPORT CUresult CUDAAPI cuLaunchGridAsync(CUfunction f, int grid_width, int g
 
 	if (!driver_has(cuLaunchGridAsync))
 		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_unknown(work_legacy(hStream), &begun);
+	result = work_begin_unknown("cuLaunchGridAsync", work_legacy(hStream), &begun);
 	if (result == CUDA_SUCCESS)
 		result = real(cuLaunchGridAsync)(f, grid_width, grid_height, hStream);
 	return work_end(begun, work_legacy(hStream), result);

@@ -7,34 +7,77 @@
 #include "door/export.h"
 #include "hook/work.h"
 
+#include <stdlib.h>
+
 /* Each is given the driver's function, NULL where there is none, and the stream as the driver
  * and as the pager knows it. */
 static CUresult value_32(PFN_cuStreamWriteValue32_v11070 call, CUstream stream, CUstream where,
 			 CUdeviceptr addr, cuuint32_t value, unsigned int flags)
 {
 	CUresult result;
-	bool begun;
+	struct work_whole whole = {0};
 
 	if (!call)
 		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_at(addr, where, &begun);
+	result = work_begin_whole(&(struct pager_range){addr, 8}, 1, where, &whole);
 	if (result == CUDA_SUCCESS)
 		result = call(stream, addr, value, flags);
-	return work_end(begun, where, result);
+	return work_end_whole(&whole, where, result);
 }
 
 static CUresult value_64(PFN_cuStreamWriteValue64_v11070 call, CUstream stream, CUstream where,
 			 CUdeviceptr addr, cuuint64_t value, unsigned int flags)
 {
 	CUresult result;
-	bool begun;
+	struct work_whole whole = {0};
 
 	if (!call)
 		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_at(addr, where, &begun);
+	result = work_begin_whole(&(struct pager_range){addr, 8}, 1, where, &whole);
 	if (result == CUDA_SUCCESS)
 		result = call(stream, addr, value, flags);
-	return work_end(begun, where, result);
+	return work_end_whole(&whole, where, result);
+}
+
+/* Waits for values in memory, and writes of them. False: what a later CUDA may have. */
+static bool read_operation(const CUstreamBatchMemOpParams *operation, struct pager_range *range)
+{
+	switch ((int)operation->operation) {
+	case CU_STREAM_MEM_OP_WAIT_VALUE_32:
+	case CU_STREAM_MEM_OP_WAIT_VALUE_64:
+		*range = (struct pager_range){operation->waitValue.address, 8};
+		return true;
+	case CU_STREAM_MEM_OP_WRITE_VALUE_32:
+	case CU_STREAM_MEM_OP_WRITE_VALUE_64:
+		*range = (struct pager_range){operation->writeValue.address, 8};
+		return true;
+	case CU_STREAM_MEM_OP_FLUSH_REMOTE_WRITES:
+	case CU_STREAM_MEM_OP_BARRIER:
+		return true; /* of no address */
+	default:
+		return false;
+	}
+}
+
+static CUresult batch_begin(const CUstreamBatchMemOpParams *operations, unsigned int count,
+			    CUstream where, struct work_whole *whole)
+{
+	struct pager_range *ranges;
+	CUresult result;
+
+	if (!operations)
+		count = 0; /* the driver's to refuse */
+	ranges = count && pager_any_made() ? calloc(count, sizeof(*ranges)) : NULL;
+	for (unsigned int i = 0; ranges && i < count; i++) {
+		if (read_operation(&operations[i], &ranges[i]))
+			continue;
+		free(ranges);
+		ranges = NULL;
+	}
+	result = ranges ? work_begin_whole(ranges, count, where, whole)
+			: work_begin_all(count, where, whole);
+	free(ranges);
+	return result;
 }
 
 static CUresult batch(PFN_cuStreamBatchMemOp_v11070 call, CUstream stream, CUstream where,
@@ -42,14 +85,14 @@ static CUresult batch(PFN_cuStreamBatchMemOp_v11070 call, CUstream stream, CUstr
 		      unsigned int flags)
 {
 	CUresult result;
-	bool begun;
+	struct work_whole whole = {0};
 
 	if (!call)
 		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_unknown(where, &begun);
+	result = batch_begin(operations, count, where, &whole);
 	if (result == CUDA_SUCCESS)
 		result = call(stream, count, operations, flags);
-	return work_end(begun, where, result);
+	return work_end_whole(&whole, where, result);
 }
 
 #define DRIVERS(symbol) (driver_has(symbol) ? real(symbol) : NULL)

@@ -43,9 +43,10 @@ static inline CUresult work_begin_kernel(const uint64_t *addresses, size_t count
 	return result;
 }
 
-static inline CUresult work_begin_unknown(CUstream stream, bool *begun)
+/* `call` says what it was. */
+static inline CUresult work_begin_unknown(const char *call, CUstream stream, bool *begun)
 {
-	pager_unknown_work();
+	pager_unknown_work(call);
 	return work_begin_kernel(NULL, 0, true, stream, begun);
 }
 
@@ -76,21 +77,6 @@ static inline CUresult work_begin_settled(const struct pager_range *ranges, size
 	}
 }
 
-/* Operations on one value in memory: where cold memory is unmapped, in VRAM; else wherever. */
-static inline CUresult work_begin_at(CUdeviceptr address, CUstream stream, bool *begun)
-{
-	CUresult result = CUDA_SUCCESS;
-
-	pager_unknown_work();
-	if (!work_needs_residence()) {
-		*begun = work_begin();
-		return result;
-	}
-	result = resident_begin_ranges(&(struct pager_range){address, 8}, 1, stream);
-	*begun = result == CUDA_SUCCESS;
-	return result;
-}
-
 /* `stream`: where the work went, NULL made plain (CU_STREAM_LEGACY or CU_STREAM_PER_THREAD). */
 static inline CUresult work_end(bool begun, CUstream stream, CUresult result)
 {
@@ -100,6 +86,37 @@ static inline CUresult work_end(bool begun, CUstream stream, CUresult result)
 		streams_thread_worked();
 	gate_leave();
 	return result;
+}
+
+/* The same, with its ranges named meanwhile: what is not ours needs nothing. Always followed by
+ * work_end_whole. */
+struct work_whole {
+	struct pager_use use;
+	bool begun;
+};
+static inline CUresult work_begin_whole(const struct pager_range *ranges, size_t count,
+					CUstream stream, struct work_whole *whole)
+{
+	pager_use_ranges(ranges, count, &whole->use);
+	return work_begin_settled(ranges, count, stream, &whole->begun);
+}
+
+/* There is no list of its ranges. */
+static inline CUresult work_begin_all(size_t count, CUstream stream, struct work_whole *whole)
+{
+	bool any = count && pager_any_made();
+
+	whole->use.count = 0;
+	if (any)
+		pager_unknown_work("a batch that cannot be read");
+	return work_begin_kernel(NULL, 0, any, stream, &whole->begun);
+}
+
+static inline CUresult work_end_whole(const struct work_whole *whole, CUstream stream,
+				      CUresult result)
+{
+	pager_used(&whole->use, stream, result != CUDA_SUCCESS);
+	return work_end(whole->begun, stream, result);
 }
 
 /* What NULL means to a function of the plain flavour, and to one of the per-thread flavour. */

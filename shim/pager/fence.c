@@ -77,7 +77,9 @@ void fence_close(struct fences *fences, uint64_t serial, CUstream stream, bool o
 	if (!over) {
 		/* Without an event it stays open, and nothing it names moves any more but in a
 		 * window. */
-		state = record(event, stream) ? FENCE_RECORDED : FENCE_OPEN;
+		state = FENCE_OPEN;
+		if (record(event, stream))
+			state = FENCE_RECORDED;
 	}
 	fences->ring[serial % FENCES].state = state;
 	lock_give(&fences->lock);

@@ -166,8 +166,8 @@ void pager_used(const struct pager_use *use, CUstream stream, bool over);
 void pager_bar(const uint64_t *addresses, size_t count);
 /* Any words of host memory that look like pointers into managed memory, as pager_bar. */
 void pager_scan_table(const void *bytes, size_t count);
-/* Work whose memory cannot be known. */
-void pager_unknown_work(void);
+/* Work whose memory cannot be known; `call` says which it was. */
+void pager_unknown_work(const char *call);
 /* An upload wrote [start, start + bytes); the source's address, 0 if unknown. */
 void pager_uploaded(CUdeviceptr start, uint64_t bytes, uint64_t source);
 /* One step of everything on its way, on every device; any thread. False: nothing is left on its

@@ -214,6 +214,12 @@ void pager_used(const struct pager_use *use, CUstream stream, bool over)
 		fence_close(&use->of[i].pager->fences, use->of[i].fence, stream, over);
 }
 
+static uint64_t end_of(const struct pager_range *range)
+{
+	return range->bytes > UINT64_MAX - range->start ? UINT64_MAX
+							: range->start + range->bytes;
+}
+
 static void use_ranges_of(struct pager *pager, const struct pager_range *ranges, size_t count,
 			  struct pager_use *use)
 {
@@ -223,8 +229,7 @@ static void use_ranges_of(struct pager *pager, const struct pager_range *ranges,
 	lock_take(&pager->lock);
 	pager->epoch++;
 	for (size_t i = 0; i < count; i++)
-		named = name_range(pager, ranges[i].start, ranges[i].start + ranges[i].bytes,
-				   named);
+		named = name_range(pager, ranges[i].start, end_of(&ranges[i]), named);
 	for (size_t i = 0; i < named; i++)
 		graced_stop(pager, pager->named[i]);
 	fence = open_fence(pager, use);
@@ -290,7 +295,7 @@ void pager_scan_table(const void *bytes, size_t count)
 	}
 }
 
-void pager_unknown_work(void)
+void pager_unknown_work(const char *call)
 {
 	for (int i = 0; i < PAGER_DEVICES; i++) {
 		struct pager *pager = pager_on(i);
@@ -302,10 +307,10 @@ void pager_unknown_work(void)
 			graced_settle(pager);
 			graced_destroy(pager->graced);
 			pager->graced = NULL;
-			log_info("device %d: work whose memory is not known was launched; "
-				 "mappings now change only "
-				 "while the device is idle (LOWTIDE_SAFETY=strict)",
-				 i);
+			log_warn("device %d: nobody can tell what memory %s may use; from now "
+				 "on mappings change only while the device is idle, as by "
+				 "LOWTIDE_SAFETY=strict",
+				 i, call);
 		}
 		lock_give(&pager->lock);
 	}
