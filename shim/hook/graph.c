@@ -142,6 +142,21 @@ LT_EXPORT CUresult CUDAAPI cuGraphInstantiateWithParams_ptsz(
 	    phGraphExec);
 }
 
+/* The driver refused to destroy it: it may be launched again. */
+static CUresult kept(struct executable *executable, CUresult result)
+{
+	if (!executable)
+		return result;
+	lock_take(&lock);
+	HASH_ADD_PTR(executables, handle, executable);
+	lock_give(&lock);
+	if (executable->lost) {
+		named_clear(&executable->named);
+		free(executable);
+	}
+	return result;
+}
+
 LT_EXPORT CUresult CUDAAPI cuGraphExecDestroy(CUgraphExec hGraphExec)
 {
 	struct executable *executable;
@@ -155,6 +170,8 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecDestroy(CUgraphExec hGraphExec)
 		HASH_DEL(executables, executable);
 	lock_give(&lock);
 	result = real(cuGraphExecDestroy)(hGraphExec);
+	if (result != CUDA_SUCCESS)
+		return kept(executable, result);
 	if (executable) {
 		named_clear(&executable->named);
 		free(executable);
@@ -352,6 +369,8 @@ static CUresult before(CUgraphExec handle, CUstream stream, struct pager_use *us
 	executable = find(handle);
 	if (executable)
 		named = &executable->named;
+	else
+		pager_unknown_work();
 	result = pager_use(named->addresses, named->address_count, use);
 	if (result == CUDA_SUCCESS)
 		result = work_begin_kernel(named->addresses, named->address_count,

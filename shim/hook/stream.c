@@ -49,27 +49,31 @@ LT_EXPORT CUresult CUDAAPI cuGreenCtxStreamCreate(CUstream *phStream, CUgreenCtx
 
 LT_EXPORT CUresult CUDAAPI cuStreamDestroy(CUstream hStream)
 {
+	struct source *source;
 	CUresult result;
 	bool begun;
 
 	if (!driver_has(cuStreamDestroy))
 		return CUDA_ERROR_NOT_FOUND;
 	begun = work_begin();
-	streams_destroying(hStream);
+	source = streams_destroying(hStream);
 	result = real(cuStreamDestroy)(hStream);
+	streams_destroyed(source, result);
 	return work_end(begun, NULL, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamDestroy_v2(CUstream hStream)
 {
+	struct source *source;
 	CUresult result;
 	bool begun;
 
 	if (!driver_has(cuStreamDestroy_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	begun = work_begin();
-	streams_destroying(hStream);
+	source = streams_destroying(hStream);
 	result = real(cuStreamDestroy_v2)(hStream);
+	streams_destroyed(source, result);
 	return work_end(begun, NULL, result);
 }
 
@@ -94,22 +98,24 @@ static CUresult began(bool begun, CUresult result, CUstreamCaptureMode mode)
 	return result;
 }
 
-/* What leaves the capture running is known; every other answer has ended it. */
-static CUresult ended(CUresult result)
+static bool in_capture(CUstream stream)
 {
-	switch ((int)result) {
-	case CUDA_ERROR_ILLEGAL_STATE:
-	case CUDA_ERROR_INVALID_HANDLE:
-	case CUDA_ERROR_INVALID_VALUE:
-	case CUDA_ERROR_INVALID_CONTEXT:
-	case CUDA_ERROR_NOT_INITIALIZED:
-	case CUDA_ERROR_STREAM_CAPTURE_UNMATCHED:
-	case CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD:
-		return result;
-	default:
+	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+
+	return real(cuStreamIsCapturing)(stream, &status) == CUDA_SUCCESS &&
+	       status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
+
+/* Whatever the driver answers: the stream was being captured before, and is not any more. */
+static CUresult end(CUresult (*driver_end)(CUstream, CUgraph *), CUstream stream,
+		    CUstream named, CUgraph *graph)
+{
+	bool was = !real(cuStreamIsCapturing) || in_capture(named);
+	CUresult result = driver_end(stream, graph);
+
+	if (was && (real(cuStreamIsCapturing) ? !in_capture(named) : result == CUDA_SUCCESS))
 		streams_capture_ended();
-		return result;
-	}
+	return result;
 }
 
 /* Of 10.0: its captures are global. */
@@ -244,32 +250,40 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToCig_ptsz(CUstream hStream,
 		     CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
+/* Whether the driver calls such a stream captured is not said either. */
+static CUresult cig_ended(CUresult result)
+{
+	if (result == CUDA_SUCCESS)
+		streams_capture_ended();
+	return result;
+}
+
 LT_EXPORT CUresult CUDAAPI cuStreamEndCaptureToCig(CUstream hStream)
 {
 	if (!driver_has(cuStreamEndCaptureToCig))
 		return CUDA_ERROR_NOT_FOUND;
-	return ended(real(cuStreamEndCaptureToCig)(hStream));
+	return cig_ended(real(cuStreamEndCaptureToCig)(hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamEndCaptureToCig_ptsz(CUstream hStream)
 {
 	if (!driver_has(cuStreamEndCaptureToCig_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	return ended(real(cuStreamEndCaptureToCig_ptsz)(hStream));
+	return cig_ended(real(cuStreamEndCaptureToCig_ptsz)(hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)
 {
 	if (!driver_has(cuStreamEndCapture))
 		return CUDA_ERROR_NOT_FOUND;
-	return ended(real(cuStreamEndCapture)(hStream, phGraph));
+	return end(real(cuStreamEndCapture), hStream, work_legacy(hStream), phGraph);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamEndCapture_ptsz(CUstream hStream, CUgraph *phGraph)
 {
 	if (!driver_has(cuStreamEndCapture_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	return ended(real(cuStreamEndCapture_ptsz)(hStream, phGraph));
+	return end(real(cuStreamEndCapture_ptsz), hStream, work_per_thread(hStream), phGraph);
 }
 
 /* --- waiting
@@ -289,7 +303,15 @@ static CUresult waited(CUresult result)
  * call, which follows, to give. */
 static void step_until_over(CUresult (*query)(void *), void *handle)
 {
-	while (query && pager_wants_steps() && query(handle) == CUDA_ERROR_NOT_READY) {
+	CUstreamCaptureMode mode;
+	CUresult result = CUDA_ERROR_NOT_READY;
+
+	while (query && result == CUDA_ERROR_NOT_READY && pager_wants_steps()) {
+		mode = streams_relax();
+		result = query(handle);
+		streams_unrelax(mode);
+		if (result != CUDA_ERROR_NOT_READY)
+			break;
 		pager_step();
 		sched_yield();
 	}

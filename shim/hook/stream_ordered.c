@@ -146,9 +146,8 @@ LT_EXPORT CUresult CUDAAPI cuMemPoolDestroy(CUmemoryPool pool)
 
 	if (!driver_has(cuMemPoolDestroy))
 		return CUDA_ERROR_NOT_FOUND;
-	pooled_destroying(pool);
 	small_releasing();
-	result = real(cuMemPoolDestroy)(pool);
+	result = pooled_destroy(pool, real(cuMemPoolDestroy));
 	small_released();
 	return result;
 }

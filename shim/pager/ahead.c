@@ -50,12 +50,12 @@ void ahead_make(struct pager *pager, bool let_go)
 {
 	struct frame *frame =
 	    frame_begin(&pager->frames, true, class_of(pager->frames.asked_bytes));
-	CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+	CUstreamCaptureMode mode;
 	bool made;
 
 	if (!frame)
 		return;
-	streams_exchange_capture_mode(&mode);
+	mode = streams_relax();
 	if (let_go) {
 		pager->ahead_making = true;
 		lock_give(&pager->lock);
@@ -65,7 +65,7 @@ void ahead_make(struct pager *pager, bool let_go)
 		lock_take(&pager->lock);
 		pager->ahead_making = false;
 	}
-	streams_exchange_capture_mode(&mode);
+	streams_unrelax(mode);
 	if (made) {
 		frame_give(&pager->frames, frame);
 		/* The last of what it was for was freed meanwhile. */

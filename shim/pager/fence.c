@@ -2,6 +2,7 @@
 
 #include "door/driver.h"
 #include "lock.h"
+#include "pager/captures.h"
 
 #include <string.h>
 
@@ -25,6 +26,8 @@ void fences_finish(struct fences *fences)
  * waiting. */
 static void advance(struct fences *fences)
 {
+	CUstreamCaptureMode mode = streams_relax();
+
 	while (fences->done_upto + 1 < fences->next) {
 		uint64_t serial = fences->done_upto + 1;
 		enum fence_state state = fences->ring[serial % FENCES].state;
@@ -33,10 +36,11 @@ static void advance(struct fences *fences)
 		    real(cuEventQuery)(fences->ring[serial % FENCES].event) == CUDA_SUCCESS)
 			state = FENCE_DONE;
 		if (state != FENCE_DONE)
-			return;
+			break;
 		fences->ring[serial % FENCES].state = FENCE_NONE;
 		fences->done_upto = serial;
 	}
+	streams_unrelax(mode);
 }
 
 uint64_t fence_open(struct fences *fences)

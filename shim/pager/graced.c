@@ -177,12 +177,12 @@ static bool switch_one_out(struct pager *pager)
  * can be used, the third to free frames ahead of need. */
 void graced_step(struct pager *pager)
 {
-	CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+	CUstreamCaptureMode mode;
 	struct graced *graced = pager->graced;
 
 	if (!graced_busy(pager))
 		return;
-	streams_exchange_capture_mode(&mode);
+	mode = streams_relax();
 	graced->done_upto = fences_done_upto(&pager->fences);
 	graced->newest = fences_newest(&pager->fences);
 	advance_leaving(pager);
@@ -193,7 +193,7 @@ void graced_step(struct pager *pager)
 	finish_arrivals(pager);
 	if (switch_one_out(pager))
 		begin_arrivals(pager);
-	streams_exchange_capture_mode(&mode);
+	streams_unrelax(mode);
 }
 
 /* --- what the policy wants
@@ -283,12 +283,12 @@ static bool free_a_place(struct pager *pager, size_t actions, uint64_t bytes)
 
 bool graced_make_place(struct pager *pager, size_t actions, unsigned int size_class)
 {
-	CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+	CUstreamCaptureMode mode;
 	bool free;
 
-	streams_exchange_capture_mode(&mode);
+	mode = streams_relax();
 	free = free_a_place(pager, actions, frame_bytes(size_class));
-	streams_exchange_capture_mode(&mode);
+	streams_unrelax(mode);
 	return free;
 }
 
@@ -367,13 +367,16 @@ void graced_stop(struct pager *pager, uint32_t id)
 void graced_settle(struct pager *pager)
 {
 	struct graced *graced = pager->graced;
+	CUstreamCaptureMode mode;
 
 	if (!graced_busy(pager))
 		return;
+	mode = streams_relax();
 	real(cuStreamSynchronize)(pager->stream_in);
 	real(cuStreamSynchronize)(pager->stream_out);
 	real(cuStreamSynchronize)(pager->stream_hash_in);
 	real(cuStreamSynchronize)(pager->stream_hash_out);
+	streams_unrelax(mode);
 	for (size_t i = 0; i < graced->queued; i++) {
 		struct slot *slot = &graced->slots[graced->queue[i]];
 

@@ -131,21 +131,27 @@ void pooled_refresh(void)
 }
 
 /* What is still in use of it stays charged: nobody will say when it goes. */
-void pooled_destroying(CUmemoryPool pool)
+CUresult pooled_destroy(CUmemoryPool pool, CUresult (*driver_destroy)(CUmemoryPool))
 {
-	lock_take(&lock);
-	for (int i = 0; i < POOLS && pool; i++) {
-		struct account *account = &accounts[i];
-		uint64_t used;
+	struct account *account = NULL;
+	uint64_t used = UINT64_MAX;
+	CUresult result;
 
-		if (account->pool != pool)
-			continue;
-		if (asked(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT, &used) &&
-		    used < account->charged_bytes)
+	/* Held meanwhile: its handle may come again at once. */
+	lock_take(&lock);
+	for (int i = 0; i < POOLS && pool; i++)
+		if (accounts[i].pool == pool)
+			account = &accounts[i];
+	if (account && !asked(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT, &used))
+		used = UINT64_MAX;
+	result = driver_destroy(pool);
+	if (account && result == CUDA_SUCCESS) {
+		if (used < account->charged_bytes)
 			ledger_give_back(account->device, account->charged_bytes - used);
 		*account = (struct account){0};
 	}
 	lock_give(&lock);
+	return result;
 }
 
 void pooled_fork_prepare(void)

@@ -28,7 +28,7 @@ CUresult pooled_settle(const struct pooled *pooled, CUresult result, CUdeviceptr
 
 /* The program has waited, or trimmed: pools may have given memory back. */
 void pooled_refresh(void);
-void pooled_destroying(CUmemoryPool pool);
+CUresult pooled_destroy(CUmemoryPool pool, CUresult (*driver_destroy)(CUmemoryPool));
 
 void pooled_fork_prepare(void);
 void pooled_fork_done(void);

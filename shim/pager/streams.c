@@ -6,26 +6,36 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
-#define DEVICES 16
+/* Whenever a stream or a thread leaves an event behind, so many older ones are asked whether
+ * they are over: more than come, so that they do not pile up. */
+#define PRUNED_AT_ONCE 2
+
+enum kind {
+	STREAM,
+	THREAD,	 /* the event is recorded again and again, by a living thread */
+	LEAVING, /* a stream that the driver is asked to destroy: its event, once it has one */
+	SPENT,	 /* an event whose stream or thread is gone: removed once it is over */
+};
 
 /* A stream to ask, or an event that stands for one that cannot be asked. */
 struct source {
-	struct source *next;
-	CUcontext context;
-	CUstream stream; /* NULL: an event */
-	CUevent event;
-	bool
-	    of_thread; /* recorded again and again by its thread: never removed once complete */
+	struct source *next, *previous;
+	enum kind kind;
+	CUcontext context; /* NULL: it has ended, and the source is in no list any more */
+	CUstream stream;
+	CUevent event; /* asked instead of the stream, where there is one */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct source *sources; /* guarded by lock */
-static atomic_int captures, contexts[DEVICES];
+/* Circular, the oldest first; guarded by lock. */
+static struct source living = {.next = &living, .previous = &living};
+static struct source spent = {.next = &spent, .previous = &spent};
 static _Thread_local struct source
     *of_this_thread; /* one context only: another's work makes it anew */
+static pthread_key_t leaving_key;
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 
 static CUcontext current_context(void)
 {
@@ -34,213 +44,246 @@ static CUcontext current_context(void)
 	return real(cuCtxGetCurrent)(&context) == CUDA_SUCCESS ? context : NULL;
 }
 
-static void add(struct source source)
-{
-	struct source *kept = malloc(sizeof(*kept));
+/* --- the lists; the lock is held */
 
-	if (!kept) {
-		/* A stream nobody can ask: as if it were captured for ever, nothing moves any
-		 * more. */
-		atomic_fetch_add(&captures, 1);
-		return;
-	}
-	*kept = source;
-	lock_take(&lock);
-	kept->next = sources;
-	sources = kept;
-	lock_give(&lock);
+static void link_in(struct source *source)
+{
+	struct source *list = source->kind == SPENT ? &spent : &living;
+
+	source->next = list;
+	source->previous = list->previous;
+	list->previous->next = source;
+	list->previous = source;
 }
+
+static void link_out(struct source *source)
+{
+	source->previous->next = source->next;
+	source->next->previous = source->previous;
+}
+
+/* The driver's word on it. One that is spent, and over, goes. */
+static CUresult ask(struct source *source)
+{
+	CUresult result = source->event ? real(cuEventQuery)(source->event)
+					: real(cuStreamQuery)(source->stream);
+
+	if (result == CUDA_SUCCESS && source->kind == SPENT) {
+		link_out(source);
+		real(cuEventDestroy_v2)(source->event);
+		free(source);
+	}
+	return result;
+}
+
+static void prune(void)
+{
+	for (int i = 0; i < PRUNED_AT_ONCE && spent.next != &spent; i++) {
+		struct source *oldest = spent.next;
+
+		if (ask(oldest) == CUDA_SUCCESS)
+			continue;
+		link_out(oldest);
+		link_in(oldest);
+	}
+}
+
+static void spend(struct source *source)
+{
+	CUstreamCaptureMode mode;
+
+	mode = streams_relax();
+	prune();
+	streams_unrelax(mode);
+	link_out(source);
+	source->kind = SPENT;
+	link_in(source);
+}
+
+/* --- streams */
 
 void streams_created(CUstream stream)
 {
-	add((struct source){.context = current_context(), .stream = stream});
+	struct source *source = malloc(sizeof(*source));
+
+	if (!source) {
+		/* A stream nobody can ask: nothing moves any more. */
+		streams_freeze(1);
+		return;
+	}
+	*source =
+	    (struct source){.kind = STREAM, .context = current_context(), .stream = stream};
+	lock_take(&lock);
+	link_in(source);
+	lock_give(&lock);
 }
 
-/* Is this very stream being captured? Then its work is not under way, an event would only be
- * captured too, and a question would spoil the capture. */
-bool streams_is_captured(CUstream stream)
+/* False: there is nothing in it that a drain would have to wait for. */
+static bool leave_event(struct source *source)
 {
-	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
-
-	return streams_capturing() && real(cuStreamIsCapturing) &&
-	       (real(cuStreamIsCapturing)(stream, &status) != CUDA_SUCCESS ||
-		status != CU_STREAM_CAPTURE_STATUS_NONE);
-}
-
-void streams_destroying(CUstream stream)
-{
-	CUcontext context = NULL;
+	CUstream stream = source->stream;
 	CUevent event = NULL;
 
-	if (streams_is_captured(stream))
-		return; /* the driver will refuse */
+	if (real(cuStreamQuery)(stream) == CUDA_SUCCESS)
+		return false;
+	if (real(cuEventCreate)(&event, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS) {
+		real(cuStreamSynchronize)(stream);
+		return false;
+	}
+	if (real(cuEventRecord)(event, stream) != CUDA_SUCCESS) {
+		real(cuEventDestroy_v2)(event);
+		real(cuStreamSynchronize)(stream);
+		return false;
+	}
 	lock_take(&lock);
-	for (struct source **link = &sources; *link; link = &(*link)->next) {
-		struct source *source = *link;
+	source->event = event;
+	lock_give(&lock);
+	return true;
+}
 
-		if (source->stream != stream)
-			continue;
-		context = source->context;
-		*link = source->next;
+struct source *streams_destroying(CUstream stream)
+{
+	CUstreamCaptureMode mode;
+	struct source *source;
+
+	if (streams_is_captured(stream))
+		return NULL; /* the driver will refuse */
+	lock_take(&lock);
+	source = living.next;
+	while (source != &living && (source->kind != STREAM || source->stream != stream))
+		source = source->next;
+	if (source != &living)
+		source->kind = LEAVING;
+	lock_give(&lock);
+	if (source == &living)
+		return NULL;
+	mode = streams_relax();
+	if (!leave_event(source)) {
+		lock_take(&lock);
+		link_out(source);
+		lock_give(&lock);
+	}
+	streams_unrelax(mode);
+	return source;
+}
+
+void streams_destroyed(struct source *source, CUresult result)
+{
+	CUevent event = NULL;
+
+	if (!source)
+		return;
+	lock_take(&lock);
+	if (!source->context || (result == CUDA_SUCCESS && !source->event)) {
 		free(source);
-		break;
+	} else if (result == CUDA_SUCCESS) {
+		spend(source);
+	} else {
+		/* It lives on, and may be given more. */
+		event = source->event;
+		if (event)
+			link_out(source);
+		source->event = NULL;
+		source->kind = STREAM;
+		link_in(source);
 	}
 	lock_give(&lock);
-	if (!context || real(cuStreamQuery)(stream) == CUDA_SUCCESS)
-		return;
-	if (real(cuEventCreate)(&event, CU_EVENT_DISABLE_TIMING) == CUDA_SUCCESS &&
-	    real(cuEventRecord)(event, stream) == CUDA_SUCCESS)
-		add((struct source){.context = context, .event = event});
-	else
-		real(cuStreamSynchronize)(stream);
+	if (event)
+		real(cuEventDestroy_v2)(event);
+}
+
+/* --- threads' own default streams */
+
+/* The driver is not asked here: the thread is about to end. Its work goes on. */
+static void thread_leaves(void *of_it)
+{
+	struct source *source = of_it;
+
+	of_this_thread = NULL;
+	lock_take(&lock);
+	if (source->context) {
+		link_out(source);
+		source->kind = SPENT;
+		link_in(source);
+	} else {
+		free(source);
+	}
+	lock_give(&lock);
+}
+
+static void make_key(void)
+{
+	pthread_key_create(&leaving_key, thread_leaves);
+}
+
+static struct source *source_of_thread(CUcontext context)
+{
+	struct source *source = malloc(sizeof(*source));
+	CUstreamCaptureMode mode;
+	CUevent event;
+
+	if (of_this_thread)
+		thread_leaves(of_this_thread);
+	if (!source || real(cuEventCreate)(&event, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS) {
+		free(source);
+		source = NULL;
+	} else {
+		*source = (struct source){.kind = THREAD, .context = context, .event = event};
+		mode = streams_relax();
+		lock_take(&lock);
+		prune();
+		link_in(source);
+		lock_give(&lock);
+		streams_unrelax(mode);
+	}
+	lock_once(&key_once, make_key);
+	pthread_setspecific(leaving_key, source);
+	return source;
+}
+
+static void wait_for_own(void)
+{
+	CUstreamCaptureMode mode;
+
+	mode = streams_relax();
+	real(cuStreamSynchronize)(CU_STREAM_PER_THREAD);
+	streams_unrelax(mode);
 }
 
 void streams_thread_worked(void)
 {
 	CUcontext context = current_context();
-	CUevent event;
 
 	if (streams_is_captured(CU_STREAM_PER_THREAD))
 		return;
-	if (!of_this_thread || of_this_thread->context != context) {
-		struct source *kept = calloc(1, sizeof(*kept));
+	if (!of_this_thread || of_this_thread->context != context)
+		of_this_thread = source_of_thread(context);
+	if (!of_this_thread ||
+	    real(cuEventRecord)(of_this_thread->event, CU_STREAM_PER_THREAD) != CUDA_SUCCESS)
+		wait_for_own();
+}
 
-		if (!kept ||
-		    real(cuEventCreate)(&event, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS) {
-			free(kept);
-			real(cuStreamSynchronize)(CU_STREAM_PER_THREAD);
-			return;
-		}
-		*kept = (struct source){.context = context, .event = event, .of_thread = true};
-		lock_take(&lock);
-		kept->next = sources;
-		sources = kept;
-		lock_give(&lock);
-		of_this_thread = kept;
+static void forget(struct source *list, CUcontext context)
+{
+	for (struct source *source = list->next, *next; source != list; source = next) {
+		next = source->next;
+		if (source->context != context)
+			continue;
+		link_out(source);
+		/* Somebody may still point at these. */
+		if (source->kind == THREAD || source->kind == LEAVING)
+			source->context = NULL;
+		else
+			free(source);
 	}
-	if (real(cuEventRecord)(of_this_thread->event, CU_STREAM_PER_THREAD) != CUDA_SUCCESS)
-		real(cuStreamSynchronize)(CU_STREAM_PER_THREAD);
 }
 
 void streams_context_ended(CUcontext context)
 {
 	lock_take(&lock);
-	for (struct source **link = &sources; *link;) {
-		struct source *source = *link;
-
-		if (source->context != context) {
-			link = &source->next;
-			continue;
-		}
-		*link = source->next;
-		/* A thread may still point at its own: leave that one be, out of the list. */
-		if (source->of_thread)
-			source->context = NULL;
-		else
-			free(source);
-	}
+	forget(&living, context);
+	forget(&spent, context);
 	lock_give(&lock);
-}
-
-static atomic_int devices_in_use; /* with a context that lives */
-
-static void count_device(int before, int difference)
-{
-	if (before <= 0 && before + difference > 0)
-		atomic_fetch_add(&devices_in_use, 1);
-	else if (before > 0 && before + difference <= 0)
-		atomic_fetch_sub(&devices_in_use, 1);
-}
-
-void streams_context_made(int device, int difference)
-{
-	if (device >= 0 && device < DEVICES)
-		count_device(atomic_fetch_add(&contexts[device], difference), difference);
-}
-
-bool streams_one_context(int device)
-{
-	return device >= 0 && device < DEVICES && atomic_load(&contexts[device]) <= 1;
-}
-
-bool streams_many_devices(void)
-{
-	return atomic_load_explicit(&devices_in_use, memory_order_relaxed) > 1;
-}
-
-static atomic_int freezes;
-
-void streams_freeze(int difference)
-{
-	atomic_fetch_add(&freezes, difference);
-}
-
-bool streams_frozen(void)
-{
-	return atomic_load(&freezes) != 0;
-}
-
-/* Of this thread's captures that are not relaxed: newest last. A capture that another thread
- * ends was relaxed. */
-static _Thread_local CUstreamCaptureMode own_modes[16];
-static _Thread_local unsigned int own_count;
-static atomic_int global_captures;
-
-void streams_capture_began(CUstreamCaptureMode mode)
-{
-	atomic_fetch_add(&captures, 1);
-	if (mode == CU_STREAM_CAPTURE_MODE_RELAXED || own_count == 16)
-		return;
-	own_modes[own_count++] = mode;
-	if (mode == CU_STREAM_CAPTURE_MODE_GLOBAL)
-		atomic_fetch_add(&global_captures, 1);
-}
-
-void streams_capture_ended(void)
-{
-	atomic_fetch_sub(&captures, 1);
-	if (own_count && own_modes[--own_count] == CU_STREAM_CAPTURE_MODE_GLOBAL)
-		atomic_fetch_sub(&global_captures, 1);
-}
-
-void streams_exchange_capture_mode(CUstreamCaptureMode *mode)
-{
-	if (real(cuThreadExchangeStreamCaptureMode))
-		real(cuThreadExchangeStreamCaptureMode)(mode);
-}
-
-/* The driver's rule, as cuThreadExchangeStreamCaptureMode documents it. */
-bool streams_capture_forbids(void)
-{
-	CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
-
-	if (!streams_capturing())
-		return false;
-	if (!real(cuThreadExchangeStreamCaptureMode) ||
-	    real(cuThreadExchangeStreamCaptureMode)(&mode) != CUDA_SUCCESS)
-		return true;
-	real(cuThreadExchangeStreamCaptureMode)(&(CUstreamCaptureMode){mode});
-	if (mode == CU_STREAM_CAPTURE_MODE_RELAXED)
-		return false;
-	return own_count ||
-	       (mode == CU_STREAM_CAPTURE_MODE_GLOBAL && atomic_load(&global_captures));
-}
-
-bool streams_capturing(void)
-{
-	return atomic_load(&captures) != 0;
-}
-
-static pthread_mutex_t begin_lock = PTHREAD_MUTEX_INITIALIZER; /* ranked before `lock` */
-
-void streams_capture_hold(void)
-{
-	lock_take(&begin_lock);
-}
-
-void streams_capture_let(void)
-{
-	lock_give(&begin_lock);
 }
 
 /* --- the drain
@@ -256,11 +299,11 @@ void streams_nap(unsigned int polls)
 		lock_nap(20000);
 }
 
-static enum drained wait_until_idle(CUstream stream, CUevent event, uint64_t until_ns)
+/* NULL: the legacy default stream. */
+static enum drained wait_until_idle(struct source *source, uint64_t until_ns)
 {
 	for (unsigned int polls = 0;; polls++) {
-		CUresult result =
-		    event ? real(cuEventQuery)(event) : real(cuStreamQuery)(stream);
+		CUresult result = source ? ask(source) : real(cuStreamQuery)(CU_STREAM_LEGACY);
 
 		if (result == CUDA_SUCCESS)
 			return STREAMS_IDLE;
@@ -274,56 +317,53 @@ static enum drained wait_until_idle(CUstream stream, CUevent event, uint64_t unt
 
 enum drained streams_drain(CUcontext context, uint64_t patience_ns)
 {
+	struct source *const lists[] = {&living, &spent};
 	uint64_t until_ns = clock_now_ns() + patience_ns;
-	enum drained drained = wait_until_idle(CU_STREAM_LEGACY, NULL, until_ns);
+	enum drained drained = wait_until_idle(NULL, until_ns);
 
 	lock_take(&lock);
-	for (struct source **link = &sources; *link && drained == STREAMS_IDLE;) {
-		struct source *source = *link;
-
-		if (source->context == context)
-			drained = wait_until_idle(source->stream, source->event, until_ns);
-		if (drained == STREAMS_IDLE && source->event && !source->of_thread &&
-		    source->context == context) {
-			real(cuEventDestroy_v2)(source->event);
-			*link = source->next;
-			free(source);
-		} else {
-			link = &source->next;
+	for (int i = 0; i < 2; i++)
+		for (struct source *source = lists[i]->next, *next;
+		     source != lists[i] && drained == STREAMS_IDLE; source = next) {
+			next = source->next;
+			if (source->context == context)
+				drained = wait_until_idle(source, until_ns);
 		}
-	}
 	lock_give(&lock);
 	return drained;
 }
 
 CUresult streams_ask(CUcontext context)
 {
+	struct source *const lists[] = {&spent, &living};
 	CUresult result = real(cuStreamQuery)(CU_STREAM_LEGACY);
 
 	lock_take(&lock);
-	for (const struct source *source = sources; source && result == CUDA_SUCCESS;
-	     source = source->next)
-		if (source->context == context)
-			result = source->event ? real(cuEventQuery)(source->event)
-					       : real(cuStreamQuery)(source->stream);
+	for (int i = 0; i < 2; i++)
+		for (struct source *source = lists[i]->next, *next;
+		     source != lists[i] && result == CUDA_SUCCESS; source = next) {
+			next = source->next;
+			if (source->context == context)
+				result = ask(source);
+		}
 	lock_give(&lock);
 	return result;
 }
 
 void streams_fork_prepare(void)
 {
-	lock_take(&begin_lock);
+	streams_capture_hold();
 	lock_take(&lock);
 }
 
 void streams_fork_parent(void)
 {
 	lock_give(&lock);
-	lock_give(&begin_lock);
+	streams_capture_let();
 }
 
 void streams_fork_child(void)
 {
 	lock_give(&lock);
-	lock_give(&begin_lock);
+	streams_capture_let();
 }

@@ -344,6 +344,10 @@ SIM_EXPORT uint64_t lowtide_sim_counted(const char *name)
 		value = sim_host_used();
 	if (!strcmp(name, "virtual_ns"))
 		value = (uint64_t)sim_host_ns;
+	if (!strcmp(name, "calls"))
+		value = any_calls;
+	if (!strncmp(name, "cu", 2))
+		value = function_named(name)->calls;
 	sim_unlock();
 	return value;
 }

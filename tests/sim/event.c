@@ -114,6 +114,8 @@ SIM_EXPORT CUresult cuEventQuery(CUevent event)
 		SIM_ANSWER(CUDA_ERROR_INVALID_HANDLE);
 	if (sim_capture_event_captured(event))
 		SIM_ANSWER(CUDA_ERROR_CAPTURED_EVENT);
+	if (sim_capture_unsafe() != CUDA_SUCCESS)
+		SIM_ANSWER(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 	sim_polled();
 	if (event->mark && !sim_ended(event->mark)) {
 		sim_host_spend(SIM_NOT_YET_NS);

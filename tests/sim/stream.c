@@ -152,6 +152,8 @@ SIM_EXPORT CUresult cuStreamQuery(CUstream handle)
 	if (!stream)
 		SIM_ANSWER(CUDA_ERROR_INVALID_HANDLE);
 	result = sim_capture_forbid(sim_stream_named(handle));
+	if (result == CUDA_SUCCESS)
+		result = sim_capture_unsafe();
 	if (result != CUDA_SUCCESS)
 		SIM_ANSWER(result);
 	sim_polled();
