@@ -370,7 +370,7 @@ static CUresult before(CUgraphExec handle, CUstream stream, struct pager_use *us
 	if (executable)
 		named = &executable->named;
 	else
-		pager_unknown_work();
+		pager_unknown_work("a graph that was not seen being made");
 	result = pager_use(named->addresses, named->address_count, use);
 	if (result == CUDA_SUCCESS)
 		result = work_begin_kernel(named->addresses, named->address_count,
