@@ -26,6 +26,25 @@ static bool freed_by_pager(CUdeviceptr dptr, CUstream stream, CUresult *result)
 	return true;
 }
 
+/* A small allocation shares a page that only a measured free gives back. Where the context is
+ * idle it may be freed at once: nothing has to be waited for. */
+static bool freed_at_once(CUdeviceptr dptr, CUresult *result)
+{
+	CUcontext context = NULL;
+	bool idle = false;
+
+	if (!holding_is_measured(dptr) || !real(cuMemFree_v2) ||
+	    real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
+		return false;
+	streams_capture_hold();
+	if (!streams_capturing())
+		idle = streams_ask(context) == CUDA_SUCCESS;
+	streams_capture_let();
+	if (idle)
+		*result = admission_free(dptr, real(cuMemFree_v2));
+	return idle;
+}
+
 LT_EXPORT CUresult CUDAAPI cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
 {
 	CUresult result;
@@ -69,6 +88,8 @@ LT_EXPORT CUresult CUDAAPI cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
 	if (!driver_has(cuMemFreeAsync))
 		return CUDA_ERROR_NOT_FOUND;
 	if (freed_by_pager(dptr, hStream ? hStream : CU_STREAM_LEGACY, &result))
+		return result;
+	if (freed_at_once(dptr, &result))
 		return result;
 	held = holding_detach(dptr);
 	result = real(cuMemFreeAsync)(dptr, hStream);
@@ -120,6 +141,8 @@ LT_EXPORT CUresult CUDAAPI cuMemFreeAsync_ptsz(CUdeviceptr dptr, CUstream hStrea
 	if (!driver_has(cuMemFreeAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	if (freed_by_pager(dptr, hStream ? hStream : CU_STREAM_PER_THREAD, &result))
+		return result;
+	if (freed_at_once(dptr, &result))
 		return result;
 	held = holding_detach(dptr);
 	result = real(cuMemFreeAsync_ptsz)(dptr, hStream);

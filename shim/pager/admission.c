@@ -5,6 +5,7 @@
 #include "pager/holding.h"
 #include "pager/ledger.h"
 #include "pager/pager.h"
+#include "pager/pooled.h"
 #include "pager/small.h"
 #include "settings.h"
 
@@ -169,7 +170,7 @@ CUresult admission_settle(CUresult result, int device, size_t bytes, CUdeviceptr
 	if (small_is(bytes)) {
 		if (result == CUDA_SUCCESS)
 			holding_remember_measured(address, device, (uintptr_t)context, bytes);
-		small_allocated(device);
+		small_allocated(device, (uintptr_t)context);
 	} else if (result == CUDA_SUCCESS) {
 		holding_remember(address, device, (uintptr_t)context, bytes);
 	} else {
@@ -225,7 +226,7 @@ CUresult admission_free(CUdeviceptr address, CUresult (*driver_free)(CUdeviceptr
 	if (held.device < 0 && result == CUDA_SUCCESS)
 		say_unseen(address);
 	if (measured)
-		small_freed(held.device);
+		small_freed(held.device, held.context);
 	else
 		small_released();
 	return result;
@@ -233,10 +234,11 @@ CUresult admission_free(CUdeviceptr address, CUresult (*driver_free)(CUdeviceptr
 
 void admission_context_ended(CUcontext context)
 {
+	if (!context)
+		return;
 	holding_forget_context((uintptr_t)context);
-	for (int i = 0; context && i < LEDGER_DEVICES; i++)
-		if (ledger_is_open(i) && !holding_has_measured(i))
-			small_none_left(i);
+	small_context_ended((uintptr_t)context);
+	pooled_refresh();
 }
 
 /* Bytes of RAM that LOWTIDE_REPORT=virtual counts as the card's. */

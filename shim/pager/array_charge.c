@@ -44,13 +44,15 @@ CUresult array_charge_settle(const struct array_charge *charge, CUresult result,
 
 	if (charge->device < 0)
 		return result;
+	if (real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
+		context = NULL;
 	bytes = small_measured();
 	/* It may lie in a page with others, which its end does not give back. */
 	shares = result == CUDA_SUCCESS && small_is(charge->least_bytes) &&
 		 bytes <= LEDGER_PAGE_BYTES;
 	bytes = result == CUDA_SUCCESS ? taken(charge, bytes) : 0;
 	if (shares)
-		small_keep(charge->device, bytes);
+		small_keep(charge->device, (uintptr_t)context, bytes);
 	small_measured_done();
 	if (bytes > charge->charged_bytes &&
 	    !admission_ask_pages(charge->device, bytes - charge->charged_bytes)) {
@@ -63,8 +65,6 @@ CUresult array_charge_settle(const struct array_charge *charge, CUresult result,
 		ledger_give_back(charge->device, charge->charged_bytes - bytes);
 	if (result != CUDA_SUCCESS)
 		return result;
-	if (real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
-		context = NULL;
 	if (shares)
 		holding_remember_measured(handle, charge->device, (uintptr_t)context,
 					  charge->least_bytes);

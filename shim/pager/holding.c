@@ -88,16 +88,16 @@ void holding_remember_measured(uint64_t address, int device, uint64_t context, u
 	remember(address, device, context, bytes, true);
 }
 
-bool holding_has_measured(int device)
+bool holding_is_measured(uint64_t address)
 {
-	const struct linear *entry;
-	bool has = false;
+	struct linear *entry;
+	bool measured;
 
 	lock_take(&holdings.lock);
-	for (entry = holdings.linear; entry && !has; entry = entry->hh.next)
-		has = entry->measured && entry->device == device;
+	HASH_FIND(hh, holdings.linear, &address, sizeof(address), entry);
+	measured = entry && entry->measured;
 	lock_give(&holdings.lock);
-	return has;
+	return measured;
 }
 
 struct holding holding_detach(uint64_t address)

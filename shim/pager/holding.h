@@ -23,8 +23,9 @@ void holding_uncharge(int device, uint64_t bytes);
 void holding_remember(uint64_t address, int device, uint64_t context, uint64_t bytes);
 /* The same for a small one, whose charge is measured; not given back here. */
 void holding_remember_measured(uint64_t address, int device, uint64_t context, uint64_t bytes);
-/* Is any such left on the device? */
-bool holding_has_measured(int device);
+
+/* Is it such a one? */
+bool holding_is_measured(uint64_t address);
 
 /* Freeing, in two steps: the entry goes before the driver is asked (another thread may be given
  * the same address the moment it is free), the charge after. A device of -1: nothing was known

@@ -10,8 +10,13 @@
 /* Ranked after the pagers' and before the ledger's. Whoever measures holds it alone; who
  * changes by a known size what is free, beside others who do. */
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
-static uint64_t taken_bytes[LEDGER_DEVICES]; /* guarded by lock */
-static size_t free_before;		     /* guarded by lock */
+/* Pages by context; what finds no place stays on the account. */
+#define CONTEXTS 64
+static struct {
+	uint64_t context, bytes;
+	int device;
+} taken[CONTEXTS];	   /* guarded by lock */
+static size_t free_before; /* guarded by lock */
 /* What is given back beside a measurement: counted, not locked out. */
 static atomic_uint releasing, released;		       /* now, and ever */
 static unsigned int releasing_before, released_before; /* guarded by lock */
@@ -45,6 +50,23 @@ static bool alone(void)
 	       !atomic_load(&releasing);
 }
 
+static uint64_t *taken_by(int device, uint64_t context)
+{
+	size_t unused = CONTEXTS;
+
+	for (size_t i = 0; i < CONTEXTS; i++) {
+		if (taken[i].bytes && taken[i].context == context && taken[i].device == device)
+			return &taken[i].bytes;
+		if (!taken[i].bytes && unused == CONTEXTS)
+			unused = i;
+	}
+	if (unused == CONTEXTS)
+		return NULL;
+	taken[unused].context = context;
+	taken[unused].device = device;
+	return &taken[unused].bytes;
+}
+
 bool small_allocating(int device)
 {
 	lock_write(&lock);
@@ -56,14 +78,14 @@ bool small_allocating(int device)
 	return true;
 }
 
-void small_allocated(int device)
+void small_allocated(int device, uint64_t context)
 {
 	/* Anything but "no less than before" may be a page: other processes change the figure
 	 * too. */
 	if (free_before && free_now() >= free_before && alone())
 		ledger_give_back(device, LEDGER_PAGE_BYTES);
 	else
-		taken_bytes[device] += LEDGER_PAGE_BYTES;
+		small_keep(device, context, LEDGER_PAGE_BYTES);
 	lock_give_shared(&lock);
 }
 
@@ -74,12 +96,14 @@ void small_freeing(int device)
 	measure();
 }
 
-void small_freed(int device)
+void small_freed(int device, uint64_t context)
 {
+	uint64_t *bytes = taken_by(device, context);
+
 	/* Only exactly a page more is taken for one given back. */
-	if (free_before && free_now() == free_before + LEDGER_PAGE_BYTES &&
-	    taken_bytes[device] >= LEDGER_PAGE_BYTES && alone()) {
-		taken_bytes[device] -= LEDGER_PAGE_BYTES;
+	if (free_before && free_now() == free_before + LEDGER_PAGE_BYTES && bytes &&
+	    *bytes >= LEDGER_PAGE_BYTES && alone()) {
+		*bytes -= LEDGER_PAGE_BYTES;
 		ledger_give_back(device, LEDGER_PAGE_BYTES);
 	}
 	lock_give_shared(&lock);
@@ -99,9 +123,12 @@ uint64_t small_measured(void)
 	return (bytes + LEDGER_PAGE_BYTES - 1) / LEDGER_PAGE_BYTES * LEDGER_PAGE_BYTES;
 }
 
-void small_keep(int device, uint64_t bytes)
+void small_keep(int device, uint64_t context, uint64_t bytes)
 {
-	taken_bytes[device] += bytes;
+	uint64_t *kept = taken_by(device, context);
+
+	if (kept)
+		*kept += bytes;
 }
 
 void small_measured_done(void)
@@ -109,11 +136,15 @@ void small_measured_done(void)
 	lock_give_shared(&lock);
 }
 
-void small_none_left(int device)
+void small_context_ended(uint64_t context)
 {
 	lock_write(&lock);
-	ledger_give_back(device, taken_bytes[device]);
-	taken_bytes[device] = 0;
+	for (size_t i = 0; i < CONTEXTS; i++) {
+		if (!taken[i].bytes || taken[i].context != context)
+			continue;
+		ledger_give_back(taken[i].device, taken[i].bytes);
+		taken[i].bytes = 0;
+	}
 	lock_give_shared(&lock);
 }
 

@@ -42,6 +42,11 @@ if run refused 22 LOWTIDE_SIM_HOST=16M LOWTIDE_HOST=1G; then
 	check "a line a reason" [ "$(lines 'refused as out of memory')" -eq 2 ]
 fi
 run second_context_works 22
+run crosswise 22
+run contexts_end 30
+run resets 22
+run managed 22
+run gap 22
 
 # Where nothing moves, that is said, and not that paging begins.
 begins='paging begins'

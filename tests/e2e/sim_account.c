@@ -246,10 +246,124 @@ static void second_context_works(void)
 		check(pieces[i], i + 2 + PIECES, PIECE_BYTES);
 }
 
-static const struct program_case cases[] = {CASE(all_freed),	  CASE(most_freed),
-					    CASE(spare_is_free),  CASE(refused),
-					    CASE(short_card),	  CASE(short_card_of_sizes),
-					    CASE(second_context), CASE(second_context_works)};
+/* Which call made it and which frees it is all one: rounds without end. */
+static void crosswise(void)
+{
+	CUdeviceptr keep, at;
+	CUstream stream;
+
+	start();
+	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	MUST(cuMemAlloc(&keep, 600000));
+	for (int round = 0; round < 40; round++) {
+		MUST(cuMemAlloc(&at, 900000));
+		MUST(cuMemFreeAsync(at, stream));
+		MUST(cuMemAlloc(&at, 900000));
+		MUST(cuStreamSynchronize(stream));
+		MUST(cuMemFreeAsync(at, NULL));
+		MUST(cuMemAlloc(&at, PIECE_BYTES));
+		MUST(cuMemFreeAsync(at, stream));
+		MUST(cuMemAllocAsync(&at, 3 * MIB, stream));
+		MUST(cuStreamSynchronize(stream));
+		MUST(cuMemFree(at));
+	}
+}
+
+/* Contexts that end with memory of every kind alive, while another keeps a small one. */
+static void contexts_end(void)
+{
+	CUDA_ARRAY_DESCRIPTOR texels = {512, 512, CU_AD_FORMAT_FLOAT, 1},
+			      few = {64, 64, CU_AD_FORMAT_FLOAT, 1};
+	CUdeviceptr keep, at;
+	CUarray array;
+	CUcontext second;
+
+	start();
+	MUST(cuMemAlloc(&keep, 600000));
+	for (int round = 0; round < 40; round++) {
+		MUST(cuCtxCreate(&second, NULL, 0, 0));
+		for (int i = 0; i < 3; i++)
+			MUST(cuMemAlloc(&at, 900000));
+		MUST(cuMemAlloc(&at, PIECE_BYTES));
+		MUST(cuMemAllocAsync(&at, MIB, NULL));
+		MUST(cuArrayCreate(&array, &texels));
+		MUST(cuArrayCreate(&array, &few));
+		MUST(cuMemAllocManaged(&at, MIB, CU_MEM_ATTACH_GLOBAL));
+		MUST(cuCtxDestroy(second));
+		MUST(cuCtxSetCurrent(context));
+	}
+	MUST(cuMemFree(keep));
+}
+
+/* The same with the primary context, and with a pool of the program's own. */
+static void resets(void)
+{
+	CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+				.location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
+	CUmemoryPool pool;
+	CUdeviceptr at;
+
+	for (int round = 0; round < 40; round++) {
+		start();
+		MUST(cuMemAlloc(&at, 5000));
+		MUST(cuMemAlloc(&at, PIECE_BYTES));
+		MUST(cuMemAllocAsync(&at, MIB, NULL));
+		MUST(cuMemPoolCreate(&pool, &props));
+		MUST(cuMemAllocFromPoolAsync(&at, MIB, pool, NULL));
+		if (round % 2)
+			MUST(cuDevicePrimaryCtxReset(0));
+		else
+			MUST(cuDevicePrimaryCtxRelease(0));
+	}
+}
+
+/* Managed memory counts as if all of it were on the card. */
+static void managed(void)
+{
+	CUdeviceptr at[PIECES];
+	int made = 0;
+
+	start();
+	while (made < PIECES &&
+	       cuMemAllocManaged(&at[made], PIECE_BYTES, CU_MEM_ATTACH_GLOBAL) == CUDA_SUCCESS)
+		made++;
+	if (made == PIECES)
+		wrong("more managed memory than the cap");
+	while (made--)
+		MUST(cuMemFree(at[made]));
+}
+
+/* What ends where it begins is nobody's: a pointer one past the end names nothing else. */
+static void gap(void)
+{
+	CUdeviceptr pieces[PIECES], end, found;
+	size_t bytes;
+
+	start();
+	for (int i = 0; i < 8; i++)
+		MUST(cuMemAlloc(&pieces[i], i % 2 ? PIECE_BYTES : PIECE_BYTES / 2));
+	for (int i = 0; i < 8; i++)
+		for (int j = 0; j < 8; j++) {
+			MUST(cuMemGetAddressRange(&found, &bytes, pieces[i]));
+			end = pieces[i] + bytes;
+			if (end == pieces[j])
+				wrong("two that adjoin");
+		}
+}
+
+static const struct program_case cases[] = {CASE(all_freed),
+					    CASE(most_freed),
+					    CASE(spare_is_free),
+					    CASE(refused),
+					    CASE(short_card),
+					    CASE(short_card_of_sizes),
+					    CASE(second_context),
+					    CASE(second_context_works),
+					    CASE(crosswise),
+					    CASE(contexts_end),
+					    CASE(resets),
+					    CASE(managed),
+					    CASE(gap)};
 
 int main(int argc, char **argv)
 {

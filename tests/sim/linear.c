@@ -151,6 +151,7 @@ void sim_forget_context_memory(CUcontext context)
 {
 	const struct sim_region *region;
 
+	sim_pool_forget(context);
 	for (uintptr_t at = 0; (region = sim_region_next(at)) != NULL;) {
 		at = region->end;
 		if (region->context == context &&

@@ -23,6 +23,7 @@ struct CUmemPoolHandle_st {
 struct piece {
 	struct piece *next;
 	CUmemoryPool pool;
+	CUcontext context;
 	CUdeviceptr ptr;
 	size_t bytes;  /* of whole pages */
 	CUevent freed; /* NULL while the program owns the memory */
@@ -98,6 +99,24 @@ bool sim_pool_free(CUdeviceptr address)
 	return p != NULL;
 }
 
+void sim_pool_forget(CUcontext context)
+{
+	pthread_mutex_lock(&lock);
+	for (struct piece **link = &pieces; *link;) {
+		struct piece *p = *link;
+
+		if (p->context != context) {
+			link = &p->next;
+			continue;
+		}
+		*link = p->next;
+		p->pool->reserved -= p->bytes;
+		p->pool->used -= p->spare ? 0 : p->bytes;
+		free(p);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 static struct piece *spare_piece(CUmemoryPool pool, size_t bytes)
 {
 	struct piece *p = pieces;
@@ -128,6 +147,7 @@ static CUresult take(CUdeviceptr *out, size_t bytes, CUmemoryPool pool)
 			return result;
 		}
 		p->pool = pool;
+		p->context = sim_context();
 		p->bytes = pages;
 		p->next = pieces;
 		pieces = p;
@@ -169,7 +189,11 @@ static struct piece *adopt(CUdeviceptr ptr)
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return NULL;
-	*p = (struct piece){pieces, &loose, ptr, region->end - region->start, NULL, false};
+	*p = (struct piece){.next = pieces,
+			    .pool = &loose,
+			    .context = region->context,
+			    .ptr = ptr,
+			    .bytes = region->end - region->start};
 	loose.reserved += p->bytes;
 	loose.used += p->bytes;
 	pieces = p;

@@ -10,5 +10,7 @@
 void sim_pool_reap(void);
 /* cuMemFree of stream-ordered memory. False: it is none. */
 bool sim_pool_free(CUdeviceptr address);
+/* The context is gone, and what was made in it. */
+void sim_pool_forget(CUcontext context);
 
 #endif
