@@ -42,9 +42,11 @@ if run refused 22 LOWTIDE_SIM_HOST=16M LOWTIDE_HOST=1G; then
 	check "a line a reason" [ "$(lines 'refused as out of memory')" -eq 2 ]
 fi
 run second_context_works 22
+run second_context_works 22 LOWTIDE_POLICY=sequential LOWTIDE_DIRTY=always
 run crosswise 22
 run contexts_end 30
 run resets 22
+run free_under_work 22
 run managed 22
 run gap 22
 

@@ -214,7 +214,7 @@ static void second_context_works(void)
 {
 	unsigned long words = PIECE_BYTES / 4;
 	unsigned int by = 1;
-	double ns = 3e7;
+	double ns = 1e6;
 	CUdeviceptr pieces[PIECES];
 	CUcontext other;
 	CUmodule theirs;
@@ -233,10 +233,13 @@ static void second_context_works(void)
 
 		MUST(cuCtxSetCurrent(other));
 		MUST(cuLaunchKernel(slowly, 8, 1, 1, 1, 1, 1, 0, stream, params, NULL));
+		for (int j = 0; j < 100; j++) /* until it runs */
+			cuStreamQuery(stream);
 		MUST(cuCtxSetCurrent(context));
-		for (int j = 0; j < PIECES; j++)
-			if (j != i)
-				increment(pieces[j], 1, PIECE_BYTES, NULL);
+		for (int j = PIECES / 2; j < PIECES / 2 + PIECES;
+		     j++) /* first what is in RAM */
+			if (j % PIECES)
+				increment(pieces[(i + j) % PIECES], 1, PIECE_BYTES, NULL);
 		MUST(cuCtxSynchronize());
 		MUST(cuCtxSetCurrent(other));
 		MUST(cuStreamSynchronize(stream));
@@ -351,19 +354,39 @@ static void gap(void)
 		}
 }
 
-static const struct program_case cases[] = {CASE(all_freed),
-					    CASE(most_freed),
-					    CASE(spare_is_free),
-					    CASE(refused),
-					    CASE(short_card),
-					    CASE(short_card_of_sizes),
-					    CASE(second_context),
-					    CASE(second_context_works),
-					    CASE(crosswise),
-					    CASE(contexts_end),
-					    CASE(resets),
-					    CASE(managed),
-					    CASE(gap)};
+/* Memory is freed that work uses which has not ended, at once and in stream order. */
+static void free_under_work(void)
+{
+	unsigned long words = PIECE_BYTES / 4;
+	CUfunction slowly;
+	CUstream stream;
+	unsigned int by = 1;
+	double ns = 1e7;
+
+	start();
+	slowly = function("increment_slowly");
+	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	for (int round = 0; round < 6; round++) {
+		CUdeviceptr at;
+		void *params[] = {&at, &by, &words, &ns};
+
+		MUST(cuMemAlloc(&at, PIECE_BYTES));
+		MUST(cuLaunchKernel(slowly, 8, 1, 1, 1, 1, 1, 0, stream, params, NULL));
+		if (round % 2)
+			MUST(cuMemFree(at));
+		else
+			MUST(cuMemFreeAsync(at, stream));
+		MUST(cuStreamSynchronize(stream));
+	}
+}
+
+static const struct program_case cases[] = {CASE(all_freed),	  CASE(most_freed),
+					    CASE(spare_is_free),  CASE(refused),
+					    CASE(short_card),	  CASE(short_card_of_sizes),
+					    CASE(second_context), CASE(second_context_works),
+					    CASE(crosswise),	  CASE(contexts_end),
+					    CASE(resets),	  CASE(free_under_work),
+					    CASE(managed),	  CASE(gap)};
 
 int main(int argc, char **argv)
 {
