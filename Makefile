@@ -278,11 +278,19 @@ $(O)/unit/sim_image_reversed.so: tests/unit/sim_image.c tests/sim/sim_kernel.h t
 $(O)/unit/sim_image_silent.so: tests/unit/sim_image.c tests/sim/sim_kernel.h tests/sim/sim_tensor.h
 	$(Q)$(SIM_IMAGE_CC) -DSIM_KERNEL_NO_INFO
 
+# What the fuzz targets hold is held by units too.
+FED_CC = mkdir -p $(@D) && $(UNIT_CC) $(CUDA) -D_GNU_SOURCE -Itests/fuzz $(filter-out $<,$(filter %.c %.o,$^)) -lcriterion -pthread -lm
 UNIT_CC = $(CC) $(CFLAGS) -std=gnu11 $(WARN) -MMD -MP $(SANFLAGS) -Ishim -Ipolicy -Itests/sim -o $@ $<
+$(O)/unit/policy_fed: tests/unit/policy_fed.c tests/fuzz/policy.c $(POLICY_OBJ)
+	$(call say,UNIT,$@)
+	$(Q)$(FED_CC)
 $(O)/unit/policy_%: tests/unit/policy_%.c $(POLICY_OBJ)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(POLICY_OBJ) -lcriterion -lm
 SETTINGS_ALONE := $(call objects,shim/settings.c shim/lock.c shim/log.c shim/file.c shim/ram.c)
+$(O)/unit/settings_fed: tests/unit/settings_fed.c tests/fuzz/settings.c $(SETTINGS_ALONE)
+	$(call say,UNIT,$@)
+	$(Q)$(FED_CC)
 $(O)/unit/settings_%: tests/unit/settings_%.c $(SETTINGS_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(SETTINGS_ALONE) -lcriterion -lm
@@ -299,13 +307,14 @@ $(O)/unit/own_kernels_%: tests/unit/own_kernels_%.c $(OWN_KERNELS_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(CUDA) $(OWN_KERNELS_ALONE) -lcriterion
 HOOK_ALONE := $(call objects,shim/hook/kernels.c shim/hook/layout.c shim/lock.c shim/log.c shim/file.c) $(IMAGE_ALONE)
-# What the fuzz targets hold is held by units too.
-FED_CC = mkdir -p $(@D) && $(UNIT_CC) $(CUDA) -D_GNU_SOURCE -Itests/fuzz $(filter-out $<,$(filter %.c %.o,$^)) -lcriterion -pthread
 $(O)/unit/hook_boxes: tests/unit/hook_boxes.c tests/fuzz/copy_box.c $(call objects,shim/hook/copy_box.c)
 	$(call say,UNIT,$@)
 	$(Q)$(FED_CC)
 $(O)/unit/hook_params: tests/unit/hook_params.c tests/fuzz/params.c $(call objects,$(addprefix shim/hook/,params.c layout.c kernels.c tensor_map.c) \
 		shim/lock.c shim/log.c shim/file.c) $(IMAGE_ALONE)
+	$(call say,UNIT,$@)
+	$(Q)$(FED_CC)
+$(O)/unit/hook_copies: tests/unit/hook_copies.c $(call objects,shim/hook/copy.c shim/hook/fill.c)
 	$(call say,UNIT,$@)
 	$(Q)$(FED_CC)
 $(O)/unit/hook_%: tests/unit/hook_%.c $(HOOK_ALONE)

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # What a launch names is found, on drivers that tell how parameters lie and on older ones, where module images do;
-# where nothing does, the launch is right all the same, its memory used where it lies.
+# where nothing does, the launch is right all the same, its memory used where it lies. Knob: CASES.
 . "$(dirname "$0")/lib.sh"
 export LD_LIBRARY_PATH=$O/sim SIM_IMAGE=$O/unit/sim_image.so
 dir=$O/e2e/names
 mkdir -p "$dir"
 handles='reloaded one_of_two library_reloaded context_ended'
+of() { # of CASE...: those that CASES names, or all
+	local case
+	for case in "$@"; do case " ${CASES-$case} " in *" $case "*) echo "$case" ;; esac; done
+}
 program() { case " $handles " in *" $1 "*) echo sim_handles ;; *) echo sim_names ;; esac; }
 bare() { timeout 60 "$O/e2e/$(program "$1")" "$1" bare; }
 capped() { # capped CASE EXPECT VARIABLE=VALUE...
@@ -23,45 +27,47 @@ tensors='tensor_tiled tensor_im2col tensor_im2col_wide tensor_replaced'
 images='from_data from_data_ex from_fat_binary from_ptx from_library from_library_function from_library_module'
 all="$flavours packed_buffer $lists $tensors $images $handles"
 besides='map_beside texture_beside reference_beside reference_2d_of_3_2_beside reference_2d_of_4_1_beside table_2d_beside table_3d_beside'
-for case in $all tensor_in_memory unknown_beside $besides; do ends_well "$case, without the library" bare "$case"; done
+for case in $(of $all tensor_in_memory unknown_beside $besides); do ends_well "$case, without the library" bare "$case"; done
 old=LOWTIDE_SIM_DRIVER=12030
 for driver in LOWTIDE_SIM_DRIVER=13000 $old; do
-	for case in $all; do
+	for case in $(of $all); do
 		ends_well "$case, $driver" capped "$case" noticed $driver
 		ends_well "$case, $driver: clean" clean
 		check "$case, $driver: nothing is unknown" [ "$(field "$dir/stats" unknown_launches)" = 0 ]
 	done
 	# The address of a map that lies in device memory is in no parameter.
-	ends_well "tensor_in_memory, $driver" capped tensor_in_memory unnoticed $driver
+	for case in $(of tensor_in_memory); do ends_well "$case, $driver" capped "$case" unnoticed $driver; done
 	for word in 15 scrambled; do
-		for case in $tensors; do
+		for case in $(of $tensors); do
 			ends_well "$case, address in word $word, $driver" capped "$case" noticed $driver LOWTIDE_SIM_TMA=$word
 		done
 	done
 done
 # A driver in which the functions are not there at all.
-for case in plain in_a_graph by_large from_ptx from_library reloaded; do
+for case in $(of plain in_a_graph by_large from_ptx from_library reloaded); do
 	ends_well "$case, a driver without the functions" capped "$case" noticed $old LD_LIBRARY_PATH="$O/sim-12.3"
 done
-for case in $flavours; do ends_well "$case, threads" capped "$case" noticed LOWTIDE_SIM_SCHED=threads; done
+for case in $(of $flavours); do ends_well "$case, threads" capped "$case" noticed LOWTIDE_SIM_SCHED=threads; done
 # Neither the driver nor the images tell.
 export SIM_IMAGE=$O/unit/sim_image_silent.so
-for case in $flavours $lists tensor_tiled from_library; do
+for case in $(of $flavours $lists tensor_tiled from_library); do
 	ends_well "$case, nobody tells" capped "$case" unnoticed $old
 	ends_well "$case, nobody tells: clean" clean
 	check "$case, nobody tells: counted" [ "$(field "$dir/stats" unknown_launches)" -gt 0 ]
 done
-ends_well "packed_buffer, nobody tells" capped packed_buffer noticed $old
+for case in $(of packed_buffer); do ends_well "$case, nobody tells" capped "$case" noticed $old; done
 # By grace a piece moves while work runs that does not name it. Work of which nothing is known may use any piece.
 for seed in 1 2 3 4; do
-	ends_well "unknown_beside, seed $seed" capped unknown_beside noticed $old LOWTIDE_SAFETY=graced LOWTIDE_SIM_SCHED=seeded \
-		LOWTIDE_SIM_SEED=$seed
-	ends_well "unknown_beside, seed $seed: clean" clean
+	for case in $(of unknown_beside); do
+		ends_well "$case, seed $seed" capped "$case" noticed $old LOWTIDE_SAFETY=graced LOWTIDE_SIM_SCHED=seeded \
+			LOWTIDE_SIM_SEED=$seed
+		ends_well "$case, seed $seed: clean" clean
+	done
 done
 # Nor does work name what it finds in a tensor map, through a texture, or in a table that was uploaded.
 export SIM_IMAGE=$O/unit/sim_image.so
 for seed in 1 2 3 4; do
-	for case in $besides; do
+	for case in $(of $besides); do
 		ends_well "$case, seed $seed" capped "$case" noticed LOWTIDE_SAFETY=graced LOWTIDE_SIM_SCHED=seeded LOWTIDE_SIM_SEED=$seed
 		ends_well "$case, seed $seed: clean" clean
 	done

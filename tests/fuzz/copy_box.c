@@ -36,6 +36,7 @@ static struct {
 	CUDA_MEMCPY3D box;
 	bool fits, overflows; /* sizes are sane, and small enough; were made huge */
 	bool refused;	      /* it cannot be done */
+	CUstream stream;      /* that the call's flavour means by NULL */
 } rig;
 
 static CUdeviceptr base_of(enum place place)
@@ -93,8 +94,9 @@ void pager_use_ranges(const struct pager_range *ranges, size_t count, struct pag
 
 void pager_used(const struct pager_use *use, CUstream stream, bool over)
 {
-	(void)stream, (void)over;
+	(void)over;
 	FUZZ_HOLD(rig.inside == 1, "the pager is told outside the gate");
+	FUZZ_HOLD(stream == rig.stream, "the pager is told of another stream");
 	rig.used += use->count == 1;
 }
 
@@ -191,6 +193,7 @@ CUresult copy_in_parts(struct copy *copy)
 
 	rig.parts++;
 	FUZZ_HOLD(rig.inside == 1, "copies outside the gate");
+	FUZZ_HOLD(copy->stream == rig.stream, "copies in another stream");
 	if (!is_in(copy->dst, copy->bytes, to) || !is_in(copy->src, copy->bytes, from))
 		return CUDA_ERROR_INVALID_VALUE;
 	memmove((void *)(uintptr_t)copy->dst, (const void *)(uintptr_t)copy->src, copy->bytes);
@@ -223,9 +226,31 @@ static uint8_t *start_of(enum place place, bool is_to, bool wanted)
 	return (place == OURS ? ours : host) + (is_to ? HALF : 0);
 }
 
+/* Where both sides are memory, the driver is given what is all resident. */
+static void hold_resident(enum place place, bool is_to)
+{
+	const CUDA_MEMCPY3D *box = &rig.box;
+	size_t pitch = is_to ? box->dstPitch : box->srcPitch;
+	size_t rows = is_to ? box->dstHeight : box->srcHeight;
+	size_t first =
+	    ((is_to ? box->dstZ : box->srcZ) * rows + (is_to ? box->dstY : box->srcY)) * pitch +
+	    (is_to ? box->dstXInBytes : box->srcXInBytes) + (is_to ? HALF : 0);
+	size_t last =
+	    first + ((box->Depth - 1) * rows + box->Height - 1) * pitch + box->WidthInBytes - 1;
+
+	if (place != OURS || !box->WidthInBytes || !box->Height || !box->Depth)
+		return;
+	for (size_t block = first / BLOCK; block <= last / BLOCK; block++)
+		FUZZ_HOLD(!(rig.cold >> block & 1), "cold memory is left to the driver");
+}
+
 static CUresult whole(void)
 {
 	rig.whole_calls++;
+	if (!rig.overflows && rig.from != ARRAY && rig.to != ARRAY) {
+		hold_resident(rig.from, false);
+		hold_resident(rig.to, true);
+	}
 	if (rig.overflows || !rig.fits)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (rig.from != ARRAY && rig.to != ARRAY)
@@ -474,6 +499,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 		return 0;
 	if (kind >> 2 == 7)
 		spoil(&input, which >= 6);
+	rig.stream = which % 2 ? CU_STREAM_PER_THREAD : CU_STREAM_LEGACY;
 	result = call(which);
 	hold_all(which, result);
 	return 0;

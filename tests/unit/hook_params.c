@@ -85,6 +85,73 @@ Test(params, name_the_last_word_of_a_struct)
 	cr_assert_not(unknown);
 }
 
+/* Members of a packed struct, and of a packed buffer, lie wherever 4 divides. */
+Test(params, name_what_is_packed_to_half_a_word)
+{
+	uint64_t addresses[4], word = LOW + 16;
+	unsigned char bytes[24] = {0}; /* a size that does not tell */
+	size_t count = sizeof(bytes);
+	void *values[] = {bytes};
+	void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, bytes, CU_LAUNCH_PARAM_BUFFER_SIZE,
+			 &count, CU_LAUNCH_PARAM_END};
+	bool unknown;
+
+	memcpy(bytes + 12, &word, sizeof(word));
+	driver(sizeof(bytes));
+	cr_assert(eq(sz, params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 1));
+	cr_assert(eq(sz, params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 1));
+	cr_assert(eq(u64, addresses[0], word));
+}
+
+/* A driver whose maps do not show the address. */
+static CUresult CUDAAPI encode(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank,
+			       void *address, const cuuint64_t *dim, const cuuint64_t *strides,
+			       const cuuint32_t *box, const cuuint32_t *element_strides,
+			       CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,
+			       CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill)
+{
+	uint64_t hidden = ~(uint64_t)(uintptr_t)address;
+
+	(void)type, (void)rank, (void)dim, (void)strides, (void)box, (void)element_strides;
+	(void)interleave, (void)swizzle, (void)promotion, (void)fill;
+	memset(map, 0, sizeof(*map));
+	memcpy((char *)map + 40, &hidden, sizeof(hidden));
+	return CUDA_SUCCESS;
+}
+
+Test(params, name_what_a_tensor_map_hides)
+{
+	static _Alignas(64) unsigned char bytes[64 + sizeof(CUtensorMap)];
+	void *values[] = {bytes};
+	size_t count = sizeof(bytes);
+	void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, bytes, CU_LAUNCH_PARAM_BUFFER_SIZE,
+			 &count, CU_LAUNCH_PARAM_END};
+	uint64_t addresses[4];
+	CUtensorMap map;
+	bool unknown;
+
+	driver(sizeof(bytes));
+	lt_driver.cuTensorMapEncodeTiled = encode;
+	cr_assert(eq(
+	    int, CUDA_SUCCESS,
+	    cuTensorMapEncodeTiled(&map, CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 1, (void *)(LOW + 64),
+				   NULL, NULL, NULL, NULL, CU_TENSOR_MAP_INTERLEAVE_NONE,
+				   CU_TENSOR_MAP_SWIZZLE_NONE, CU_TENSOR_MAP_L2_PROMOTION_NONE,
+				   CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE)));
+	memcpy(bytes + 64, &map, sizeof(map));
+	cr_assert(eq(sz, params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 1));
+	cr_assert(eq(u64, addresses[0], LOW + 64));
+	cr_assert(eq(sz, params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 1));
+	cr_assert(eq(u64, addresses[0], LOW + 64));
+	/* In a packed buffer they lie where 16 divides. */
+	memset(bytes, 0, sizeof(bytes));
+	memcpy(bytes + 48, &map, sizeof(map));
+	cr_assert(eq(sz, params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 1));
+	/* One bit else, and it is another map. */
+	bytes[48 + 3] ^= 1;
+	cr_assert(eq(sz, params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 0));
+}
+
 Test(params, tell_that_there_may_be_more_than_there_was_room_for)
 {
 	uint64_t words[4] = {LOW, LOW + 8, LOW + 16, LOW + 24}, addresses[4];

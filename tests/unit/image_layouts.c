@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 
 #include <stdbool.h>
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,6 +233,91 @@ Test(image, flipped_bits_are_survived, .timeout = 240)
 	}
 }
 
+Test(image, a_cut_fat_binary_is_counted_as_unread)
+{
+	struct file file = load("plain.fatbin");
+	struct found found;
+
+	cr_expect(read_exactly(file.bytes, file.length - 100, &found) > 0, "cut in an entry");
+	/* Cut where an entry begins: what is there is whole. */
+	cr_expect(read_exactly(file.bytes, 16, &found) > 0, "cut behind the header");
+	free(file.bytes);
+}
+
+/* Where the image says how many bytes the parameters take, they take as many. */
+Test(image, parameters_that_do_not_add_up_are_not_told)
+{
+	static const unsigned char params_bytes[] = {3, 0x19};
+	struct file file = load("sm_80.cubin");
+	size_t changed = 0;
+	struct found found;
+
+	for (size_t at = 0; at + 4 <= file.length; at += 4) {
+		if (memcmp(file.bytes + at, params_bytes, 2) != 0)
+			continue;
+		file.bytes[at + 2] ^= 1;
+		changed++;
+	}
+	cr_assert(changed > 0);
+	cr_expect(read_exactly(file.bytes, file.length, &found) == changed);
+	free(file.bytes);
+}
+
+/* Of every kernel's attributes, those of the parameter with this ordinal. */
+static void each_param(const struct file *file, unsigned int ordinal,
+		       void (*change)(unsigned char *attribute))
+{
+	static const unsigned char param[] = {4, 0x17, 12, 0};
+
+	for (size_t at = 0; at + 16 <= file->length; at += 4)
+		if (!memcmp(file->bytes + at, param, 4) &&
+		    image_u16(file->bytes + at + 8) == ordinal)
+			change(file->bytes + at);
+}
+
+static void hide(unsigned char *attribute)
+{
+	attribute[1] = 0x18;
+}
+
+static void move_to_the_start(unsigned char *attribute)
+{
+	attribute[10] = attribute[11] = 0;
+}
+
+Test(image, a_kernel_of_which_a_parameter_is_lacking_is_not_told)
+{
+	struct file file = load("sm_80.cubin");
+	struct found found;
+
+	each_param(&file, 0, hide);
+	cr_expect(read_exactly(file.bytes, file.length, &found) > 0);
+	cr_expect(found.wrong == 0, "%zu are told wrong", found.wrong);
+	free(file.bytes);
+}
+
+Test(image, a_kernel_whose_parameters_overlap_is_not_told)
+{
+	struct file file = load("sm_80.cubin");
+	struct found found;
+
+	each_param(&file, 1, move_to_the_start);
+	cr_expect(read_exactly(file.bytes, file.length, &found) > 0);
+	cr_expect(found.wrong == 0, "%zu are told wrong", found.wrong);
+	free(file.bytes);
+}
+
+Test(image, lz4_that_fills_too_little_is_not_believed)
+{
+	/* Three literals, and nothing more. */
+	static const unsigned char packed[] = {0x30, 'a', 'b', 'c'};
+	unsigned char out[8];
+
+	cr_expect(lz4_decode(packed, sizeof(packed), out, 3));
+	cr_expect(!lz4_decode(packed, sizeof(packed), out, 4));
+	cr_expect(!lz4_decode(packed, sizeof(packed), out, 2));
+}
+
 /* --- images in memory, without a length */
 
 static void expect_in_memory(const void *image, size_t times, const char *what)
@@ -283,6 +369,42 @@ Test(image, long_text_is_read_to_its_end)
 	text[blank + file.length] = '\0';
 	expect_in_memory(text, 1, "text of 300,000 bytes");
 	free(text);
+	free(file.bytes);
+}
+
+/* The file again, its section table in front of all sections. */
+static unsigned char *table_first(const struct file *file, size_t *length)
+{
+	Elf64_Ehdr head;
+	Elf64_Shdr section;
+	size_t table, moved_by;
+	unsigned char *bytes;
+
+	memcpy(&head, file->bytes, sizeof(head));
+	table = (size_t)head.e_shnum * sizeof(section);
+	moved_by = sizeof(head) + table;
+	*length = moved_by + file->length;
+	bytes = calloc(1, *length);
+	memcpy(bytes + moved_by, file->bytes, file->length);
+	for (size_t i = 0; i < head.e_shnum; i++) {
+		memcpy(&section, file->bytes + head.e_shoff + i * sizeof(section),
+		       sizeof(section));
+		section.sh_offset += moved_by;
+		memcpy(bytes + sizeof(head) + i * sizeof(section), &section, sizeof(section));
+	}
+	head.e_shoff = sizeof(head);
+	memcpy(bytes, &head, sizeof(head));
+	return bytes;
+}
+
+Test(image, sections_behind_their_table_are_read)
+{
+	struct file file = load("sm_80.cubin");
+	size_t length;
+	unsigned char *bytes = table_first(&file, &length);
+
+	expect_in_memory(bytes, 1, "a cubin with its section table first");
+	free(bytes);
 	free(file.bytes);
 }
 

@@ -53,6 +53,15 @@ Test(extent, grows_while_its_source_goes_on)
 	cr_assert(eq(sz, extents.count, 2));
 }
 
+Test(extent, begins_anew_where_the_source_is_another)
+{
+	extents_learn(&extents, 0, MIB, 0x1000);
+	extents_learn(&extents, MIB, 2 * MIB, 0x9000);
+	cr_assert(eq(sz, extents.count, 2), "from elsewhere");
+	extents_learn(&extents, 2 * MIB, 3 * MIB, 0x9000 + MIB);
+	cr_assert(eq(sz, extents.count, 2), "from where it ended");
+}
+
 Test(extent, takes_in_the_chunks_of_a_staging_buffer_up_to_the_last_and_smaller_one)
 {
 	/* Two halves of one buffer in turn: 4, 8, 8 and 3 MiB come of it. */

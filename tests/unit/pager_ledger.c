@@ -130,6 +130,18 @@ Test(holding, keeps_physical_memory_until_the_last_handle_and_the_last_mapping_a
 	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
 }
 
+Test(holding, keeps_physical_memory_that_was_never_mapped_until_each_handle_is_gone)
+{
+	ledger_open(0, 10 * MIB);
+	cr_assert(holding_charge(0, 4 * MIB));
+	holding_handle_created(7, 0, 4 * MIB);
+	holding_handle_retained(7);
+	holding_handle_released(7);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB), "one is left");
+	holding_handle_released(7);
+	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
+}
+
 Test(holding, forgets_only_what_the_ended_context_made)
 {
 	ledger_open(0, 10 * MIB);

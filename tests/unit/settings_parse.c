@@ -196,11 +196,26 @@ Test(settings, know_only_their_own_words)
 	cr_assert_not(settings_parse(&settings, "NOTHING", "1"));
 }
 
+Test(settings, have_blocks_of_a_granule_to_64_of_them_in_powers_of_two)
+{
+	struct settings settings;
+
+	settings_defaults(&settings);
+	cr_assert(settings_parse(&settings, "BLOCK", "2M"));
+	cr_assert(settings_parse(&settings, "BLOCK", "128M"));
+	cr_assert(eq(u64, settings.block_bytes, 128ull << 20));
+	cr_assert_not(settings_parse(&settings, "BLOCK", "1M"));
+	cr_assert_not(settings_parse(&settings, "BLOCK", "6M"));
+	cr_assert_not(settings_parse(&settings, "BLOCK", "256M"));
+	cr_assert_not(settings_parse(&settings, "BLOCK", "0"));
+}
+
 Test(settings, suggest_the_nearest_name_and_nothing_far_away)
 {
 	cr_assert(eq(str, (char *)settings_nearest("VRAMM"), "VRAM"));
 	cr_assert(eq(str, (char *)settings_nearest("REPROT"), "REPORT"));
 	cr_assert(zero(ptr, (void *)settings_nearest("SOMETHING_ELSE_ENTIRELY")));
+	cr_assert(zero(ptr, (void *)settings_nearest("REQWXYZED")), "four letters of eight");
 }
 
 Test(settings, say_what_the_system_has_against_a_log_file)

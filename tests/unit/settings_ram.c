@@ -1,4 +1,5 @@
 #include "ram.h"
+#include "settings.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -104,6 +105,18 @@ Test(ram, has_nothing_left_where_more_is_used_than_allowed)
 	put("/sys/fs/cgroup/memory.max", "1048576\n");
 	put("/sys/fs/cgroup/memory.current", "2097152\n");
 	cr_assert(zero(u64, ram_group_bytes(root)));
+}
+
+/* LOWTIDE_HOST unset. */
+Test(ram, is_left_to_the_program_and_the_machine_too)
+{
+	struct settings settings;
+	uint64_t ram = ram_available_bytes();
+
+	settings_defaults(&settings);
+	cr_assert(le(u64, settings_host_bytes(&settings), ram - ram / 8));
+	settings.host.bytes = 5 * GIB;
+	cr_assert(eq(u64, settings_host_bytes(&settings), 5 * GIB));
 }
 
 Test(ram, is_never_more_than_the_machine_has)
