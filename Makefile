@@ -284,6 +284,9 @@ UNIT_CC = $(CC) $(CFLAGS) -std=gnu11 $(WARN) -MMD -MP $(SANFLAGS) -Ishim -Ipolic
 $(O)/unit/policy_fed: tests/unit/policy_fed.c tests/fuzz/policy.c $(POLICY_OBJ)
 	$(call say,UNIT,$@)
 	$(Q)$(FED_CC)
+$(O)/unit/policy_memory: tests/unit/policy_memory.c $(POLICY_OBJ)
+	$(call say,UNIT,$@)
+	$(Q)mkdir -p $(@D) && $(UNIT_CC) -Wl,--wrap=calloc,--wrap=realloc $(POLICY_OBJ) -lcriterion -lm
 $(O)/unit/policy_%: tests/unit/policy_%.c $(POLICY_OBJ)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(POLICY_OBJ) -lcriterion -lm
@@ -417,6 +420,18 @@ $(FUZZ_OF): $(O)/fuzz/%: tests/fuzz/%.c tests/fuzz/input.h tests/fuzz/alone.c $(
 	$(Q)mkdir -p $(@D) && $(if $(FUZZ_LACKS),$(FUZZ_ALONE),$(FUZZ_CLANG)) $(FUZZ_FLAGS) -o $@ $(filter-out tests/fuzz/alone.c,$(filter %.c,$^)) -pthread -lm
 fuzz: $(FUZZ_OF) ## feed parsers, copies, launches and policies whatever a fuzzer thinks of, each for FUZZ_SECONDS
 	$(Q)O=$(O) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(FUZZ_NAMES)
+
+# --- coverage --------------------------------------------------------------------------------------
+# Units first; then as many whole programs as show the pager's states. COVERAGE_SCRIPTS= names others.
+COVERAGE_SCRIPTS ?= edges life extents stamps pending
+coverage: ## lines and branches by folder that tests run; policy/ whole but for tests/coverage/exceptions
+	$(Q)$(MAKE) --no-print-directory O=$(O)/cov CFLAGS='-O0 -g --coverage' test-programs
+	$(Q)find $(O)/cov -name '*.gcda' -delete
+	$(Q)tests/run-units $(O)/cov $(patsubst $(O)/%,$(O)/cov/%,$(filter-out $(O)/unit/sim_% $(O)/unit/probe_%,$(UNITS)))
+	$(Q)for s in $(COVERAGE_SCRIPTS); do echo "$$s: $$(O=$(abspath $(O))/cov BLOCKS='2M 32M' SCHEDS='virtual seeded' SEEDS=1 THREADS=1 \
+		POLICIES='lru balanced' tests/e2e/$${s}_test.sh 2>&1 | tail -n 1)"; done
+	$(Q)tests/coverage/report.py $(O)/cov
+.PHONY: coverage
 
 layers: ## policy/ needs no CUDA, threads, clock or I/O; the library only libc; what is built is hardened, and exports its doors
 	$(Q)$(MAKE) --no-print-directory $(SHIM) $(CLI) $(PROBE)

@@ -15,7 +15,7 @@ static void watch_phase(struct auto_state *state, uint32_t group, size_t names)
 		return;
 	if (phase->group && phase->group != group)
 		phase = &state->phases[++state->phase % AUTO_PHASES];
-	if (phase->group != group || !names)
+	if (phase->group != group)
 		*phase = (struct auto_phase){.group = group};
 	phase->names += (uint32_t)names;
 }

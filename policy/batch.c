@@ -63,9 +63,10 @@ static void take_back(struct batch *batch, size_t evictions)
 	}
 }
 
+/* bytes <= limit */
 static bool fits(const struct batch *batch, uint64_t bytes, uint64_t limit)
 {
-	return bytes <= limit && batch->resident_bytes <= limit - bytes;
+	return batch->resident_bytes <= limit - bytes;
 }
 
 bool batch_page_in(struct batch *batch, uint32_t block, uint64_t limit, batch_victim victim,

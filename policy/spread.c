@@ -132,7 +132,7 @@ static void rank(struct policy *policy, const struct round *round)
 		struct entry *entry = &table->entries[block];
 		bool small = 2 * entry->bytes <= round->largest_bytes;
 
-		if (!entry->known || !entry->rate || entry->pinned)
+		if (!entry->known || !entry->rate)
 			continue;
 		entry->score = (uint64_t)entry->rate << (TURN_BITS + 1) |
 			       (uint64_t)small << TURN_BITS | entry->turn >> (64 - TURN_BITS);

@@ -50,7 +50,7 @@ static uint32_t farthest_loose(struct batch *batch, const void *argument)
 	}
 	if (block != BLOCK_NONE) {
 		block = table->newest[LIST_LOOSE];
-		for (int i = 0; block != BLOCK_NONE && i < LOOSE_LOOKED_AT; i++) {
+		for (int i = 0; i < LOOSE_LOOKED_AT; i++) { /* there are more */
 			consider(batch, block, &best);
 			block = table->entries[block].older;
 		}

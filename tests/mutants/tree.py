@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 # Not needed there, or large.
-LEFT_OUT = {"mutants", "san", "ubsan", "tsan", "deps", "bench"}
+LEFT_OUT = {"mutants", "san", "ubsan", "tsan", "deps", "bench", "cov", "fuzz"}
 
 
 class Tree:
