@@ -74,7 +74,7 @@ bool log_configure(const char *value)
 void log_line(enum log_level level, const char *format, ...)
 {
 	static const char prefix[] = "lowtide: ";
-	char line[512];
+	char line[800];
 	const size_t room = sizeof(line) - 1; /* one for the newline */
 	size_t used = sizeof(prefix) - 1;
 	int saved_errno = errno, wrote;

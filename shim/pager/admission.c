@@ -7,6 +7,7 @@
 #include "pager/pager.h"
 #include "pager/pooled.h"
 #include "pager/small.h"
+#include "pager/streams.h"
 #include "settings.h"
 
 #include <inttypes.h>
@@ -53,16 +54,32 @@ bool admission_in_force(void)
 	return !settings_get()->disable;
 }
 
+/* A program may probe for far too much: what is told is told again for less than half of it. */
+static bool is_news(_Atomic uint64_t *told_bytes, uint64_t bytes)
+{
+	uint64_t told = atomic_load(told_bytes);
+
+	do
+		if (told && bytes > told / 2)
+			return false;
+	while (!atomic_compare_exchange_weak(told_bytes, &told, bytes));
+	return true;
+}
+
 void admission_say_refused(int device, size_t bytes)
 {
-	static atomic_flag said[LEDGER_DEVICES];
+	static _Atomic uint64_t told_bytes[LEDGER_DEVICES][2];
+	bool capturing = streams_capturing();
 
-	if (device >= 0 && device < LEDGER_DEVICES && !atomic_flag_test_and_set(&said[device]))
-		log_warn("device %d: %zu bytes refused as out of memory: %" PRIu64
-			 " of the cap's %" PRIu64
-			 " MiB are taken (raise LOWTIDE_VRAM to allow more; said once)",
-			 device, bytes, ledger_taken_bytes(device) / MIB,
-			 ledger_cap_bytes(device) / MIB);
+	if (device < 0 || device >= LEDGER_DEVICES ||
+	    !is_news(&told_bytes[device][capturing], bytes))
+		return;
+	log_warn("device %d: %zu bytes refused as out of memory: %" PRIu64
+		 " of the cap's %" PRIu64 " MiB are taken%s",
+		 device, bytes, ledger_taken_bytes(device) / MIB,
+		 ledger_cap_bytes(device) / MIB,
+		 capturing ? ", and a stream is being captured: nothing moves to RAM meanwhile"
+			   : " (raise LOWTIDE_VRAM to allow more)");
 }
 
 static void say_required(int device)

@@ -28,7 +28,7 @@ bool admission_ask_device(int device, size_t bytes);
 
 /* So many whole pages, for what is measured: given back by ledger_give_back. Says nothing. */
 bool admission_ask_pages(int device, size_t bytes);
-/* Once a device: what is refused, and why. */
+/* What is refused, and why; again for less than half of it. */
 void admission_say_refused(int device, size_t bytes);
 /* The current context's device; -1: nothing is to be charged there, or the driver knows none.
  */

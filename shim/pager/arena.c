@@ -34,7 +34,8 @@ bool arena_init(struct arena *arena, uint64_t bytes, uint64_t hint)
 	CUdeviceptr base;
 
 	memset(arena, 0, sizeof(*arena));
-	if (real(cuMemAddressReserve)(&base, bytes, GRANULE, hint, 0) != CUDA_SUCCESS)
+	arena->refused = real(cuMemAddressReserve)(&base, bytes, GRANULE, hint, 0);
+	if (arena->refused != CUDA_SUCCESS)
 		return false;
 	if (!insert(arena, 0, (struct arena_range){base, bytes})) {
 		real(cuMemAddressFree)(base, bytes);
@@ -50,7 +51,7 @@ void arena_finish(struct arena *arena)
 	if (arena->bytes)
 		real(cuMemAddressFree)(arena->base, arena->bytes);
 	free(arena->free);
-	memset(arena, 0, sizeof(*arena));
+	memset(arena, 0, offsetof(struct arena, refused));
 }
 
 uint64_t arena_take(struct arena *arena, uint64_t bytes)

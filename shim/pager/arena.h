@@ -6,6 +6,7 @@
 #ifndef LOWTIDE_ARENA_H
 #define LOWTIDE_ARENA_H
 
+#include <cuda.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,6 +44,7 @@ struct arena {
 	uint64_t base, bytes;	  /* immutable while the arena lives; 0: none */
 	struct arena_range *free; /* sorted by start, no two adjoining */
 	size_t count, room;
+	CUresult refused; /* what the driver last said to being asked for addresses */
 };
 
 /* Reserves addresses at `hint`, or where else the driver would have them, which base tells.

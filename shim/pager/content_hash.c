@@ -43,13 +43,26 @@ CUresult content_hash_init(struct pager *pager)
 {
 	CUresult result = load(pager);
 
-	if (result == CUDA_SUCCESS)
-		result =
-		    real(cuMemHostAlloc)((void **)&pager->hash_host, HASH_SCRATCH_BYTES, 0);
-	if (result != CUDA_SUCCESS)
+	if (!start_step(&pager->start, START_KERNELS, result))
+		return result;
+	result = real(cuMemHostAlloc)((void **)&pager->hash_host, HASH_SCRATCH_BYTES, 0);
+	if (!start_step(&pager->start, START_PINNED, result))
 		return result;
 	pager->hash_scratch = frame_take(&pager->frames, false, 0);
-	return pager->hash_scratch ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+	result = pager->hash_scratch ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+	start_step(&pager->start, START_SCRATCH, result);
+	return result;
+}
+
+void content_hash_undo(struct pager *pager)
+{
+	if (pager->hash_host)
+		real(cuMemFreeHost)(pager->hash_host);
+	if (pager->kernels.form != OWN_KERNELS_NONE)
+		real(cuModuleUnload)(pager->kernels.module);
+	pager->kernels.form = OWN_KERNELS_NONE;
+	pager->kernels.content_hash = pager->kernels.copy = NULL;
+	content_hash_finish(pager);
 }
 
 void content_hash_finish(struct pager *pager)

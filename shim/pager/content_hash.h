@@ -16,6 +16,8 @@ static inline bool content_hash_can(const struct pager *pager)
 	return pager->kernels.content_hash != NULL;
 }
 void content_hash_finish(struct pager *pager);
+/* The same while the context lives: what was loaded and pinned goes too. */
+void content_hash_undo(struct pager *pager);
 
 /* Hashes `count` <= HASH_BATCH frames into hashes[2 * i]; waits for the result. */
 CUresult content_hash(struct pager *pager, struct frame *const *frames, size_t count,

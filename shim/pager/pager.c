@@ -1,6 +1,7 @@
 #include "lock.h"
 #include "pager/parts.h"
 
+#include "clock.h"
 #include "door/driver.h"
 #include "log.h"
 #include "pager/access.h"
@@ -22,8 +23,7 @@
 #include <unistd.h>
 
 static struct pager pagers[PAGER_DEVICES];
-static atomic_bool alive[PAGER_DEVICES];    /* atomic; set last when one is made */
-static atomic_bool declined[PAGER_DEVICES]; /* cannot be made here; said once */
+static atomic_bool alive[PAGER_DEVICES]; /* atomic; set last when one is made */
 static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
 _Atomic uint64_t pager_low, pager_span;
 
@@ -109,10 +109,40 @@ static CUresult hash_stream(CUstream *stream)
 	return real(cuStreamCreate)(stream, CU_STREAM_NON_BLOCKING);
 }
 
+static CUresult make_streams(struct pager *pager)
+{
+	CUresult result = real(cuStreamCreate)(&pager->stream_in, CU_STREAM_NON_BLOCKING);
+
+	if (result == CUDA_SUCCESS)
+		result = real(cuStreamCreate)(&pager->stream_out, CU_STREAM_NON_BLOCKING);
+	if (result == CUDA_SUCCESS)
+		result = hash_stream(&pager->stream_hash_in);
+	if (result == CUDA_SUCCESS)
+		result = hash_stream(&pager->stream_hash_out);
+	return result;
+}
+
+/* A start that failed may come again: nothing of it is left. */
+static void finish_streams(struct pager *pager)
+{
+	CUstream *streams[] = {&pager->stream_in, &pager->stream_out, &pager->stream_hash_in,
+			       &pager->stream_hash_out};
+
+	for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++) {
+		if (*streams[i] && real(cuStreamDestroy_v2))
+			real(cuStreamDestroy_v2)(*streams[i]);
+		*streams[i] = NULL;
+	}
+}
+
 static CUresult make(struct pager *pager, int device, CUcontext context)
 {
+	struct start *start = &pager->start;
 	CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
 
+	start_step(start, START_TABLES, result);
+	pager->stream_in = pager->stream_out = NULL;
+	pager->stream_hash_in = pager->stream_hash_out = NULL;
 	if (pager->process != getpid()) {
 		memset(&pager->stats, 0, sizeof(pager->stats));
 		memset(&pager->told, 0, sizeof(pager->told));
@@ -140,26 +170,26 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	}
 	if (!pager->named || !pager->named_mark || !pager->actions || !pager->moving)
 		return result;
-	if (!block_table_init(&pager->table, device))
+	if (!block_table_init(&pager->table, device)) {
+		start_step(start, START_ADDRESSES, pager->table.arena.refused);
 		return result;
+	}
 	if (!frame_pool_init(&pager->frames, device, settings_host_bytes(settings_get()),
-			     settings_get()->cold == COLD_UNMAPPED))
+			     settings_get()->cold == COLD_UNMAPPED)) {
+		start_step(start, START_ADDRESSES, pager->frames.aliases.refused);
 		goto finish_table;
-	result = real(cuStreamCreate)(&pager->stream_in, CU_STREAM_NON_BLOCKING);
-	if (result == CUDA_SUCCESS)
-		result = real(cuStreamCreate)(&pager->stream_out, CU_STREAM_NON_BLOCKING);
-	if (result == CUDA_SUCCESS)
-		result = hash_stream(&pager->stream_hash_in);
-	if (result == CUDA_SUCCESS)
-		result = hash_stream(&pager->stream_hash_out);
-	if (result == CUDA_SUCCESS)
-		result = content_hash_init(pager);
+	}
+	result = make_streams(pager);
+	if (!start_step(start, START_STREAMS, result))
+		goto finish_frames;
+	result = content_hash_init(pager);
 	if (result == CUDA_SUCCESS)
 		result = pager->frames.plain_host ? trial_plain_frame(pager)
 						  : trial_host_frame(pager);
 	if (result != CUDA_SUCCESS)
 		goto finish_frames;
 	result = CUDA_ERROR_OUT_OF_MEMORY;
+	start_step(start, START_TABLES, result);
 	if (settings_get()->safety == SAFETY_GRACED) {
 		pager->graced = graced_create(pager);
 		if (!pager->graced)
@@ -173,8 +203,9 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	graced_destroy(pager->graced);
 	pager->graced = NULL;
 finish_frames:
-	content_hash_finish(pager);
+	content_hash_undo(pager);
 	frame_pool_finish(&pager->frames);
+	finish_streams(pager);
 finish_table:
 	block_table_finish(&pager->table);
 	return result;
@@ -220,27 +251,6 @@ static bool driver_can(void)
 	       real(cuCtxPushCurrent_v2) && real(cuCtxPopCurrent_v2) && real(cuCtxSynchronize);
 }
 
-static void say_declined(int device, CUresult result)
-{
-	const struct own_kernels *kernels = &pagers[device].kernels;
-	bool unmapped = settings_get()->cold == COLD_UNMAPPED;
-	char why[OWN_KERNELS_EXPLAINED];
-
-	if (!unmapped && own_kernels_failed(kernels)) {
-		own_kernels_explain(kernels, why, sizeof(why));
-		log_warn("device %d: our GPU kernels cannot be loaded: %s: whether kernels "
-			 "reach memory in RAM cannot be tried, so the cap is enforced but "
-			 "nothing is paged, as under LOWTIDE_POLICY=none "
-			 "(LOWTIDE_COLD=unmapped may page, at a price: see README)",
-			 device, why);
-		return;
-	}
-	log_warn("device %d: memory in RAM cannot be %s here (CUDA error %d): the cap is "
-		 "enforced but nothing is paged, as under LOWTIDE_POLICY=none%s",
-		 device, unmapped ? "copied to the GPU" : "mapped for the GPU", (int)result,
-		 unmapped ? "" : " (LOWTIDE_COLD=unmapped may page, at a price: see README)");
-}
-
 /* The pager for the current context; NULL: none, and the driver serves. */
 struct pager *pager_here(void)
 {
@@ -252,15 +262,18 @@ struct pager *pager_here(void)
 	    !strcmp(settings_get()->policy, "none") || !real(cuCtxGetCurrent) ||
 	    real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS || !context ||
 	    !real(cuCtxGetDevice) || real(cuCtxGetDevice)(&device) != CUDA_SUCCESS ||
-	    device < 0 || device >= PAGER_DEVICES || atomic_load(&declined[device]))
+	    device < 0 || device >= PAGER_DEVICES || !start_may(&pagers[device].start))
 		return NULL;
 	if (!is_alive(device)) {
 		lock_take(&making);
-		if (!is_alive(device) && !atomic_load(&declined[device])) {
+		if (!is_alive(device) && start_may(&pagers[device].start)) {
 			admission_open_account(device);
-			result = driver_can() ? make(&pagers[device], device, context)
-					      : CUDA_ERROR_NOT_SUPPORTED;
+			pagers[device].device = device;
+			result = driver_can() ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
+			if (start_step(&pagers[device].start, START_DRIVER, result))
+				result = make(&pagers[device], device, context);
 			if (result == CUDA_SUCCESS) {
+				start_done(&pagers[device]);
 				/* Before anything can be named. */
 				if (pagers[device].frames.plain_host)
 					atomic_store(&resident_needed, true);
@@ -269,8 +282,7 @@ struct pager *pager_here(void)
 				atomic_store_explicit(&alive[device], true,
 						      memory_order_release);
 			} else {
-				atomic_store(&declined[device], true);
-				say_declined(device, result);
+				start_failed(&pagers[device], clock_now_ns());
 			}
 		}
 		lock_give(&making);

@@ -13,6 +13,7 @@
 #include "pager/fence.h"
 #include "pager/frame.h"
 #include "pager/own_kernels.h"
+#include "pager/start.h"
 #include "policy.h"
 
 #include <pthread.h>
@@ -37,6 +38,7 @@ struct pager_stats {
 
 struct pager {
 	pthread_mutex_t lock;
+	struct start start;
 	pid_t process; /* that made it: in a forked child it is another's */
 	int device;
 	CUcontext context;

@@ -65,12 +65,17 @@ static bool is_ruled_out(int device)
 
 CUresult trial_host_frame(struct pager *pager)
 {
-	struct frame *frame = is_ruled_out(pager->device) ? NULL : take_frame(pager);
 	uint64_t sums[2] = {0, 0}, want[2];
+	struct frame *frame;
 	CUresult result;
 
-	if (!frame)
-		return CUDA_ERROR_NOT_SUPPORTED;
+	result = is_ruled_out(pager->device) ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
+	if (!start_step(&pager->start, START_RULED_OUT, result))
+		return result;
+	frame = take_frame(pager);
+	result = frame ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+	if (!start_step(&pager->start, START_HOST_FRAME, result))
+		return result;
 	for (size_t i = 0; i < PATTERN_WORDS; i++)
 		pattern[i] = pattern_word(i);
 	content_hash_of_bytes(pattern, PATTERN_BYTES, want);
@@ -78,8 +83,11 @@ CUresult trial_host_frame(struct pager *pager)
 	    real(cuMemcpyHtoDAsync_v2)(frame->alias, pattern, PATTERN_BYTES, pager->stream_in);
 	if (result == CUDA_SUCCESS)
 		result = hash_in_place(pager, frame->alias, sums);
-	if (result == CUDA_SUCCESS && memcmp(sums, want, sizeof(want)) != 0)
+	start_step(&pager->start, START_TRIAL, result);
+	if (result == CUDA_SUCCESS && memcmp(sums, want, sizeof(want)) != 0) {
 		result = CUDA_ERROR_NOT_SUPPORTED;
+		start_step(&pager->start, START_BYTES, result);
+	}
 	frame_give(&pager->frames, frame);
 	return result;
 }
@@ -114,13 +122,17 @@ CUresult trial_plain_frame(struct pager *pager)
 	unsigned char *bytes;
 	CUresult result;
 
-	if (!attribute(CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING, pager->device))
-		return CUDA_ERROR_NOT_SUPPORTED;
+	result = attribute(CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING, pager->device)
+		     ? CUDA_SUCCESS
+		     : CUDA_ERROR_NOT_SUPPORTED;
+	if (!start_step(&pager->start, START_DRIVER, result))
+		return result;
 	if (!attribute(CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY, pager->device))
 		pager->kernels.copy = NULL;
 	frame = frame_take(&pager->frames, true, 0);
-	if (!frame)
-		return CUDA_ERROR_OUT_OF_MEMORY;
+	result = frame ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+	if (!start_step(&pager->start, START_HOST_FRAME, result))
+		return result;
 	bytes = (unsigned char *)(uintptr_t)frame->alias;
 	for (size_t i = 0; i < PATTERN_WORDS; i++)
 		pattern[i] = pattern_word(i);
@@ -128,9 +140,12 @@ CUresult trial_plain_frame(struct pager *pager)
 	memset(bytes + PATTERN_BYTES, 0, PATTERN_BYTES);
 	/* The scratch frame is one of the smallest class, and not in use yet. */
 	result = copy_twice(pager, frame->alias, pager->hash_scratch->alias);
+	start_step(&pager->start, START_TRIAL, result);
 	if (result == CUDA_SUCCESS &&
-	    memcmp(bytes + PATTERN_BYTES, pattern, PATTERN_BYTES) != 0)
+	    memcmp(bytes + PATTERN_BYTES, pattern, PATTERN_BYTES) != 0) {
 		result = CUDA_ERROR_NOT_SUPPORTED;
+		start_step(&pager->start, START_BYTES, result);
+	}
 	frame_give(&pager->frames, frame);
 	return result;
 }

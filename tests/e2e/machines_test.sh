@@ -91,6 +91,7 @@ kernels() { # kernels FORM: they were loaded so
 told() { # told PATTERN: in one line, of just this
 	[ "$(grep -c 'GPU kernels cannot be loaded' <<<"$err")" -eq 1 ] && grep -q "cannot be loaded: .*$1" <<<"$err"
 }
+not_paged() { [ "$(grep -c 'nothing is paged, as under LOWTIDE_POLICY=none: our GPU kernels' <<<"$err")" -eq 1 ]; }
 paged() { [ "$(field "$dir/stats" page_ins)" -gt 0 ]; }
 volta=LOWTIDE_SIM_ATTRIBUTES=75:7,76:0 no_jit=LOWTIDE_SIM_JIT=0 missing='libnvidia-ptxjitcompiler.so.1, is missing (CUDA error 221)'
 bare=$(timeout 60 "$O/workloads/diffusion" --mb 32 | grep ^digest)
@@ -127,12 +128,12 @@ for refusal in LOWTIDE_SIM_CUBIN_ABI=6 LOWTIDE_SIM_FAIL=cuModuleLoadData:1:200 L
 	check "our kernels, machine code refused ($refusal): compiled" eval 'kernels ptx && paged && [ "$out" = "$bare" ]'
 	on $refusal $no_jit LOWTIDE_VRAM=1G
 	check "our kernels, machine code refused ($refusal), no compiler: said in one line" eval \
-		'told "refuses the machine code for sm_90 .*$missing.*nothing is paged" && [ "$out" = "$bare" ]'
+		'told "refuses the machine code for sm_90 .*$missing" && not_paged && [ "$out" = "$bare" ]'
 done
 on $volta $no_jit LOWTIDE_LOG=warn
 check "our kernels, neither: the cap is held" eval 'within $cap && grep -q OUT_OF_MEMORY <<<"$err"'
 check "our kernels, neither: what is missing is said in one line" \
-	told "compute capability 7.0 .*$missing.*nothing is paged.*LOWTIDE_COLD=unmapped"
+	eval 'told "compute capability 7.0 .*$missing.*LOWTIDE_COLD=unmapped" && not_paged'
 on $volta $no_jit LOWTIDE_VRAM=1G LOWTIDE_LOG=warn
 check "our kernels, neither, room enough: the same digest" eval '[ "$out" = "$bare" ] && [ "$(grep -c "" <<<"$err")" -eq 1 ]'
 on $no_jit LOWTIDE_SIM_ATTRIBUTES=75:12,76:0 LOWTIDE_SIM_DRIVER=12060
