@@ -5,12 +5,13 @@
 export LD_LIBRARY_PATH=$O/sim SIM_IMAGE=$O/unit/sim_image.so
 dir=$O/e2e/names
 mkdir -p "$dir"
+large='' # or _8m: the same programs, with pieces of 8 MiB
 handles='reloaded one_of_two library_reloaded context_ended'
 of() { # of CASE...: those that CASES names, or all
 	local case
 	for case in "$@"; do case " ${CASES-$case} " in *" $case "*) echo "$case" ;; esac; done
 }
-program() { case " $handles " in *" $1 "*) echo sim_handles ;; *) echo sim_names ;; esac; }
+program() { case " $handles " in *" $1 "*) echo "sim_handles$large" ;; *) echo "sim_names$large" ;; esac; }
 bare() { timeout 60 "$O/e2e/$(program "$1")" "$1" bare; }
 capped() { # capped CASE EXPECT VARIABLE=VALUE...
 	local case=$1 expect=$2
@@ -43,6 +44,16 @@ for driver in LOWTIDE_SIM_DRIVER=13000 $old; do
 		done
 	done
 done
+# Pieces of 8 MiB: two blocks, or one.
+large=_8m
+for block in 4M 8M 32M; do
+	for case in plain in_a_graph packed_buffer by_struct reloaded; do
+		ends_well "$case, pieces of 8 MiB in blocks of $block" capped "$case" noticed LOWTIDE_BLOCK=$block LOWTIDE_VRAM=56M
+		check "$case, pieces of 8 MiB in blocks of $block: sound" [ -z "$(faults "$dir/report" $((56 << 20)))" ]
+		check "$case, pieces of 8 MiB in blocks of $block: compared" [ "$(compared "$dir/stats" verified)" -gt 0 ]
+	done
+done
+large=''
 # A driver in which the functions are not there at all.
 for case in $(of plain in_a_graph by_large from_ptx from_library reloaded); do
 	ends_well "$case, a driver without the functions" capped "$case" noticed $old LD_LIBRARY_PATH="$O/sim-12.3"
