@@ -11,6 +11,9 @@
 
 /* A launcher is inside for microseconds; one that stays is in a call that blocks. */
 #define GATE_PATIENCE_NS 20000000ull
+/* After one that stayed, no window for so long: or each launch would cost a patience for as
+ * long as the call blocks. */
+#define GATE_REST_NS (10 * GATE_PATIENCE_NS)
 /* After a window that came late, none for so long: a kernel that never ends must not cost a
  * patience each launch. */
 #define REST_NS 30000000000ull
@@ -47,6 +50,7 @@ bool window_open(struct pager *pager)
 		return false;
 	if (!gate_shut(GATE_PATIENCE_NS)) {
 		pager->stats.windows_refused++;
+		pager->unpaged_since_ns = clock_now_ns() + GATE_REST_NS;
 		goto leave_context;
 	}
 	/* One may have begun before the gate was shut. */
