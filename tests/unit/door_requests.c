@@ -137,6 +137,8 @@ static const struct {
     {"cuStreamSynchronize", 2000, 0, "cuStreamSynchronize"},
     {"cuStreamSynchronize", 7000, 2, "cuStreamSynchronize_ptsz"},
     {"cuIpcGetMemHandle", 4010, 0, "cuIpcGetMemHandle"},
+    {"cuMemPrefetchAsync", 8000, 0, "cuMemPrefetchAsync"},
+    {"cuMemPrefetchAsync", 8000, 2, "cuMemPrefetchAsync_ptsz"},
     {"cuMemPrefetchAsync", 12020, 0, "cuMemPrefetchAsync_v2"},
     {"cuMemPrefetchAsync", 12020, 2, "cuMemPrefetchAsync_v2_ptsz"},
     {"cuGraphInstantiateWithFlags", 11040, 0, "cuGraphInstantiateWithFlags"},
