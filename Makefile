@@ -42,6 +42,8 @@ CRT_END   = $(shell $(CC) -print-file-name=crtendS.o)
 # No folder's name gets into what is built.
 WHOLE_O    := $(if $(filter /%,$(O)),$(O),$(CURDIR)/$(O))
 SAME_BYTES := -ffile-prefix-map='$(CURDIR)=.' $(if $(CUDA_INC),-ffile-prefix-map='$(CUDA_INC)=cuda') -ffile-prefix-map='$(WHOLE_O)=build'
+# Threads of other people's processes may have stacks of 16 KiB. A sanitizer's frames are its own affair.
+SMALL_FRAMES := $(if $(SANFLAGS),,$(call cc_has,-Werror=frame-larger-than=4096))
 JANSSON ?= -ljansson
 
 objects = $(patsubst %,$(O)/obj/%.o,$(basename $(1)))
@@ -114,10 +116,10 @@ $(O)/hardening: FORCE
 
 $(O)/obj/policy/%.o: policy/%.c
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(HARDEN) $(SAME_BYTES) $(LIB) -Ipolicy -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(HARDEN) $(SAME_BYTES) $(LIB) $(SMALL_FRAMES) -Ipolicy -c $< -o $@
 $(O)/obj/shim/%.o: shim/%.c
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(HARDEN) $(SAME_BYTES) $(LIB) $(CUDA) -Ishim -Ipolicy -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(BASE) $(HARDEN) $(SAME_BYTES) $(LIB) $(SMALL_FRAMES) $(CUDA) -Ishim -Ipolicy -c $< -o $@
 $(O)/obj/shim/%.o: shim/%.S
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(HARDEN) $(LIB) -Ishim -MMD -MP -c $< -o $@

@@ -10,7 +10,8 @@
 #define RATE_ONE 16
 #define SMOOTHING 8
 
-#define EXACT_BUCKETS (64 * RATE_ONE)
+/* Few enough to be counted on a small stack. */
+#define EXACT_BUCKETS (48 * RATE_ONE)
 #define BUCKETS (EXACT_BUCKETS + 32)
 
 void settle_measure(struct policy *policy)

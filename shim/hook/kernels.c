@@ -122,7 +122,8 @@ static struct module *module_add(const void *handle, const void *owner)
 
 static const struct layout *layout_of_kernel(const struct image_kernel *kernel)
 {
-	struct layout_param params[LAYOUT_PARAMS_MAX];
+	/* Too large for a small stack. */
+	static struct layout_param params[LAYOUT_PARAMS_MAX]; /* guarded by lock */
 	size_t count = 0;
 
 	for (size_t i = 0; i < kernel->param_count && i < LAYOUT_PARAMS_MAX; i++) {

@@ -205,20 +205,20 @@ static bool all_there(const CUDA_LAUNCH_PARAMS *list, unsigned int count)
 LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernelMultiDevice(
     CUDA_LAUNCH_PARAMS *launchParamsList, unsigned int numDevices, unsigned int flags)
 {
-	struct pager_use uses[MULTI_DEVICES];
 	unsigned int count = launchParamsList ? numDevices : 0;
+	struct pager_use *uses = NULL; /* too large for a small stack */
 	CUresult result = CUDA_SUCCESS;
 	bool begun = false, unknown = false;
 
 	if (!driver_has(cuLaunchCooperativeKernelMultiDevice))
 		return CUDA_ERROR_NOT_FOUND;
-	if (count > MULTI_DEVICES) {
+	if (count && count <= MULTI_DEVICES)
+		uses = calloc(count, sizeof(*uses));
+	if (count && !uses) {
 		pager_unknown_work("cuLaunchCooperativeKernelMultiDevice");
 		unknown = true;
 		count = 0;
 	}
-	for (unsigned int i = 0; i < count; i++)
-		uses[i].count = 0;
 	/* By the time the last is in VRAM, the first may have left. */
 	for (int tries = 0; tries < MULTI_TRIES && result == CUDA_SUCCESS; tries++) {
 		for (unsigned int i = 0; i < count && result == CUDA_SUCCESS; i++) {
@@ -250,5 +250,6 @@ LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernelMultiDevice(
 	for (unsigned int i = 0; i < count; i++)
 		pager_used(&uses[i], work_legacy(launchParamsList[i].hStream),
 			   result != CUDA_SUCCESS);
+	free(uses);
 	return work_end(begun, CU_STREAM_LEGACY, result);
 }

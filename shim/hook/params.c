@@ -56,10 +56,11 @@ static CUresult ask_kernel(CUfunction function, size_t index, size_t *offset, si
 		   : CUDA_ERROR_NOT_FOUND;
 }
 
+/* The lock is held: what is gathered is too large for a small stack. */
 static const struct layout *layout_told(CUfunction function)
 {
 	CUresult (*ask)(CUfunction, size_t, size_t *, size_t *) = ask_function;
-	struct layout_param params[LAYOUT_PARAMS_MAX];
+	static struct layout_param params[LAYOUT_PARAMS_MAX]; /* guarded by lock */
 	size_t count = 0, offset, bytes;
 	CUresult result = ask(function, 0, &offset, &bytes);
 

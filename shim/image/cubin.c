@@ -5,6 +5,7 @@
 #include "image/image.h"
 
 #include <elf.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PREFIX ".nv.info."
@@ -90,6 +91,7 @@ static bool contents(const struct sections *in, const Elf64_Shdr *section,
 	return true;
 }
 
+/* Too large for a small stack. */
 struct layout {
 	struct image_param params[IMAGE_PARAMS_MAX];
 	bool seen[IMAGE_PARAMS_MAX];
@@ -155,16 +157,17 @@ static bool adds_up(const struct layout *layout)
 static void read_kernel(const struct sections *in, const Elf64_Shdr *section, const char *name,
 			size_t name_length, struct image_sink *sink)
 {
-	struct layout layout = {.count = 0};
+	struct layout *layout = calloc(1, sizeof(*layout));
 	const unsigned char *attributes;
 
-	if (contents(in, section, &attributes) &&
-	    read_attributes(&layout, attributes, section->sh_size) && adds_up(&layout))
+	if (layout && contents(in, section, &attributes) &&
+	    read_attributes(layout, attributes, section->sh_size) && adds_up(layout))
 		sink->kernel(
 		    sink->context,
-		    &(struct image_kernel){name, name_length, layout.params, layout.count});
+		    &(struct image_kernel){name, name_length, layout->params, layout->count});
 	else
 		sink->unread++;
+	free(layout);
 }
 
 void cubin_read(const unsigned char *bytes, size_t length, struct image_sink *sink)

@@ -4,6 +4,7 @@
  */
 #include "image/image.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define ALIGN_MOST 4096
@@ -215,8 +216,13 @@ static bool ends_head(struct token token)
 void ptx_read(const char *bytes, size_t length, struct image_sink *sink)
 {
 	struct text text = {bytes, bytes + strnlen(bytes, length)};
-	struct image_param params[IMAGE_PARAMS_MAX];
+	/* Too large for a small stack. */
+	struct image_param *params = malloc(IMAGE_PARAMS_MAX * sizeof(*params));
 
+	if (!params) {
+		sink->unread++;
+		return;
+	}
 	for (struct token token = next(&text); token.length; token = next(&text)) {
 		struct token name, after;
 		struct text before;
@@ -237,4 +243,5 @@ void ptx_read(const char *bytes, size_t length, struct image_sink *sink)
 		/* What was not understood may hold the next entry. */
 		text = before;
 	}
+	free(params);
 }

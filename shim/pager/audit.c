@@ -40,8 +40,8 @@ static uint32_t next_unasked(struct pager *pager)
 /* Only where it is idle already, so that nobody waits. */
 static bool hash_cold(struct pager *pager, uint32_t id, uint64_t hash[2])
 {
-	struct frame *frame = pager->table.blocks[id].host;
 	CUresult result = CUDA_ERROR_NOT_READY;
+	const uint64_t *hashes;
 
 	streams_capture_hold();
 	if (!streams_capturing())
@@ -49,9 +49,12 @@ static bool hash_cold(struct pager *pager, uint32_t id, uint64_t hash[2])
 	streams_capture_let();
 	if (result != CUDA_SUCCESS || !window_open(pager))
 		return false;
-	result = content_hash(pager, &frame, 1, hash);
+	content_hash_name(pager, 0, pager->table.blocks[id].host);
+	hashes = content_hash(pager, 1);
 	window_close(pager);
-	return result == CUDA_SUCCESS;
+	if (hashes)
+		memcpy(hash, hashes, 2 * sizeof(*hash));
+	return hashes != NULL;
 }
 
 static void begin(struct pager *pager)

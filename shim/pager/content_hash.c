@@ -80,23 +80,25 @@ CUresult content_hash_launch(struct pager *pager, void **params, uint64_t larges
 				    1, THREADS, 1, 1, 0, stream, params, NULL);
 }
 
-CUresult content_hash(struct pager *pager, struct frame *const *frames, size_t count,
-		      uint64_t *hashes)
+void content_hash_name(struct pager *pager, size_t i, const struct frame *frame)
+{
+	pager->hash_host[2 * i] = frame->alias;
+	pager->hash_host[2 * i + 1] = frame_bytes(frame->size_class);
+}
+
+const uint64_t *content_hash(struct pager *pager, size_t count)
 {
 	CUdeviceptr table = pager->hash_scratch->alias, sums = table + TABLE_BYTES;
+	uint64_t *hashes = pager->hash_host + TABLE_WORDS;
 	void *params[] = {&table, &sums};
 	uint64_t largest = 0;
 	CUresult result;
 
 	if (!count)
-		return CUDA_SUCCESS;
-	for (size_t i = 0; i < count; i++) {
-		uint64_t bytes = frame_bytes(frames[i]->size_class);
-
-		pager->hash_host[2 * i] = frames[i]->alias;
-		pager->hash_host[2 * i + 1] = bytes;
-		largest = bytes > largest ? bytes : largest;
-	}
+		return hashes;
+	for (size_t i = 0; i < count; i++)
+		if (pager->hash_host[2 * i + 1] > largest)
+			largest = pager->hash_host[2 * i + 1];
 	result =
 	    real(cuMemcpyHtoDAsync_v2)(table, pager->hash_host, count * 16, pager->stream_in);
 	if (result == CUDA_SUCCESS)
@@ -106,15 +108,11 @@ CUresult content_hash(struct pager *pager, struct frame *const *frames, size_t c
 		    pager->kernels.content_hash, (unsigned int)(largest / PART_BYTES),
 		    (unsigned int)count, 1, THREADS, 1, 1, 0, pager->stream_in, params, NULL);
 	if (result == CUDA_SUCCESS)
-		result = real(cuMemcpyDtoHAsync_v2)(pager->hash_host + TABLE_WORDS, sums,
-						    count * 16, pager->stream_in);
+		result = real(cuMemcpyDtoHAsync_v2)(hashes, sums, count * 16, pager->stream_in);
 	/* Even after an error: what did start must have ended before anything moves. */
-	if (real(cuStreamSynchronize)(pager->stream_in) != CUDA_SUCCESS &&
-	    result == CUDA_SUCCESS)
-		result = CUDA_ERROR_UNKNOWN;
-	if (result == CUDA_SUCCESS)
-		memcpy(hashes, pager->hash_host + TABLE_WORDS, count * 16);
-	return result;
+	if (real(cuStreamSynchronize)(pager->stream_in) != CUDA_SUCCESS)
+		return NULL;
+	return result == CUDA_SUCCESS ? hashes : NULL;
 }
 
 static uint64_t mix(uint64_t x)

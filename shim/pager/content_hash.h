@@ -19,9 +19,11 @@ void content_hash_finish(struct pager *pager);
 /* The same while the context lives: what was loaded and pinned goes too. */
 void content_hash_undo(struct pager *pager);
 
-/* Hashes `count` <= HASH_BATCH frames into hashes[2 * i]; waits for the result. */
-CUresult content_hash(struct pager *pager, struct frame *const *frames, size_t count,
-		      uint64_t *hashes);
+/* Names the frame as number i < HASH_BATCH of those that are hashed next. */
+void content_hash_name(struct pager *pager, size_t i, const struct frame *frame);
+/* Hashes the first `count` of them; waits for the result: that of number i is at 2 * i, until
+ * the next are named. NULL: it could not be had. */
+const uint64_t *content_hash(struct pager *pager, size_t count);
 /* The kernel alone: params are the table and the sums, of `count` entries of at most `largest`
  * bytes. */
 CUresult content_hash_launch(struct pager *pager, void **params, uint64_t largest, size_t count,

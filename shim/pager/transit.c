@@ -65,8 +65,7 @@ static bool has_host_frame(struct pager *pager, struct block *block)
 /* Asks the GPU which of the blocks are as they came in. At most HASH_BATCH. */
 static void find_clean(struct pager *pager, const uint32_t *blocks, size_t count)
 {
-	struct frame *frames[HASH_BATCH] = {NULL};
-	uint64_t hashes[2 * HASH_BATCH];
+	const uint64_t *hashes;
 	size_t asked = 0;
 
 	for (size_t i = 0; i < count; i++) {
@@ -74,9 +73,10 @@ static void find_clean(struct pager *pager, const uint32_t *blocks, size_t count
 
 		block->clean = false;
 		if (block->hashed)
-			frames[asked++] = block->device;
+			content_hash_name(pager, asked++, block->device);
 	}
-	if (content_hash(pager, frames, asked, hashes) != CUDA_SUCCESS)
+	hashes = content_hash(pager, asked);
+	if (!hashes)
 		return; /* unknown is dirty */
 	asked = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -194,27 +194,34 @@ static CUresult copy_in(struct pager *pager, const uint32_t *blocks, size_t coun
 	return settle(result, pager->stream_in);
 }
 
+static bool may_be_clean(const struct block *block)
+{
+	return atomic_load(&block->home) == HOME_DEVICE && block->host;
+}
+
 /* What came in, so that its leaving unchanged can be seen. */
 static void hash_arrivals(struct pager *pager, const uint32_t *blocks, size_t count)
 {
-	struct block *asked[HASH_BATCH];
-	struct frame *frames[HASH_BATCH];
-	uint64_t hashes[2 * HASH_BATCH];
+	const uint64_t *hashes;
 	size_t came = 0;
 
 	for (size_t i = 0; i < count; i++) {
+		const struct block *block = &pager->table.blocks[blocks[i]];
+
+		if (may_be_clean(block))
+			content_hash_name(pager, came++, block->device);
+	}
+	hashes = content_hash(pager, came);
+	if (!hashes)
+		return;
+	came = 0;
+	for (size_t i = 0; i < count; i++) {
 		struct block *block = &pager->table.blocks[blocks[i]];
 
-		if (atomic_load(&block->home) != HOME_DEVICE || !block->host)
+		if (!may_be_clean(block))
 			continue;
-		asked[came] = block;
-		frames[came++] = block->device;
-	}
-	if (content_hash(pager, frames, came, hashes) != CUDA_SUCCESS)
-		return;
-	for (size_t i = 0; i < came; i++) {
-		memcpy(asked[i]->hash, &hashes[2 * i], sizeof(asked[i]->hash));
-		asked[i]->hashed = true;
+		memcpy(block->hash, &hashes[2 * came++], sizeof(block->hash));
+		block->hashed = true;
 	}
 }
 

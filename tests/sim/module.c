@@ -207,7 +207,7 @@ static CUresult from_elf(const void *image, CUmodule *out)
 static CUresult from_memory(const void *bytes, CUmodule *out)
 {
 	CUcontext context = sim_context();
-	struct sim_picked image;
+	static struct sim_picked image; /* guarded by the lock; too large for a small stack */
 	CUresult result = sim_image_pick(bytes, context ? context->device : 0, &image);
 
 	if (result != CUDA_SUCCESS)
