@@ -21,8 +21,11 @@ static pthread_key_t leaving_key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static _Thread_local struct slot *mine;
 
+/* It may enter again, from what else ends with it: then with a slot anew, since this one may be
+ * another thread's at once. */
 static void thread_leaves(void *slot)
 {
+	mine = NULL;
 	atomic_store(&((struct slot *)slot)->inside, 0);
 	atomic_store(&((struct slot *)slot)->taken, false);
 }
