@@ -19,6 +19,13 @@
 #define NO_BLOCK UINT32_MAX
 #define FENCE_NEVER UINT64_MAX
 
+/* Of two operations, one after the other: what is known of the end of both. The end of later
+ * work says nothing of earlier work in another stream. */
+static inline uint64_t fence_of_both(uint64_t earlier, uint64_t later)
+{
+	return earlier == FENCE_NEVER ? FENCE_NEVER : later;
+}
+
 enum block_home { HOME_NONE, HOME_HOST, HOME_DEVICE };
 
 struct block {

@@ -211,7 +211,10 @@ size_t graced_want(struct pager *pager, const struct policy_action *actions, siz
 		if (block->component == NO_BLOCK || block->way || block->pins)
 			continue;
 		if (!way_by_evidence(pager, block))
-			not_by_grace += actions[i].verb == POLICY_EVICT && home == HOME_DEVICE;
+			not_by_grace +=
+			    (actions[i].verb == POLICY_EVICT && home == HOME_DEVICE) ||
+			    (actions[i].verb == POLICY_PAGE_IN && home == HOME_HOST &&
+			     way_end_is_unknown(pager, block));
 		else if (actions[i].verb == POLICY_EVICT && home == HOME_DEVICE)
 			way_open(pager, actions[i].block, LEAVE_WAIT);
 		else if (actions[i].verb == POLICY_PAGE_IN && home == HOME_HOST)

@@ -168,7 +168,7 @@ static void use_by_grace(struct pager *pager, const uint64_t *addresses, size_t 
 		if (!component)
 			continue;
 		component->named++;
-		component->fence = fence;
+		component->fence = fence_of_both(component->fence, fence);
 	}
 	for (size_t i = 0; i < named; i++)
 		pager->table.blocks[pager->named[i]].named_since_in = true;
@@ -234,8 +234,10 @@ static void use_ranges_of(struct pager *pager, const struct pager_range *ranges,
 		graced_stop(pager, pager->named[i]);
 	fence = open_fence(pager, use);
 	for (size_t i = 0; i < named; i++) {
-		pager->table.blocks[pager->named[i]].fence = fence;
-		pager->table.blocks[pager->named[i]].named_since_in = true;
+		struct block *block = &pager->table.blocks[pager->named[i]];
+
+		block->fence = fence_of_both(block->fence, fence);
+		block->named_since_in = true;
 	}
 	lock_give(&pager->lock);
 }

@@ -9,9 +9,15 @@
 /* So many later operations must be over too, besides the last that named it. */
 #define GRACE 2
 
+bool way_end_is_unknown(const struct pager *pager, const struct block *block)
+{
+	return block->fence == FENCE_NEVER ||
+	       pager->table.components[block->component].fence == FENCE_NEVER;
+}
+
 bool way_by_evidence(const struct pager *pager, const struct block *block)
 {
-	return !block->barred && !block->pins &&
+	return !block->barred && !block->pins && !way_end_is_unknown(pager, block) &&
 	       pager->table.components[block->component].named >= NAMED_ENOUGH;
 }
 

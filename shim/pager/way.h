@@ -48,6 +48,8 @@ struct graced {
 	uint64_t patient_from_ns;   /* no long waits before this; 0: none was in vain */
 };
 
+/* Of some work that named it nobody will ever know that it has ended, until a window. */
+bool way_end_is_unknown(const struct pager *pager, const struct block *block);
 /* Launches name it, nothing else can reach it, and it may move. */
 bool way_by_evidence(const struct pager *pager, const struct block *block);
 /* The work that named it, and the grace after that, is over. */

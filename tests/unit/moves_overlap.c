@@ -227,13 +227,42 @@ Test(overlap, never_moves_a_block_of_whose_work_nothing_is_known, .init = start)
 {
 	uint32_t b = known_component(1, 0, HOME_DEVICE, 7);
 
-	rig_block(b)->fence = FENCE_NEVER;
 	want(POLICY_EVICT, b, 1);
+	cr_assert(eq(int, way_of(b), LEAVE_WAIT));
+	rig_block(b)->fence = FENCE_NEVER;
 	for (int i = 0; i < 20; i++) {
 		step();
 		rig_run();
 	}
 	CHECK_HOME(b, HOME_DEVICE);
+}
+
+/* It would wait for ever; a window is owed to it. */
+Test(overlap, leaves_to_windows_what_has_work_of_which_nothing_is_known, .init = start)
+{
+	uint32_t out = known_component(1, 0, HOME_DEVICE, 7);
+	uint32_t in = known_component(1, 0, HOME_HOST, 8);
+
+	rig.pager.table.components[rig_block(out)->component].fence = FENCE_NEVER;
+	rig_block(in)->fence = FENCE_NEVER;
+	cr_assert(eq(sz, want(POLICY_EVICT, out, 1), 1));
+	cr_assert(eq(sz, want(POLICY_PAGE_IN, in, 1), 1));
+	cr_assert_not(graced_busy(&rig.pager));
+}
+
+/* Another stream's work may go on for long after that of this one has ended. */
+Test(overlap, does_not_take_later_work_that_has_ended_for_all_work, .init = start)
+{
+	uint32_t b = known_component(1, 0, HOME_DEVICE, 7);
+	struct component *component = &rig.pager.table.components[rig_block(b)->component];
+	uint64_t known;
+
+	component->fence = fence_of_both(component->fence, FENCE_NEVER);
+	known = launched(known_component(1, 0, HOME_DEVICE, 8));
+	component->fence = fence_of_both(component->fence, known);
+	rig_run();
+	step();
+	cr_assert(eq(sz, want(POLICY_EVICT, b, 1), 1));
 }
 
 /* Two later operations, so that one which the same program step launched is not raced. */
