@@ -10,7 +10,7 @@ run() { # run CASE CAP_MIB VARIABLE=VALUE...: under each level of safety and sch
 	shift 2
 	[[ " ${CASES:-$case} " == *" $case "* ]] || return 1
 	for safety in ${SAFETIES:-strict graced}; do
-		for scheduler in ${SCHEDS:-virtual seeded}; do
+		for scheduler in ${SCHEDS:-$([ "$safety" = strict ] && echo virtual || echo seeded)}; do
 			what="$case, $safety, $scheduler, $*"
 			rm -f "$report"
 			if ! env LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=2M LOWTIDE_POLICY=lru LOWTIDE_SAFETY="$safety" LOWTIDE_SIM_SCHED="$scheduler" LOWTIDE_THREAD=0 \
