@@ -72,13 +72,15 @@ calls() { # calls TEXT FUNCTION: how often the report says it was called
 	[[ $1 =~ \"$2\":\ ([0-9]+) ]] && echo "${BASH_REMATCH[1]}" || echo 0
 }
 run() { # run KEY ROW FAIL
-	local name cap block policy safety cold driver workload options host_numa=1
+	local name cap block policy safety cold driver workload options host_numa=1 preload=$O/liblowtide.so
 	read -r name cap block policy safety cold driver workload options <<<"$2"
 	[ "$cold" = unmapped ] && host_numa=0
+	# Several threads: one at a time, so that each run calls what the one before did.
+	[ "$workload" = streams ] && preload+=" $O/sim/libtoken.so"
 	# shellcheck disable=SC2086 # options are words
 	LOWTIDE_VRAM=${cap}M LOWTIDE_POLICY=$policy LOWTIDE_SAFETY=$safety LOWTIDE_BLOCK=$block LOWTIDE_MIN=64K LOWTIDE_LOG=off \
 		LOWTIDE_THREAD=0 LOWTIDE_COLD=$cold LOWTIDE_SIM_HOST_NUMA=$host_numa LOWTIDE_SIM_DRIVER=$driver LOWTIDE_SIM_FAIL=$3 \
-		LOWTIDE_PATIENCE=10 LOWTIDE_SIM_REPORT=$1.json LD_PRELOAD=$O/liblowtide.so timeout 60 "$O/workloads/$workload" $options >"$1.out" 2>"$1.err"
+		LOWTIDE_PATIENCE=10 LOWTIDE_SIM_REPORT=$1.json LD_PRELOAD=$preload timeout 60 "$O/workloads/$workload" $options >"$1.out" 2>"$1.err"
 }
 one() { # one ROW-NAME FAIL: a line if something is wrong
 	local key=$dir/$1.$2 what="$1 $2" row status text='' part names=() said cold=mapped

@@ -105,3 +105,33 @@ run_cases() {
 		check "blocks of $block: homes were compared" [ "${verified[$block]:-0}" -gt 0 ]
 	done
 }
+
+# run_at_2m PROGRAM CAP VARIABLE=VALUE...: each of the program's cases bare, then under the cap (bytes) with blocks of 2 MiB
+# and lru, unless the variables say otherwise: on each scheduler, and under each level of safety. Knob: CASES.
+run_at_2m() {
+	local program=$O/e2e/$1 cap=$2 report=$O/e2e/$1.json case row scheduler safety what said status seen
+	shift 2
+	for case in ${CASES:-$("$program")}; do
+		if ! said=$(timeout 60 "$program" "$case" 2>&1); then
+			fail "$case, without the library: $said"
+			continue
+		fi
+		for row in 'virtual strict' 'virtual graced' 'seeded graced' 'threads strict'; do
+			read -r scheduler safety <<<"$row"
+			what="$case, $scheduler, $safety"
+			rm -f "$report"
+			said=$(env LOWTIDE_VRAM="$cap" LOWTIDE_BLOCK=2M LOWTIDE_POLICY=lru LOWTIDE_SAFETY="$safety" LOWTIDE_LOG=error \
+				LOWTIDE_SIM_SCHED="$scheduler" LOWTIDE_SIM_REPORT="$report" "$@" LD_PRELOAD="$O/liblowtide.so" \
+				timeout 60 "$program" "$case" 2>&1)
+			status=$?
+			seen=$(faults "$report" "$cap")
+			if [ $status -ne 0 ]; then
+				fail "$what: status $status: $said"
+			elif [ -n "$seen" ]; then
+				fail "$what: $seen"
+			else
+				pass
+			fi
+		done
+	done
+}
