@@ -13,7 +13,7 @@
 
 struct homes {
 	uint64_t vram_bytes, ram_bytes;
-	bool pinned_in_vram;
+	bool pinned_in_vram, pinned_in_ram;
 };
 
 static uint64_t end_of(const struct pager_range *range)
@@ -33,7 +33,7 @@ static struct homes homes_of(const struct pager *pager, const struct pager_range
 		bool cold = atomic_load(&block->home) == HOME_HOST;
 
 		*(cold ? &homes.ram_bytes : &homes.vram_bytes) += block_bytes(block);
-		homes.pinned_in_vram |= !cold && block->pins;
+		*(cold ? &homes.pinned_in_ram : &homes.pinned_in_vram) |= block->pins != 0;
 		at = block->address + block_bytes(block);
 	}
 	return homes;
@@ -92,7 +92,9 @@ static bool settle(struct pager *pager, const struct pager_range *range)
 
 	if (!homes.vram_bytes || !homes.ram_bytes)
 		return true;
-	if (homes.ram_bytes > room_bytes(pager) && !homes.pinned_in_vram)
+	/* What another range of the same block has pinned stays: the rest goes there. */
+	if (!homes.pinned_in_vram &&
+	    (homes.pinned_in_ram || homes.ram_bytes > room_bytes(pager)))
 		move(pager, range, POLICY_EVICT);
 	else
 		fallback_bring_in(pager, range);
