@@ -54,6 +54,7 @@ compared() { # compared STATS WHAT: blocks whose two homes LOWTIDE_VERIFY compar
 # cost most. Where the blocks are larger than what is allocated, components are cut into blocks of several classes. Every
 # byte is compared at each change of home (LOWTIDE_VERIFY), and that it was is asked of the statistics, size by size.
 # Knobs: CASES, BLOCKS (of 2M 4M 8M 32M).
+patience_of() { echo 2; } # patience_of CASE: LOWTIDE_PATIENCE for it; a script may have its own
 run_cases() {
 	local name=$1 cap_mib=$2 host_mib=$3 dir=$O/e2e/$1.run sizes policies=(lru balanced sequential group auto)
 	local case scheduler safety row block policy program scale cap report stats what said status seen turn=0
@@ -80,6 +81,7 @@ run_cases() {
 				rm -f "$report" "$stats"*
 				said=$(env LOWTIDE_VRAM=$cap LOWTIDE_HOST=$((host_mib * scale))M LOWTIDE_BLOCK=$block LOWTIDE_POLICY=$policy \
 					LOWTIDE_SAFETY=$safety LOWTIDE_LOG=error LOWTIDE_VERIFY=1 LOWTIDE_STATS="$stats" LOWTIDE_SIM_SCHED=$scheduler \
+					LOWTIDE_PATIENCE="$(patience_of "$case")" \
 					LOWTIDE_SIM_REPORT="$report" "$@" LD_PRELOAD="$O/liblowtide.so" timeout 60 "$O/e2e/$program" "$case" 2>&1)
 				status=$?
 				seen=$(faults "$report" "$cap")
