@@ -354,8 +354,10 @@ E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) 
        $(patsubst tests/e2e/%.c,$(O)/e2e/%.so,$(filter %_plugin.c,$(E2E_SRC)))
 test-programs: all $(UNITS) $(E2E) $(BROKEN) $(FAKE_MATH) $(NVML_LIB) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) $(O)/workloads/kernels_silent.so $(O)/sim-12.3/libcuda.so.1
 .PHONY: test-programs
+# The longest first, so that no processor is idle while the last of them runs.
+E2E_LONG := $(patsubst %,tests/e2e/%_test.sh,edges pending matrix stamps unmapped unmapped_matrix inject cancel seeds churn probe account)
 check-e2e: test-programs ## whole programs under the preload
-	$(Q)O=$(O) tests/run-e2e $(wildcard tests/e2e/*_test.sh)
+	$(Q)O=$(O) tests/run-e2e $(E2E_LONG) $(filter-out $(E2E_LONG),$(wildcard tests/e2e/*_test.sh))
 
 # AddressSanitizer calls dlsym before it is ready, and dlsym is ours: whole programs run under UBSan only.
 check-san: ## unit tests under ASan and UBSan, whole programs under UBSan, each fuzz target for 20 s (FUZZ_SECONDS=)
