@@ -97,8 +97,9 @@ static size_t cut(struct extents *extents, uint64_t start, uint64_t end)
 	}
 	while (gone < extents->count && extents->list[gone].end <= end)
 		gone++;
-	memmove(&extents->list[at], &extents->list[gone],
-		(extents->count - gone) * sizeof(*extents->list));
+	if (gone > at)
+		memmove(&extents->list[at], &extents->list[gone],
+			(extents->count - gone) * sizeof(*extents->list));
 	extents->count -= gone - at;
 	if (at < extents->count && extents->list[at].start < end)
 		extents->list[at].start = end;

@@ -50,8 +50,9 @@ one() { # one WORKLOAD POLICY CAP% SCHEDULER SEED SAFETY COLD BLOCK TURN: a line
 	[ "$cold" = unmapped ] && host_numa=0
 	read -r options <"$bare.options"
 	read -r peak <"$bare.peak"
-	# Room for the scratch frame, and for the small allocations' pages.
+	# Room for the scratch frame, and for the small allocations' pages; and for what one launch names, where it must be there.
 	cap=$(((peak * percent / 100 / 2097152 + 4) * 2097152))
+	[ "$cold $block" = "unmapped 32M" ] && cap=$((cap + (8 << 20)))
 	if [ "$policy" = balanced ] && [ $((turn % 2)) -eq 0 ]; then settings=(LOWTIDE_LOW=60% LOWTIDE_HIGH=80%); fi
 	if [ "$policy" != none ] && [ $((turn % 3)) -eq 0 ] && [ "$percent" -lt 100 ]; then
 		settings+=(LOWTIDE_HOST=$(((peak - peak * percent / 100 + 4 * (${block%M} << 20)) >> 20))M)

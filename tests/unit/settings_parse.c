@@ -166,6 +166,7 @@ Test(settings, accept_each_default_of_the_table)
 	struct settings_row row;
 	struct settings settings;
 
+	settings_defaults(&settings);
 	for (size_t i = 0; settings_row(i, &row); i++)
 		cr_assert(settings_parse(&settings, row.name, row.fallback), "%s=%s", row.name,
 			  row.fallback);
