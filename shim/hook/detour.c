@@ -170,6 +170,7 @@ static void close_fences(struct pager_use *use, const struct pager *pager, CUstr
 
 void detour_end(struct detour *detour, struct pager_use *use)
 {
+	struct source *carrier;
 	CUevent over = NULL;
 	CUstream last = NULL;
 
@@ -195,8 +196,8 @@ void detour_end(struct detour *detour, struct pager_use *use)
 		if (!enter(detour->by[i].pager))
 			continue;
 		close_fences(use, detour->by[i].pager, detour->by[i].carrier);
-		streams_destroying(detour->by[i].carrier);
-		real(cuStreamDestroy_v2)(detour->by[i].carrier);
+		carrier = streams_destroying(detour->by[i].carrier);
+		streams_destroyed(carrier, real(cuStreamDestroy_v2)(detour->by[i].carrier));
 		leave();
 	}
 	if (use)

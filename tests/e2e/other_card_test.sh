@@ -17,4 +17,10 @@ for seed in ${SEEDS:-1}; do
 		done
 	done
 done
+# The streams that carry such copies leave nothing behind: what lives is what the pagers made at their start.
+rm -f "$report"
+ends_well "160 steps" env LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=2M LOWTIDE_POLICY=lru LOWTIDE_LOG=error LOWTIDE_SIM_SCHED=virtual LOWTIDE_SIM_REPORT="$report" \
+	LD_PRELOAD="$O/liblowtide.so" timeout 120 "$O/e2e/sim_other_card" 1 160
+alive=$(($(field "$report" cuEventCreate) - $(field "$report" cuEventDestroy_v2)))
+check "160 steps leave $alive events" [ $alive -le 100 ]
 finish
