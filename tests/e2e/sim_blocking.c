@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BYTES (6 * MIB) /* three blocks */
-#define PITCH MIB
+#define BYTES (6 * UNIT) /* three blocks */
+#define PITCH UNIT
 #define ROWS (BYTES / PITCH)
 
 static CUfunction spin;
@@ -215,18 +215,18 @@ static struct memory {
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 /* What of [at, at + BYTES) is RAM, as the simulated GPU maps it: '.' for VRAM, 'r' for RAM, a
- * letter for each 2 MiB. */
+ * letter for each third. */
 static void tell_home(const struct memory *kind)
 {
 	FILE *maps = fopen("/proc/self/maps", "re");
-	char line[512], where[BYTES / (2 * MIB) + 1] = "???";
+	char line[512], where[BYTES / (2 * UNIT) + 1] = "???";
 	unsigned long start, end;
 
 	while (maps && fgets(line, sizeof(line), maps)) {
 		if (sscanf(line, "%lx-%lx", &start, &end) != 2 || !strstr(line, "simulated-"))
 			continue;
-		for (size_t i = 0; i < BYTES / (2 * MIB); i++)
-			if (kind->at + i * 2 * MIB >= start && kind->at + i * 2 * MIB < end)
+		for (size_t i = 0; i < BYTES / (2 * UNIT); i++)
+			if (kind->at + i * 2 * UNIT >= start && kind->at + i * 2 * UNIT < end)
 				where[i] = strstr(line, "simulated-ram") ? 'r' : '.';
 	}
 	if (maps)
@@ -251,10 +251,7 @@ static bool holds(CUdeviceptr at, unsigned char value, bool host)
 		memcpy(bytes_read, HOST(at), BYTES);
 	else
 		MUST(cuMemcpyDtoH(bytes_read, at, BYTES));
-	for (size_t i = 0; i < BYTES; i++)
-		if (bytes_read[i] != value)
-			return false;
-	return true;
+	return bytes_read[0] == value && !memcmp(bytes_read, bytes_read + 1, BYTES - 1);
 }
 
 static void try(size_t f, const struct memory *dst, const struct memory *src, CUstream stream,
