@@ -251,7 +251,7 @@ $(O)/e2e/sim_edges: $(EDGES_OBJ) $(PROGRAM_OBJ) | $(SIM)
 	$(Q)$(E2E_LINK)
 # The same programs with everything four times as large, for blocks of 8 MiB and more.
 EDGES_8M := $(EDGES_OBJ:.o=_8m.o)
-E2E_8M   := $(addprefix $(O)/e2e/sim_,life_8m names_8m handles_8m unmapped_8m)
+E2E_8M   := $(addprefix $(O)/e2e/sim_,life_8m names_8m handles_8m unmapped_8m crowd_8m blocking_8m)
 $(O)/obj/tests/e2e/%_8m.o: tests/e2e/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(E2E_FLAGS) -DBLOCK_MIB=8 -Itests/e2e -c $< -o $@
