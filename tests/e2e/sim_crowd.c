@@ -12,12 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MIB ((size_t)1 << 20)
+/* Half of the block size that it is built for. */
+#ifndef BLOCK_MIB
+#define BLOCK_MIB 2
+#endif
+#define UNIT ((size_t)BLOCK_MIB << 19)
 #define THREADS 3
-#define OWN 5	/* pieces of each thread */
-#define TABLE 4 /* pieces that anyone may take for one of his */
-#define OPS 120 /* of each thread */
-#define LARGEST ((size_t)4 * MIB)
+#define OWN 5			       /* pieces of each thread */
+#define TABLE 4			       /* pieces that anyone may take for one of his */
+#define OPS (BLOCK_MIB > 2 ? 60 : 120) /* of each thread; fewer where each moves more */
+#define LARGEST (4 * UNIT)
 
 struct piece {
 	CUdeviceptr at;
@@ -73,7 +77,7 @@ static void launch(struct one *me, CUfunction function, const struct piece *p, u
 
 static void make(struct one *me, struct piece *p)
 {
-	p->bytes = (1 + roll(me, 4)) * MIB;
+	p->bytes = (1 + roll(me, 4)) * UNIT;
 	p->value = roll(me, 1000000);
 	MUST(cuMemAlloc(&p->at, p->bytes));
 	launch(me, fill, p, p->value);

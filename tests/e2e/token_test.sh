@@ -2,6 +2,9 @@
 # Programs with several threads under the token (tests/sim/token/): one seed, one interleaving, and the same report to the
 # byte, with the library and without; another seed, another one. Races that are planted between a program's threads are
 # found within a few seeds, and nothing wrong with the library as it is. Knob: SEEDS, how many at most.
+#
+# Sizes: blocks of 2, 4, 8 and 32 MiB go round from row to row, so that both levels of safety, both planted races and the
+# crowd meet each; for 8 and 32 MiB the programs are those with everything four times as large.
 . "$(dirname "$0")/lib.sh"
 case $O in /*) ;; *) O=$PWD/$O ;; esac
 export LD_LIBRARY_PATH=$O/sim SIM_IMAGE=$O/unit/sim_image.so
@@ -41,14 +44,28 @@ check "a lost wake-up is told, and the threads let go" strikes lost_wakeup 0 'to
 patience=1 check "a wait that nobody sees is told, and the threads let go" strikes spin 0 'token: nothing was called'
 
 # --- programs repeat -------------------------------------------------------------------------------
+blocks=(2M 4M 8M 32M) turn=0
+sized() { # sized BLOCK: sets block; for it, what streams is told, the cap it is given, and what other programs' names end in
+	block=$1 cap=22 large=''
+	case $1 in
+	2M) streams=(--mb 32) ;;
+	4M) streams=(--mb 48 --tensors 8 --stride 16 --steps 3) cap=32 ;;
+	8M) streams=(--mb 80 --tensors 6 --stride 32 --steps 2) cap=48 large=_8m ;;
+	32M) streams=(--mb 160 --tensors 4 --stride 64 --steps 2) cap=96 large=_8m ;;
+	esac
+}
+sized_program() { # sized_program BLOCK: as for the programs of this folder
+	sized "$1"
+	cap=$([ -n "$large" ] && echo 88 || echo 22)
+}
 run() { # run REPORT SEED LIBRARY PRELOAD PROGRAM ARGUMENT...
 	local report=$1 seed=$2 settings=()
 	case $3 in
 	none) ;;
-	unmapped) settings=(LOWTIDE_COLD=unmapped LOWTIDE_VRAM=22M LOWTIDE_POLICY=lru) ;;
-	*) settings=(LOWTIDE_SAFETY="$3" LOWTIDE_VRAM=${cap:-22M} LOWTIDE_POLICY=${policy:-balanced}) ;;
+	unmapped) settings=(LOWTIDE_COLD=unmapped LOWTIDE_VRAM=${cap}M LOWTIDE_POLICY=lru) ;;
+	*) settings=(LOWTIDE_SAFETY="$3" LOWTIDE_VRAM=${cap}M LOWTIDE_POLICY=${policy:-balanced}) ;;
 	esac
-	settings+=(LOWTIDE_MIN=${min:-1M} LOWTIDE_BLOCK=2M LOWTIDE_HOST=1G LOWTIDE_LOG=error LD_PRELOAD="$4")
+	settings+=(LOWTIDE_MIN=${min:-1M} LOWTIDE_BLOCK=$block LOWTIDE_HOST=1G LOWTIDE_LOG=error LD_PRELOAD="$4")
 	shift 4
 	rm -f "$report"
 	env "${settings[@]}" LOWTIDE_SIM_SEED="$seed" LOWTIDE_SIM_REPORT="$report" timeout 60 "$@" >"$report.out" 2>"$report.err"
@@ -69,25 +86,30 @@ for LOWTIDE_SIM_SCHED in virtual seeded; do
 	for library in none strict graced; do
 		for LOWTIDE_THREAD in 0 1; do
 			export LOWTIDE_THREAD
-			what="streams, $LOWTIDE_SIM_SCHED, library $library, thread $LOWTIDE_THREAD"
 			[ "$library$LOWTIDE_THREAD" = none0 ] && continue
+			sized ${blocks[turn % 4]}
+			[ $library = none ] || turn=$((turn + 1))
+			what="streams, $LOWTIDE_SIM_SCHED, library $library, blocks of $block, thread $LOWTIDE_THREAD"
 			# With seed after seed, one thread or another is refused memory that is too small to be paged (about one seed
 			# in eight). Whether a run repeats is asked of runs that go to their end.
-			min=64K check "$what: one seed, one run" repeats $library "$O/workloads/streams" --mb 32
-			min=64K check "$what: two seeds are two runs" differs $library "$O/workloads/streams" --mb 32
+			min=64K check "$what: one seed, one run" repeats $library "$O/workloads/streams" "${streams[@]}"
+			min=64K check "$what: two seeds are two runs" differs $library "$O/workloads/streams" "${streams[@]}"
 		done
 	done
+	turn=2 # of the other scheduler's rows each has another size
 done
-for case in "none sim_life per_thread" "strict sim_life per_thread" "graced sim_life threads" "unmapped sim_unmapped rivals" \
-	"strict sim_life capture"; do
-	read -r library program argument <<<"$case"
-	check "$case: one seed, one run" repeats "$library" "$O/e2e/$program" "$argument"
-	check "$case: two seeds are two runs" differs "$library" "$O/e2e/$program" "$argument"
+for case in "none 2M sim_life per_thread" "strict 8M sim_life per_thread" "graced 32M sim_life threads" \
+	"unmapped 4M sim_unmapped rivals" "strict 2M sim_life capture"; do
+	read -r library size program argument <<<"$case"
+	sized_program "$size"
+	what="$program $argument, library $library, blocks of $size"
+	check "$what: one seed, one run" repeats "$library" "$O/e2e/$program$large" "$argument"
+	check "$what: two seeds are two runs" differs "$library" "$O/e2e/$program$large" "$argument"
 done
 
 # --- planted races ---------------------------------------------------------------------------------
 wrong() { # wrong LIBRARY SEED: streams does not end well, or something is seen to be wrong
-	cap=12M policy=sequential run "$dir/a" "$2" strict "$1 $token" "$O/workloads/streams" --mb 32 --tensors 16 || return 0
+	policy=sequential run "$dir/a" "$2" strict "$1 $token" "$O/workloads/streams" "${streams[@]}" || return 0
 	[ "$(field "$dir/a" remap_races)" -gt 0 ] || [ "$(field "$dir/a" illegal_accesses)" -gt 0 ] ||
 		[ "$(head -n 1 "$dir/a.out")" != "$(head -n 1 "$dir/bare")" ] || [ -s "$dir/a.err" ]
 }
@@ -104,7 +126,9 @@ found_wrong() { # found_wrong LIBRARY
 	return 1
 }
 export LOWTIDE_SIM_SCHED=seeded LOWTIDE_THREAD=0
-"$O/workloads/streams" --mb 32 --tensors 16 >"$dir/bare" 2>/dev/null
+sized 2M # of larger blocks the crowd, below
+streams+=(--tensors 16) cap=12
+"$O/workloads/streams" "${streams[@]}" >"$dir/bare" 2>/dev/null
 for fault in no_gate no_wait; do
 	check "$fault is found within $seeds seeds" found_wrong "$O/planted/$fault/liblowtide.so"
 done
@@ -115,33 +139,43 @@ check "the right library is right with these seeds" sound
 # --- the cap ---------------------------------------------------------------------------------------
 # What small allocations take is measured, while other threads make and release frames.
 within_cap() { # within_cap SEED
-	cap=32M policy=lru run "$dir/a" "$1" graced "$O/liblowtide.so $token" "$O/workloads/streams" --mb 32 &&
-		[ -z "$(faults "$dir/a" $((32 << 20)))" ]
+	policy=lru run "$dir/a" "$1" graced "$O/liblowtide.so $token" "$O/workloads/streams" "${streams[@]}" &&
+		[ -z "$(faults "$dir/a" $((cap << 20)))" ]
 }
-for LOWTIDE_THREAD in 0 1; do
+for case in "0 15 2M" "0 16 4M" "0 29 2M" "0 113 8M" "1 15 4M" "1 16 2M" "1 29 32M" "1 113 2M"; do
+	read -r LOWTIDE_THREAD seed size <<<"$case"
 	export LOWTIDE_THREAD
-	for seed in 15 16 29 113; do check "streams, seed $seed, thread $LOWTIDE_THREAD: within the cap" within_cap $seed; done
+	sized "$size"
+	[ "$size" = 2M ] && cap=32
+	check "streams, seed $seed, thread $LOWTIDE_THREAD, blocks of $size: within the cap" within_cap "$seed"
 done
 
 # --- a crowd ---------------------------------------------------------------------------------------
-sound_crowd() { # sound_crowd LIBRARY SAFETY SEED
-	policy=lru run "$dir/a" "$3" "$2" "$1 $token" "$O/e2e/sim_crowd" "$3" && [ ! -s "$dir/a.err" ] &&
-		[ -z "$(faults "$dir/a" $((22 << 20)))" ]
+sound_crowd() { # sound_crowd LIBRARY SAFETY SEED BLOCK
+	sized_program "$4"
+	policy=lru run "$dir/a" "$3" "$2" "$1 $token" "$O/e2e/sim_crowd$large" "$3" && [ ! -s "$dir/a.err" ] &&
+		[ -z "$(faults "$dir/a" $((cap << 20)))" ]
 }
 sound_crowds() { # sound_crowds LIBRARY SAFETY
 	local seed
-	for seed in 1 2 3 4 5 6; do
-		sound_crowd "$1" "$2" $seed || { echo "seed $seed"; return 1; }
+	for seed in 1 2 3 4; do
+		sound_crowd "$1" "$2" $seed ${blocks[seed % 4]} || { echo "seed $seed"; return 1; }
 	done
 }
 for safety in strict graced unmapped; do
 	export LOWTIDE_THREAD=1
 	check "a crowd, $safety" sound_crowds "$O/liblowtide.so" $safety
+	sized_program 2M
 	check "a crowd, $safety: one seed, one run" repeats $safety "$O/e2e/sim_crowd" 3
 done
-for fault in no_gate no_wait; do
-	ends_badly() { ! sound_crowds "$O/planted/$fault/liblowtide.so" strict; }
-	check "$fault is found in a crowd" ends_badly
+for case in "4 2M" "1 4M" "6 8M" "5 32M"; do
+	read -r seed size <<<"$case"
+	for fault in no_gate no_wait; do
+		ends_badly() { ! sound_crowd "$O/planted/$fault/liblowtide.so" strict "$seed" "$size"; }
+		check "$fault is found in a crowd, seed $seed, blocks of $size" ends_badly
+	done
+	[ "$seed" -gt 4 ] || continue # of which the right library was seen above
+	check "the right library is right in that crowd" sound_crowd "$O/liblowtide.so" strict "$seed" "$size"
 done
 
 finish
