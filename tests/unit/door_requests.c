@@ -3,6 +3,7 @@
  * as the wrapper of the right version and stream flavour, everything else must be left to the
  * driver. The expectations are written by hand, not taken from the hook table.
  */
+#include "door/driver.h"
 #include "door/resolve.h"
 
 #include <criterion/criterion.h>
@@ -222,4 +223,31 @@ Test(resolve, gives_the_plain_flavour_where_no_per_thread_one_exists)
 {
 	cr_assert(
 	    eq(ptr, resolve_base("cuMemAlloc", 12000, true), resolve_symbol("cuMemAlloc_v2")));
+}
+
+/* A driver that has nothing, and says so in either way. */
+static CUresult CUDAAPI has_nothing(const char *symbol, void **pfn, int version,
+				    cuuint64_t flags, CUdriverProcAddressQueryResult *status)
+{
+	(void)symbol, (void)version;
+	*pfn = NULL;
+	if (status)
+		*status = CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
+	return flags ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
+}
+
+Test(requests, for_what_the_driver_has_not_get_nothing)
+{
+	CUdriverProcAddressQueryResult status;
+	void *pfn = (void *)1;
+
+	cr_assert(eq(int, driver_load(), CUDA_SUCCESS));
+	lt_driver.cuGetProcAddress_v2 = has_nothing;
+	cr_assert(eq(int, cuGetProcAddress_v2("cuMemAlloc", &pfn, 12000, 0, &status),
+		     CUDA_ERROR_NOT_FOUND));
+	cr_assert(zero(ptr, pfn));
+	cr_assert(
+	    eq(int, cuGetProcAddress_v2("cuMemAlloc", &pfn, 12000, 2, &status), CUDA_SUCCESS));
+	cr_assert(zero(ptr, pfn));
+	cr_assert(eq(int, status, CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND));
 }

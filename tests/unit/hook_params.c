@@ -152,6 +152,36 @@ Test(params, name_what_a_tensor_map_hides)
 	cr_assert(eq(sz, params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 0));
 }
 
+/* Of so many, some stand where a remembered one does in a table of any size that is kept. */
+Test(params, take_nothing_else_for_a_tensor_map)
+{
+	static _Alignas(64) unsigned char bytes[sizeof(CUtensorMap)];
+	void *values[] = {bytes};
+	uint64_t random = 88172645463325252ull, addresses[4];
+	CUtensorMap map;
+	bool unknown;
+
+	driver(sizeof(bytes));
+	lt_driver.cuTensorMapEncodeTiled = encode;
+	for (uint64_t i = 0; i < 4096; i++)
+		cr_assert(eq(int, CUDA_SUCCESS,
+			     cuTensorMapEncodeTiled(&map, CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 1,
+						    (void *)(LOW + 64 * i), NULL, NULL, NULL,
+						    NULL, CU_TENSOR_MAP_INTERLEAVE_NONE,
+						    CU_TENSOR_MAP_SWIZZLE_NONE,
+						    CU_TENSOR_MAP_L2_PROMOTION_NONE,
+						    CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE)));
+	for (int i = 0; i < 4096; i++) {
+		for (size_t at = 0; at < sizeof(bytes); at += 8) {
+			random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+			memcpy(bytes + at, &(uint64_t){random | 1}, 8);
+		}
+		cr_assert(
+		    eq(sz, params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 0),
+		    "map %d", i);
+	}
+}
+
 Test(params, tell_that_there_may_be_more_than_there_was_room_for)
 {
 	uint64_t words[4] = {LOW, LOW + 8, LOW + 16, LOW + 24}, addresses[4];
