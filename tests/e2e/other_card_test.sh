@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 export LD_LIBRARY_PATH=$O/sim SIM_IMAGE=$O/unit/sim_image.so LOWTIDE_SIM_DEVICES=2
 cap=$((14 << 20)) report=$O/e2e/sim_other_card.json
-for seed in ${SEEDS:-1}; do
+for seed in ${SEEDS:-1 2}; do
 	ends_well "without the library, seed $seed" env LOWTIDE_SIM_SCHED=threads timeout 60 "$O/e2e/sim_other_card" "$seed" "${STEPS:-40}"
 	for scheduler in ${SCHEDS:-virtual seeded threads}; do
 		for setting in SAFETY=strict SAFETY=graced COLD=unmapped; do
