@@ -104,9 +104,7 @@ const uint64_t *content_hash(struct pager *pager, size_t count)
 	if (result == CUDA_SUCCESS)
 		result = real(cuMemsetD8Async)(sums, 0, count * 16, pager->stream_in);
 	if (result == CUDA_SUCCESS)
-		result = real(cuLaunchKernel)(
-		    pager->kernels.content_hash, (unsigned int)(largest / PART_BYTES),
-		    (unsigned int)count, 1, THREADS, 1, 1, 0, pager->stream_in, params, NULL);
+		result = content_hash_launch(pager, params, largest, count, pager->stream_in);
 	if (result == CUDA_SUCCESS)
 		result = real(cuMemcpyDtoHAsync_v2)(hashes, sums, count * 16, pager->stream_in);
 	/* Even after an error: what did start must have ended before anything moves. */
