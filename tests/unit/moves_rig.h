@@ -84,7 +84,7 @@ static CUresult rig_fails(enum rig_call call)
 	return CUDA_ERROR_UNKNOWN;
 }
 
-static void rig_fail(enum rig_call call, int nth, int times)
+static inline void rig_fail(enum rig_call call, int nth, int times)
 {
 	rig.failing = call;
 	rig.failing_in = nth;
