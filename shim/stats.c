@@ -47,25 +47,26 @@ static void write_json(FILE *file, int device, const struct pager_summary *s)
 {
 	struct params_unknown unknown = params_unknown();
 
-	fprintf(
-	    file,
-	    "{\"device\": %d, \"cap_bytes\": %" PRIu64 ", \"peak_bytes\": %" PRIu64
-	    ", \"host_peak_bytes\": %" PRIu64 ", \"page_ins\": %" PRIu64
-	    ", \"evictions\": %" PRIu64 ", \"clean_evictions\": %" PRIu64
-	    ", \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64
-	    ", \"bytes_out_again\": %" PRIu64 ", \"launches_in_place\": %" PRIu64
-	    ", \"windows\": %" PRIu64 ", \"windows_refused\": %" PRIu64
-	    ", \"windows_late\": %" PRIu64 ", \"failed_moves\": %" PRIu64
-	    ", \"fallbacks\": %" PRIu64 ", \"kernels\": \"%s\", \"kernels_load_us\": %" PRIu64
-	    ", \"unknown_kernels\": %" PRIu64 ", \"unknown_launches\": %" PRIu64
-	    ", \"verified\": %" PRIu64 ", \"not_verified\": %" PRIu64 ", \"policy\": \"%s\"}\n",
-	    device, ledger_cap_bytes(device), ledger_peak_bytes(device), s->host_peak_bytes,
-	    s->stats.page_ins, s->stats.evictions, s->stats.clean_evictions, s->stats.bytes_in,
-	    s->stats.bytes_out, s->stats.bytes_out_again, s->stats.launches_in_place,
-	    s->stats.windows, s->stats.windows_refused, s->stats.windows_late,
-	    s->stats.failed_moves, s->stats.fallbacks, s->kernels, s->kernels_load_us,
-	    unknown.kernels, unknown.launches, s->stats.verified, s->stats.not_verified,
-	    s->report.name);
+	fprintf(file,
+		"{\"device\": %d, \"cap_bytes\": %" PRIu64 ", \"peak_bytes\": %" PRIu64
+		", \"host_peak_bytes\": %" PRIu64 ", \"page_ins\": %" PRIu64
+		", \"evictions\": %" PRIu64 ", \"clean_evictions\": %" PRIu64
+		", \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64
+		", \"bytes_out_again\": %" PRIu64 ", \"launches_in_place\": %" PRIu64
+		", \"windows\": %" PRIu64 ", \"windows_refused\": %" PRIu64
+		", \"windows_late\": %" PRIu64 ", \"failed_moves\": %" PRIu64
+		", \"fallbacks\": %" PRIu64
+		", \"kernels\": \"%s\", \"kernels_load_us\": %" PRIu64
+		", \"unknown_kernels\": %" PRIu64 ", \"unknown_launches\": %" PRIu64
+		", \"frames_resized\": %" PRIu64 ", \"verified\": %" PRIu64
+		", \"not_verified\": %" PRIu64 ", \"policy\": \"%s\"}\n",
+		device, ledger_cap_bytes(device), ledger_peak_bytes(device), s->host_peak_bytes,
+		s->stats.page_ins, s->stats.evictions, s->stats.clean_evictions,
+		s->stats.bytes_in, s->stats.bytes_out, s->stats.bytes_out_again,
+		s->stats.launches_in_place, s->stats.windows, s->stats.windows_refused,
+		s->stats.windows_late, s->stats.failed_moves, s->stats.fallbacks, s->kernels,
+		s->kernels_load_us, unknown.kernels, unknown.launches, s->frames_resized,
+		s->stats.verified, s->stats.not_verified, s->report.name);
 }
 
 /* A forked child's end must not take the place of its parent's account. */

@@ -247,8 +247,10 @@ struct frame *frame_take(struct frame_pool *pool, bool host, unsigned int size_c
 		return frame;
 	frame = frame_new(pool, host, size_class);
 	/* Spare frames of other sizes may be what fills the budget. */
-	if (!frame && frame_release_spare(pool, host, frame_bytes(size_class)))
+	if (!frame && frame_release_spare(pool, host, frame_bytes(size_class))) {
 		frame = frame_new(pool, host, size_class);
+		pool->resized += frame != NULL;
+	}
 	return frame;
 }
 

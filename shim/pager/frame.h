@@ -48,6 +48,7 @@ struct frame_pool {
 	uint64_t device_limit_bytes;   /* what the card was seen to have, until then */
 	uint64_t device_limit_until_ns;
 	uint64_t host_peak_bytes;
+	uint64_t resized;     /* frames for which spare ones of other sizes were released */
 	uint64_t asked_bytes; /* size of the host frame that was last taken; 0: none was */
 };
 

@@ -306,6 +306,7 @@ bool pager_summary_at_exit(int device, struct pager_summary *summary)
 	if (pager->policy)
 		policy_report(pager->policy, &summary->report);
 	summary->host_peak_bytes = pager->frames.host_peak_bytes;
+	summary->frames_resized = pager->frames.resized;
 	summary->kernels = own_kernels_form_name(pager->kernels.form);
 	summary->kernels_load_us = pager->kernels_load_us;
 	lock_give(&pager->lock);

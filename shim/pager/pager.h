@@ -206,7 +206,7 @@ uint64_t pager_frame_bytes(int device);
 struct pager_summary {
 	struct pager_stats stats;
 	struct policy_report report;
-	uint64_t host_peak_bytes;
+	uint64_t host_peak_bytes, frames_resized;
 	const char *kernels; /* how ours were loaded: "cubin", "ptx" or "none" */
 	uint64_t kernels_load_us;
 };

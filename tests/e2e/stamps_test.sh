@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Objects of every size class, at blocks of every size: each page bears what was last written there, seen by kernels and
 # copied out, with one thread and with sixteen, with RAM to spare and with hardly any. Each row is run under every level of
-# safety. Knobs: BLOCKS POLICIES SAFETIES SCHEDS SEEDS THREADS (only these rows), ROWS=all: every combination of them.
+# safety. Where there are sixteen, each has streams of its own and host functions in them; where there are blocks of
+# several classes, the cap makes frames of one class give way to frames of another: both are asked of the reports. Knobs: BLOCKS POLICIES SAFETIES SCHEDS SEEDS THREADS (only these rows), ROWS=all: every combination of them.
 . "$(dirname "$0")/lib.sh"
 export LD_LIBRARY_PATH=$O/sim
 dir=$O/e2e/stamps
@@ -32,6 +33,11 @@ one() { # one BLOCK POLICY SCHEDULER SEED THREADS HOST SAFETY: a line if somethi
 		# Or the comparison of both homes could be off without anybody noticing.
 		verified=$(field "$key.stats" verified)
 		[ "${verified:-0}" -gt 0 ] || echo "failed: $what: nothing was compared when homes changed"
+		if [ "$5" -ge 16 ]; then
+			[ "$(field "$key.json" cuStreamCreate)" -ge $((2 * $5)) ] && [ "$(field "$key.json" cuLaunchHostFunc)" -ge $((2 * $5)) ] ||
+				echo "failed: $what: hardly any streams, or host functions"
+		fi
+		echo "$1 $7 $(field "$key.stats" frames_resized)" >>"$dir/resized"
 	fi
 	rm -f "$key".*
 }
@@ -78,6 +84,11 @@ cut -d' ' -f4,5 "$dir/runs" | sort -u | while read -r seed threads; do
 done >"$dir/wrong"
 cat "$dir/wrong"
 xargs -P "$(nproc)" -L 1 bash -c 'one "$@"' one <"$dir/runs" | tee -a "$dir/wrong"
+for kind in $(cut -d' ' -f1,7 --output-delimiter=, "$dir/runs" | sort -u); do
+	[[ $kind == 2M,* || -n "${POLICIES:-}${SCHEDS:-}${SEEDS:-}${THREADS:-}" ]] && continue # of one class only; too few to say
+	awk -v kind="$kind" '$1 "," $2 == kind {n += $3} END {exit n < 16}' "$dir/resized" ||
+		echo "failed: $kind: hardly any frames went from class to class"
+done | tee -a "$dir/wrong"
 runs=$(wc -l <"$dir/runs")
 failed=$(wc -l <"$dir/wrong")
 echo "$((runs > failed ? runs - failed : 0)) passed, $failed failed"

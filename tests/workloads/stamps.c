@@ -49,6 +49,14 @@ struct look {
 	CUevent done;
 };
 
+/* What a host function is to put into a pinned buffer, before what follows it reads that. */
+struct put {
+	struct worker *w;
+	unsigned char *to;
+	uint64_t *want;
+	size_t first, pages, bytes; /* bytes: of the object */
+};
+
 struct worker {
 	struct program *p;
 	unsigned int number;
@@ -63,6 +71,7 @@ struct worker {
 	struct look looks[LOOKS];
 	unsigned char *stages[STAGES]; /* pinned */
 	CUevent taken[STAGES];
+	struct put puts[STAGES];
 	unsigned char *pageable;
 	size_t stage_pages;
 	_Atomic unsigned long calls; /* of host functions */
@@ -245,11 +254,35 @@ static void check_some(struct worker *w)
 	end(o, stream);
 }
 
-static void put_stamps(const struct object *o, size_t first, size_t pages, unsigned char *to)
+static void put_stamps(const struct put *put)
 {
-	for (size_t i = 0; i < pages; i++)
-		stamp_put(to + i * PAGE_BYTES, page_length(o->bytes, first + i),
-			  o->want[first + i]);
+	for (size_t i = 0; i < put->pages; i++)
+		stamp_put(put->to + i * PAGE_BYTES, page_length(put->bytes, put->first + i),
+			  put->want[i]);
+}
+
+static void count_call(void *worker)
+{
+	atomic_fetch_add(&((struct worker *)worker)->calls, 1);
+}
+
+static void put_in_order(void *put)
+{
+	put_stamps(put);
+	count_call(((struct put *)put)->w);
+}
+
+/* By a host function: not before all that is in the stream has been. */
+static void put_later(struct worker *w, unsigned int turn, const struct put *put,
+		      CUstream stream)
+{
+	uint64_t *want = w->puts[turn].want;
+
+	memcpy(want, put->want, put->pages * sizeof(*want));
+	w->puts[turn] = *put;
+	w->puts[turn].want = want;
+	TRY(cuLaunchHostFunc(stream, put_in_order, &w->puts[turn]));
+	w->expected_calls++;
 }
 
 static void upload_part(struct worker *w, struct object *o, size_t first, size_t pages)
@@ -260,11 +293,15 @@ static void upload_part(struct worker *w, struct object *o, size_t first, size_t
 	CUstream stream = pick_stream(w, synchronous);
 	CUdeviceptr at = o->at + first * PAGE_BYTES;
 	size_t bytes = part_bytes(o, first, pages);
+	struct put put = {w, from, o->want + first, first, pages, o->bytes};
 	uint64_t key;
 
 	restamp(w, o, first, pages, &key);
-	put_stamps(o, first, pages, from);
 	begin(w, o, stream);
+	if (pinned && !synchronous && chance(w, 40))
+		put_later(w, turn, &put, stream);
+	else
+		put_stamps(&put);
 	if (synchronous)
 		TRY(cuMemcpyHtoD(at, from, bytes));
 	else
@@ -283,11 +320,6 @@ static void upload_some(struct worker *w)
 
 	pick_pages(w, o, w->stage_pages, &first, &pages);
 	upload_part(w, o, first, pages);
-}
-
-static void count_call(void *worker)
-{
-	atomic_fetch_add(&((struct worker *)worker)->calls, 1);
 }
 
 static void download_some(struct worker *w)
@@ -536,6 +568,7 @@ static void worker_init(struct worker *w)
 	for (int i = 0; i < STAGES; i++) {
 		TRY(cuMemHostAlloc((void **)&w->stages[i], w->stage_pages * PAGE_BYTES, 0));
 		TRY(cuEventCreate(&w->taken[i], CU_EVENT_DISABLE_TIMING));
+		w->puts[i].want = program_alloc(w->stage_pages * sizeof(uint64_t));
 	}
 	for (int i = 0; i < LOOKS; i++) {
 		struct look *look = &w->looks[i];
@@ -560,6 +593,7 @@ static void worker_finish(struct worker *w)
 	for (int i = 0; i < STAGES; i++) {
 		TRY(cuEventDestroy(w->taken[i]));
 		TRY(cuMemFreeHost(w->stages[i]));
+		free(w->puts[i].want);
 	}
 	free(w->pageable);
 }
