@@ -32,6 +32,10 @@ void trim_frames(struct pager *pager, bool all);
  * then. */
 size_t name_range(struct pager *pager, uint64_t start, uint64_t end, size_t count);
 
+/* What pager_use_ranges does for one pager; takes the lock. */
+void use_ranges_of(struct pager *pager, const struct pager_range *ranges, size_t count,
+		   struct pager_use *use);
+
 /* --- telling.c */
 void begin_paging(struct pager *pager);
 /* Something should have moved: if what keeps it lasts, says so, once a reason. */

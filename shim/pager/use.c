@@ -220,8 +220,8 @@ static uint64_t end_of(const struct pager_range *range)
 							: range->start + range->bytes;
 }
 
-static void use_ranges_of(struct pager *pager, const struct pager_range *ranges, size_t count,
-			  struct pager_use *use)
+void use_ranges_of(struct pager *pager, const struct pager_range *ranges, size_t count,
+		   struct pager_use *use)
 {
 	size_t named = 0;
 	uint64_t fence;

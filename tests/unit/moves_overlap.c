@@ -1,7 +1,10 @@
 /* Moves beside the program's work, on the rig: step by step, each stopped where it may be. */
 #include "moves_rig.h"
 #include "pager/graced.h"
+#include "pager/parts.h"
 #include "pager/way.h"
+
+#define PROGRAMS ((CUstream)(uintptr_t)0x91)
 
 static void start(void)
 {
@@ -142,6 +145,67 @@ Test(overlap, leaves_a_block_that_changed_unnamed_to_windows, .init = start)
 	cr_assert(rig_block(b)->barred);
 	want(POLICY_EVICT, b, 1);
 	cr_assert(eq(int, way_of(b), WAY_NONE));
+	rig_check();
+}
+
+/* --- copies and fills of the program */
+
+/* Of the first half of the component. */
+static void copy_in_the_program(uint32_t first, struct pager_use *use)
+{
+	struct pager_range range = {rig_block(first)->address, 2 * 4 * MIB};
+
+	use->count = 0;
+	use_ranges_of(&rig.pager, &range, 1, use);
+	rig_put(RIG_WAIT, PROGRAMS);
+	pager_used(use, PROGRAMS, false);
+}
+
+/* Whatever else is launched, and ends, meanwhile. */
+static void others_come_and_go(void)
+{
+	for (int i = 0; i < 8; i++) {
+		fence_close(&rig.pager.fences, fence_open(&rig.pager.fences), NULL, true);
+		step();
+		rig_synchronize(rig.pager.stream_out);
+		rig_synchronize(rig.pager.stream_hash_out);
+	}
+}
+
+Test(overlap, waits_for_copies_that_named_the_block, .init = start)
+{
+	uint32_t b = known_component(4, 1, HOME_DEVICE, 7);
+	struct pager_use use;
+
+	rig.pager.named = calloc(RIG_BLOCKS, sizeof(uint32_t));
+	others_come_and_go(); /* its first fences would hide all later ones from grace */
+	copy_in_the_program(b, &use);
+	want(POLICY_EVICT, b, 4);
+	others_come_and_go();
+	CHECK_HOME(b, HOME_DEVICE);
+	CHECK_HOME(b + 1, HOME_DEVICE);
+	cr_assert(rig_block(b)->named_since_in);
+	rig_synchronize(PROGRAMS);
+	step_to_the_end();
+	for (uint32_t i = 0; i < 4; i++)
+		CHECK_HOME(b + i, HOME_HOST);
+	rig_check();
+}
+
+Test(overlap, stops_for_copies_that_name_the_block, .init = start)
+{
+	uint32_t b = known_component(4, 1, HOME_DEVICE, 7);
+	struct pager_use use;
+
+	rig.pager.named = calloc(RIG_BLOCKS, sizeof(uint32_t));
+	want(POLICY_EVICT, b, 4);
+	step();
+	cr_assert(ne(int, way_of(b + 1), WAY_NONE));
+	copy_in_the_program(b, &use);
+	cr_assert(eq(int, way_of(b), WAY_NONE));
+	cr_assert(eq(int, way_of(b + 1), WAY_NONE));
+	cr_assert(ne(int, way_of(b + 2), WAY_NONE));
+	rig_run();
 	rig_check();
 }
 
