@@ -61,14 +61,6 @@ WORK_SRC   := $(filter-out $(WORK_LIB) tests/workloads/kernels.c,$(WORK_ALL))
 E2E_SRC    := $(filter-out tests/e2e/program.c,$(wildcard tests/e2e/*.c))
 PROBE_SRC  := $(sort $(wildcard tests/gpu/probe/*.c))
 
-# Parts that are not all here yet join the build by being here.
-HAVE_SIM := $(wildcard tests/sim/sim.h)
-HAVE_CLI := $(wildcard tools/lowtide.c)
-ifeq ($(HAVE_SIM),)
-UNIT_SRC := $(filter-out tests/unit/sim_%,$(UNIT_SRC))
-WORK_SRC :=
-endif
-
 POLICY_OBJ := $(call objects,$(POLICY_SRC))
 SHIM_OBJ   := $(call objects,$(SHIM_SRC)) $(call objects,$(SHIM_ASM))
 SIM_OBJ    := $(call objects,$(SIM_SRC))
@@ -81,15 +73,14 @@ SIM  := $(O)/sim/libcuda.so.1
 TOKEN := $(O)/sim/libtoken.so
 CLI  := $(O)/lowtide
 MAN  := $(if $(shell command -v scdoc 2>/dev/null),$(O)/lowtide.1)
-UNIT_HELP := $(if $(HAVE_SIM),$(addprefix $(O)/unit/sim_image,.so _reversed.so _silent.so))
+UNIT_HELP := $(addprefix $(O)/unit/sim_image,.so _reversed.so _silent.so)
 PROBE := $(O)/gpu/probe
 
 .PHONY: all check demo bench check-unit check-e2e check-san check-stress check-gpu bench-gpu card card-build lint format \
         format-check layers install uninstall clean help deps headers fuzz
 
 all: ## the library, the command, the probe, and what the tests run
-all: headers $(SHIM) $(if $(HAVE_SIM),$(SIM) $(TOKEN)) $(if $(HAVE_CLI),$(CLI)) $(MAN) $(PROBE) $(WORKLOAD_PROGRAMS) \
-     $(if $(wildcard tests/workloads/kernels.c),$(O)/workloads/kernels.so)
+all: headers $(SHIM) $(SIM) $(TOKEN) $(CLI) $(MAN) $(PROBE) $(WORKLOAD_PROGRAMS) $(O)/workloads/kernels.so
 
 help: ## this text
 	@echo 'targets:'; grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | \
@@ -347,7 +338,6 @@ check: deps ## unit and end-to-end tests, on the simulated GPU
 	$(Q)$(MAKE) --no-print-directory all check-unit check-e2e check-mutants-sample
 
 check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
-	$(if $(HAVE_SIM),,@echo 'skipped: tests/unit/sim_*: the simulated driver has no core yet')
 	$(Q)tests/run-units $(O) $(UNITS)
 
 E2E := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(filter-out %_plugin.c,$(E2E_SRC))) $(O)/e2e/sim_edges $(O)/e2e/sim_edges_8m $(E2E_8M) $(O)/e2e/sim_files_linked \
@@ -481,7 +471,7 @@ INSTALLED = $(DESTDIR)$(LIBDIR)/liblowtide.so $(addprefix $(DESTDIR)$(PREFIX)/,b
 install: all ## install the library, the command and its manual below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(SHIM) $(DESTDIR)$(LIBDIR)/liblowtide.so
 	install -D -m 755 $(PROBE) $(DESTDIR)$(PREFIX)/libexec/lowtide/probe
-	$(if $(HAVE_CLI),install -D -m 755 $(CLI) $(DESTDIR)$(PREFIX)/bin/lowtide)
+	install -D -m 755 $(CLI) $(DESTDIR)$(PREFIX)/bin/lowtide
 	$(if $(MAN),install -D -m 644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1/lowtide.1)
 uninstall: ## remove what install put there
 	rm -f $(INSTALLED)
