@@ -13,7 +13,8 @@ import subprocess
 import card
 import child
 
-SOURCES = ("Makefile", "policy", "shim", "tools", "tests/sim", "tests/workloads", "tests/gpu/probe")
+SOURCES = ("Makefile", "policy", "shim", "tools", "tests/tests.mk", "tests/sim", "tests/workloads",
+           "tests/gpu/probe")
 ARCHITECTURES = os.environ.get("CARD_ARCHS", "7.5 8.0 8.6 8.9 9.0 10.0 12.0").split()
 FLAGS = os.environ.get("CFLAGS", "-O2 -g") + " -fno-omit-frame-pointer"
 

@@ -5,7 +5,7 @@ dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 export CCACHE_DISABLE=1
 build() { # build FOLDER O: a copy of the tree there
-	mkdir -p "$1" && cp -r Makefile policy shim tools "$1" && mkdir "$1/tests" && cp -r tests/gpu "$1/tests" &&
+	mkdir -p "$1" && cp -r Makefile policy shim tools "$1" && mkdir "$1/tests" && cp -r tests/gpu tests/tests.mk "$1/tests" &&
 		env -u MAKEFLAGS -u MFLAGS -u O make -s -C "$1" O="$2" CFLAGS='-O0 -g' LIBDIR=/usr/lib "$2/liblowtide.so" "$2/lowtide" "$2/gpu/probe" >"$1.log" 2>&1
 }
 one=$dir/one/build other=$dir/another/folder
