@@ -106,14 +106,16 @@ static bool in_capture(CUstream stream)
 	       status != CU_STREAM_CAPTURE_STATUS_NONE;
 }
 
-/* Whatever the driver answers: the stream was being captured before, and is not any more. */
+/* It ended if the driver says so; and after an error, if the stream was being captured before
+ * and is not any more. A question may fail too: a capture that ended and still counted would
+ * keep everything where it is for ever. */
 static CUresult end(CUresult (*driver_end)(CUstream, CUgraph *), CUstream stream,
 		    CUstream named, CUgraph *graph)
 {
-	bool was = !real(cuStreamIsCapturing) || in_capture(named);
+	bool was = real(cuStreamIsCapturing) && in_capture(named);
 	CUresult result = driver_end(stream, graph);
 
-	if (was && (real(cuStreamIsCapturing) ? !in_capture(named) : result == CUDA_SUCCESS))
+	if (result == CUDA_SUCCESS || (was && !in_capture(named)))
 		streams_capture_ended();
 	return result;
 }
