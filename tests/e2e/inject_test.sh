@@ -9,7 +9,8 @@
 #
 # Giving up is allowed, and nowhere else (allowed() below):
 # - the program calls the function that fails itself, and is told what the driver said;
-# - it asks for memory or gives it back, and what makes, maps or accounts for memory fails;
+# - it asks for memory or gives it back, and what makes, maps or accounts for memory fails, or what tells whether a capture
+#   forbids it;
 # - it copies or fills, or waits for that, and what the library does this with fails, on its behalf;
 # - with cold memory unmapped, it launches or copies, and memory cannot be made or mapped for what that names;
 # - after a failure that lasts, whatever it does.
@@ -24,7 +25,8 @@ mkdir -p "$dir"
 
 # --- the rows: a name, cap MiB, block, policy, safety, cold, driver, the workload and its options -------------------------
 # What moves in windows; by exchange; beside the work, and ahead of it (balanced); without a mapping in RAM; a driver that
-# does not tell kernels' parameters; blocks of 8 and 32 MiB.
+# does not tell kernels' parameters; blocks of 8 and 32 MiB. Frames are made ahead where moves overlap; `capture` frees beside
+# a capture and in stream order what is in use.
 mb=${MB:-12}
 rows="diffusion 12 2M lru strict mapped 13000 diffusion --mb $mb --steps 3
 onebuffer 12 2M lru strict mapped 13000 onebuffer --mb $mb --steps 3
@@ -37,6 +39,7 @@ exchange_diffusion 12 2M sequential strict mapped 13000 diffusion --mb $mb --ste
 exchange_onebuffer 12 2M sequential strict mapped 13000 onebuffer --mb $mb --steps 3
 unmapped_diffusion 12 2M lru strict unmapped 13000 diffusion --mb $mb --steps 3
 unmapped_churn 20 2M lru strict unmapped 13000 churn --mb $mb --steps 3
+deferred_frees 52 8M balanced graced mapped 13000 capture --mb $((mb * 5)) --tensors 6 --steps 3 --stride 16
 large_graced 44 8M balanced graced mapped 13000 diffusion --mb $((mb * 5)) --tensors 6 --steps 3 --stride 16
 large_exchange 44 8M sequential strict mapped 13000 decode --mb $((mb * 5)) --tensors 6 --steps 2 --stride 16
 largest 76 32M lru strict mapped 13000 diffusion --mb $((mb * 9)) --tensors 2 --steps 2 --stride 64"
@@ -59,7 +62,7 @@ allowed() { # allowed FAILED... -- CALL: is the program's CALL allowed to end in
 		[ "$cold" = unmapped ] && [[ $call == cuLaunchKernel || $call == cuMemcpy* || $call == cuMemset* ]] &&
 			[[ " $making_ cuFuncGetParamInfo " == *" $name "* ]] && return
 		case $call in
-		cuMemAlloc* | cuMemHostAlloc | cuMemFree) [[ " $making_ $doing_ $context_ " == *" $name "* ]] && return ;;
+		cuMemAlloc* | cuMemHostAlloc | cuMemFree) [[ " $making_ $doing_ $context_ cuThreadExchangeStreamCaptureMode " == *" $name "* ]] && return ;;
 		cuMemcpy* | cuMemset* | cuMemFree* | *Synchronize | cuLaunchKernel* | cuGraphLaunch | cuEventRecord | cuStreamWaitEvent)
 			[[ " $doing_ $context_ " == *" $name "* ]] && return ;;
 		cuGraphInstantiate*) [[ $name == cuGraph* ]] && return ;;
@@ -131,12 +134,13 @@ for row in "$dir"/*.row; do
 		last=$(calls "$text" "$function")
 		case $name in # as in the other rows
 		large* | older | *churn | *onebuffer) [[ " $making_ $doing_ " == *" $function "* ]] || continue ;;
+		deferred_frees) [[ " $making_ $doing_ " == *" $function "* || $function == cuMemFree* || $function == cuGraph* || $function == *Capture* ]] || continue ;;
 		esac
 		# By turns, from function to function and from row to row.
 		numbers="1 $(((last + 1) / 2))+"
 		[ $((turn++ % 2)) -eq 0 ] || numbers="$(((last + 2) / 3)) $last"
 		case $name in # of the rows that differ in size, driver or workload only, one
-		large* | older | *churn | *onebuffer) numbers=${numbers##* } ;;
+		large* | deferred_frees | older | *churn | *onebuffer) numbers=${numbers##* } ;;
 		esac
 		[ -n "${FUNCTIONS:-}" ] && numbers="1 2 3 5 8 13 21 34 55 89 $last"
 		for n in $(tr ' ' '\n' <<<"${NTH:-$numbers}" | sort -un); do
