@@ -5,6 +5,7 @@
 #include "sim.h"
 
 #include "fault.h"
+#include "managed.h"
 #include "manner.h"
 #include "price.h"
 #include "sim_control.h"
@@ -340,6 +341,8 @@ SIM_EXPORT uint64_t lowtide_sim_counted(const char *name)
 		value = sim_host_peak();
 	if (!strcmp(name, "vram_now"))
 		value = sim_vram_used(0);
+	if (!strcmp(name, "managed_now"))
+		value = sim_managed_used(0);
 	if (!strcmp(name, "host_now"))
 		value = sim_host_used();
 	if (!strcmp(name, "virtual_ns"))

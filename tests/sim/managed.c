@@ -73,6 +73,16 @@ static bool arrive(struct sim_managed *m, size_t i, int device)
 	return true;
 }
 
+uint64_t sim_managed_used(int device)
+{
+	uint64_t bytes = 0;
+
+	for (const struct sim_managed *m = all; m; m = m->next)
+		for (size_t i = 0; i < m->count; i++)
+			bytes += m->pages[i].where & SIM_AT(device) ? sim_page_bytes(m, i) : 0;
+	return bytes;
+}
+
 /* The copy that stays where the others go. */
 static void collapse(struct sim_managed *m, size_t i, int place)
 {

@@ -67,5 +67,7 @@ void sim_managed_unify(struct sim_managed *m, size_t i, int place);
 
 /* Pages go to RAM until so much of the device's memory is free; false: there are not enough. */
 bool sim_managed_make_room(int device, uint64_t bytes);
+/* What all of them take of the device's memory. */
+uint64_t sim_managed_used(int device);
 
 #endif

@@ -117,11 +117,13 @@ void sim_pool_forget(CUcontext context)
 	pthread_mutex_unlock(&lock);
 }
 
+/* Of the current context: with that its memory goes. */
 static struct piece *spare_piece(CUmemoryPool pool, size_t bytes)
 {
 	struct piece *p = pieces;
 
-	while (p && !(p->spare && p->pool == pool && p->bytes == bytes))
+	while (p && !(p->spare && p->pool == pool && p->bytes == bytes &&
+		      p->context == sim_context()))
 		p = p->next;
 	return p;
 }

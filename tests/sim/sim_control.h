@@ -19,7 +19,8 @@ void sim_null_launches(void);
 double lowtide_sim_thread_ns(void);
 
 /* A number of the report by its name there (bytes_h2d, remap_races, vram_peak, ...), as it is
- * now; or vram_now, host_now: what of the first card's memory, and of RAM, is taken; or how
+ * now; or vram_now, host_now: what of the first card's memory, and of RAM, is taken; or
+ * managed_now: what of the first card's memory is taken by managed memory; or how
  * often a driver function was called, by its name; or calls: of all of them.
  * UINT64_MAX: there is none of that name. */
 uint64_t lowtide_sim_counted(const char *name);
