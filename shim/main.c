@@ -7,10 +7,11 @@
 #include "hook/params.h"
 #include "loaded.h"
 #include "lock.h"
+#include "pager/array_figure.h"
+#include "pager/driver_slabs.h"
 #include "pager/holding.h"
 #include "pager/pager.h"
 #include "pager/pooled.h"
-#include "pager/small.h"
 #include "stats.h"
 
 #include <pthread.h>
@@ -22,16 +23,18 @@ static void prepare(void)
 	graph_fork_prepare();
 	params_fork_prepare();
 	pooled_fork_prepare();
+	driver_slabs_fork_prepare();
 	pager_fork_prepare();
-	small_fork_prepare();
+	array_figure_fork_prepare();
 	holding_fork_prepare();
 }
 
 static void parent(void)
 {
 	holding_fork_done();
-	small_fork_parent();
+	array_figure_fork_done();
 	pager_fork_parent();
+	driver_slabs_fork_parent();
 	pooled_fork_done();
 	params_fork_done();
 	graph_fork_done();
@@ -41,8 +44,9 @@ static void parent(void)
 static void child(void)
 {
 	holding_fork_done();
-	small_fork_child();
+	array_figure_fork_done();
 	pager_fork_child();
+	driver_slabs_fork_child();
 	pooled_fork_done();
 	params_fork_done();
 	graph_fork_done();

@@ -227,6 +227,11 @@ static bool parse_min(struct settings *settings, const char *value)
 	return parse_bytes(value, &settings->min_bytes);
 }
 
+static bool parse_driver_below(struct settings *settings, const char *value)
+{
+	return parse_bytes(value, &settings->driver_below_bytes);
+}
+
 static bool parse_reserve(struct settings *settings, const char *value)
 {
 	return parse_bytes(value, &settings->reserve_bytes);

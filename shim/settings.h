@@ -34,7 +34,7 @@ struct settings {
 	const char *policy;				  /* one of the accepted names */
 	struct settings_cap host;      /* both members 0: from what RAM is available */
 	struct settings_cap low, high; /* shares are of the cap */
-	uint64_t block_bytes, min_bytes, reserve_bytes;
+	uint64_t block_bytes, min_bytes, driver_below_bytes, reserve_bytes;
 	uint64_t patience_ns;
 	enum settings_report report;
 	enum settings_cold cold;

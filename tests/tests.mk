@@ -148,7 +148,7 @@ $(O)/unit/settings_fed: tests/unit/settings_fed.c tests/fuzz/settings.c $(SETTIN
 $(O)/unit/settings_%: tests/unit/settings_%.c $(SETTINGS_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(SETTINGS_ALONE) -lcriterion -lm
-PAGER_ALONE := $(call objects,shim/lock.c shim/pager/ledger.c shim/pager/holding.c shim/pager/extent.c)
+PAGER_ALONE := $(call objects,shim/lock.c shim/pager/ledger.c shim/pager/holding.c shim/pager/extent.c shim/pager/slab.c)
 $(O)/unit/pager_%: tests/unit/pager_%.c $(PAGER_ALONE)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(UNIT_CC) $(PAGER_ALONE) -lcriterion -lm -pthread

@@ -2,62 +2,116 @@
 #include "door/driver.h"
 #include "door/export.h"
 #include "pager/admission.h"
-#include "pager/array_charge.h"
+#include "pager/array_figure.h"
 
-/* Of one channel; 0: of a format whose texels are not so simple. */
-static uint64_t format_bytes(CUarray_format format)
-{
-	switch ((int)format) {
-	case CU_AD_FORMAT_UNSIGNED_INT8:
-	case CU_AD_FORMAT_SIGNED_INT8:
-		return 1;
-	case CU_AD_FORMAT_UNSIGNED_INT16:
-	case CU_AD_FORMAT_SIGNED_INT16:
-	case CU_AD_FORMAT_HALF:
-		return 2;
-	case CU_AD_FORMAT_UNSIGNED_INT32:
-	case CU_AD_FORMAT_SIGNED_INT32:
-	case CU_AD_FORMAT_FLOAT:
-		return 4;
-	default:
-		return 0;
+/* Of the descriptors of a flat array, and of CUDA 2's, the members have the same names. */
+#define FLAT(desc)                                                                             \
+	(CUDA_ARRAY3D_DESCRIPTOR)                                                              \
+	{                                                                                      \
+		.Width = (desc)->Width, .Height = (desc)->Height, .Format = (desc)->Format,    \
+		.NumChannels = (desc)->NumChannels                                             \
 	}
+
+struct charge {
+	uint64_t bytes;
+	int device, tries;
+};
+
+static CUresult ask(struct charge *charge, const CUDA_ARRAY3D_DESCRIPTOR *desc,
+		    unsigned int levels)
+{
+	*charge = (struct charge){.device = -1};
+	if (admission_in_force())
+		charge->bytes = array_figure_bytes(desc, levels);
+	return admission_ask(charge->bytes, &charge->device);
 }
 
-/* Saturates: what is larger than any card is the driver's to refuse, or the cap's. */
-static uint64_t times(uint64_t a, uint64_t b)
+static bool again(struct charge *charge, CUresult result)
 {
-	uint64_t product;
-
-	return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+	return admission_retry(result, charge->device, charge->bytes, &charge->tries);
 }
 
-static uint64_t round_up(uint64_t n, uint64_t unit)
+static CUresult made(const struct charge *charge, CUresult result, const void *handle)
 {
-	return n > UINT64_MAX - unit ? UINT64_MAX / unit * unit : (n + unit - 1) / unit * unit;
+	uintptr_t name = 0;
+
+	if (result == CUDA_SUCCESS)
+		name = *(const uintptr_t *)handle;
+	return admission_settle(result, charge->device, charge->bytes, name);
 }
 
-/* The smallest tile that NVIDIA's GPUs have; drivers put several together, which is measured.
- */
-#define TILE_BYTES 64
-#define TILE_ROWS 8
-
-static uint64_t texel_bytes(uint64_t width, uint64_t height, uint64_t depth,
-			    CUarray_format format, unsigned int channels)
+LT_EXPORT CUresult CUDAAPI cuArrayCreate(CUarray *pHandle,
+					 const CUDA_ARRAY_DESCRIPTOR_v1 *pAllocateArray)
 {
-	uint64_t row = round_up(times(width, format_bytes(format) * channels), TILE_BYTES);
-	uint64_t rows = height > 1 ? round_up(height, TILE_ROWS) : 1;
+	struct charge charge;
+	CUresult result;
 
-	return times(times(row, rows), depth ? depth : 1);
+	if (!driver_has(cuArrayCreate) || !driver_has(cuArrayDestroy))
+		return CUDA_ERROR_NOT_FOUND;
+	result = ask(&charge, pAllocateArray ? &FLAT(pAllocateArray) : NULL, 1);
+	if (result != CUDA_SUCCESS)
+		return result;
+	do
+		result = real(cuArrayCreate)(pHandle, pAllocateArray);
+	while (again(&charge, result));
+	return made(&charge, result, pHandle);
 }
 
-/* What is mapped later, by the program, takes nothing yet. */
-static uint64_t bytes_3d(const CUDA_ARRAY3D_DESCRIPTOR *desc)
+LT_EXPORT CUresult CUDAAPI cuArrayCreate_v2(CUarray *pHandle,
+					    const CUDA_ARRAY_DESCRIPTOR *pAllocateArray)
 {
-	if (!desc || desc->Flags & (CUDA_ARRAY3D_SPARSE | CUDA_ARRAY3D_DEFERRED_MAPPING))
-		return 0;
-	return texel_bytes(desc->Width, desc->Height, desc->Depth, desc->Format,
-			   desc->NumChannels);
+	struct charge charge;
+	CUresult result;
+
+	if (!driver_has(cuArrayCreate_v2) || !driver_has(cuArrayDestroy))
+		return CUDA_ERROR_NOT_FOUND;
+	result = ask(&charge, pAllocateArray ? &FLAT(pAllocateArray) : NULL, 1);
+	if (result != CUDA_SUCCESS)
+		return result;
+	do
+		result = real(cuArrayCreate_v2)(pHandle, pAllocateArray);
+	while (again(&charge, result));
+	return made(&charge, result, pHandle);
+}
+
+LT_EXPORT CUresult CUDAAPI cuArray3DCreate(CUarray *pHandle,
+					   const CUDA_ARRAY3D_DESCRIPTOR_v1 *pAllocateArray)
+{
+	CUDA_ARRAY3D_DESCRIPTOR desc;
+	struct charge charge;
+	CUresult result;
+
+	if (!driver_has(cuArray3DCreate) || !driver_has(cuArrayDestroy))
+		return CUDA_ERROR_NOT_FOUND;
+	if (pAllocateArray) {
+		desc = FLAT(pAllocateArray);
+		desc.Depth = pAllocateArray->Depth;
+		desc.Flags = pAllocateArray->Flags;
+	}
+	result = ask(&charge, pAllocateArray ? &desc : NULL, 1);
+	if (result != CUDA_SUCCESS)
+		return result;
+	do
+		result = real(cuArray3DCreate)(pHandle, pAllocateArray);
+	while (again(&charge, result));
+	return made(&charge, result, pHandle);
+}
+
+LT_EXPORT CUresult CUDAAPI cuArray3DCreate_v2(CUarray *pHandle,
+					      const CUDA_ARRAY3D_DESCRIPTOR *pAllocateArray)
+{
+	struct charge charge;
+	CUresult result;
+
+	if (!driver_has(cuArray3DCreate_v2) || !driver_has(cuArrayDestroy))
+		return CUDA_ERROR_NOT_FOUND;
+	result = ask(&charge, pAllocateArray, 1);
+	if (result != CUDA_SUCCESS)
+		return result;
+	do
+		result = real(cuArray3DCreate_v2)(pHandle, pAllocateArray);
+	while (again(&charge, result));
+	return made(&charge, result, pHandle);
 }
 
 static CUresult destroy_array(CUdeviceptr handle)
@@ -68,78 +122,6 @@ static CUresult destroy_array(CUdeviceptr handle)
 static CUresult destroy_mipmapped(CUdeviceptr handle)
 {
 	return real(cuMipmappedArrayDestroy)((CUmipmappedArray)(uintptr_t)handle);
-}
-
-static CUresult made(const struct array_charge *charge, CUresult result, const CUarray *array)
-{
-	return array_charge_settle(
-	    charge, result, result == CUDA_SUCCESS ? (uintptr_t)*array : 0, destroy_array);
-}
-
-LT_EXPORT CUresult CUDAAPI cuArrayCreate(CUarray *pHandle,
-					 const CUDA_ARRAY_DESCRIPTOR_v1 *pAllocateArray)
-{
-	const CUDA_ARRAY_DESCRIPTOR_v1 *desc = pAllocateArray;
-	struct array_charge charge;
-	CUresult result;
-
-	if (!driver_has(cuArrayCreate) || !driver_has(cuArrayDestroy))
-		return CUDA_ERROR_NOT_FOUND;
-	result = array_charge_ask(&charge, desc ? texel_bytes(desc->Width, desc->Height, 1,
-							      desc->Format, desc->NumChannels)
-						: 0);
-	if (result != CUDA_SUCCESS)
-		return result;
-	return made(&charge, real(cuArrayCreate)(pHandle, pAllocateArray), pHandle);
-}
-
-LT_EXPORT CUresult CUDAAPI cuArrayCreate_v2(CUarray *pHandle,
-					    const CUDA_ARRAY_DESCRIPTOR *pAllocateArray)
-{
-	const CUDA_ARRAY_DESCRIPTOR *desc = pAllocateArray;
-	struct array_charge charge;
-	CUresult result;
-
-	if (!driver_has(cuArrayCreate_v2) || !driver_has(cuArrayDestroy))
-		return CUDA_ERROR_NOT_FOUND;
-	result = array_charge_ask(&charge, desc ? texel_bytes(desc->Width, desc->Height, 1,
-							      desc->Format, desc->NumChannels)
-						: 0);
-	if (result != CUDA_SUCCESS)
-		return result;
-	return made(&charge, real(cuArrayCreate_v2)(pHandle, pAllocateArray), pHandle);
-}
-
-LT_EXPORT CUresult CUDAAPI cuArray3DCreate(CUarray *pHandle,
-					   const CUDA_ARRAY3D_DESCRIPTOR_v1 *pAllocateArray)
-{
-	const CUDA_ARRAY3D_DESCRIPTOR_v1 *desc = pAllocateArray;
-	struct array_charge charge;
-	CUresult result;
-
-	if (!driver_has(cuArray3DCreate) || !driver_has(cuArrayDestroy))
-		return CUDA_ERROR_NOT_FOUND;
-	result =
-	    array_charge_ask(&charge, desc ? texel_bytes(desc->Width, desc->Height, desc->Depth,
-							 desc->Format, desc->NumChannels)
-					   : 0);
-	if (result != CUDA_SUCCESS)
-		return result;
-	return made(&charge, real(cuArray3DCreate)(pHandle, pAllocateArray), pHandle);
-}
-
-LT_EXPORT CUresult CUDAAPI cuArray3DCreate_v2(CUarray *pHandle,
-					      const CUDA_ARRAY3D_DESCRIPTOR *pAllocateArray)
-{
-	struct array_charge charge;
-	CUresult result;
-
-	if (!driver_has(cuArray3DCreate_v2) || !driver_has(cuArrayDestroy))
-		return CUDA_ERROR_NOT_FOUND;
-	result = array_charge_ask(&charge, bytes_3d(pAllocateArray));
-	if (result != CUDA_SUCCESS)
-		return result;
-	return made(&charge, real(cuArray3DCreate_v2)(pHandle, pAllocateArray), pHandle);
 }
 
 LT_EXPORT CUresult CUDAAPI cuArrayDestroy(CUarray hArray)
@@ -153,18 +135,19 @@ LT_EXPORT CUresult CUDAAPI cuMipmappedArrayCreate(
     CUmipmappedArray *pHandle, const CUDA_ARRAY3D_DESCRIPTOR *pMipmappedArrayDesc,
     unsigned int numMipmapLevels)
 {
-	struct array_charge charge;
+	struct charge charge;
 	CUresult result;
 
 	if (!driver_has(cuMipmappedArrayCreate) || !driver_has(cuMipmappedArrayDestroy))
 		return CUDA_ERROR_NOT_FOUND;
-	result = array_charge_ask(&charge, bytes_3d(pMipmappedArrayDesc));
+	result = ask(&charge, pMipmappedArrayDesc, numMipmapLevels);
 	if (result != CUDA_SUCCESS)
 		return result;
-	result = real(cuMipmappedArrayCreate)(pHandle, pMipmappedArrayDesc, numMipmapLevels);
-	return array_charge_settle(&charge, result,
-				   result == CUDA_SUCCESS ? (uintptr_t)*pHandle : 0,
-				   destroy_mipmapped);
+	do
+		result =
+		    real(cuMipmappedArrayCreate)(pHandle, pMipmappedArrayDesc, numMipmapLevels);
+	while (again(&charge, result));
+	return made(&charge, result, pHandle);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMipmappedArrayDestroy(CUmipmappedArray hMipmappedArray)

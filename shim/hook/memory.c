@@ -5,30 +5,29 @@
 #include "door/driver.h"
 #include "door/export.h"
 #include "pager/admission.h"
+#include "pager/driver_slabs.h"
 #include "pager/pager.h"
+
+/* DECLINED: the driver's to make. REFUSED: *result says why. */
+static enum pager_answer allocate(size_t bytes, CUdeviceptr *out, CUresult *result)
+{
+	enum pager_answer answer = pager_alloc(bytes, out);
+
+	*result = answer == PAGER_REFUSED ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
+	return answer == PAGER_DECLINED ? driver_slabs_alloc(bytes, out, result) : answer;
+}
 
 LT_EXPORT CUresult CUDAAPI cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
 {
 	CUresult result;
-	int device;
 
 	if (!driver_has(cuMemAlloc_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!dptr) /* here and below: the driver's to refuse, whatever room there is */
 		return real(cuMemAlloc_v2)(dptr, bytesize);
-	switch (pager_alloc(bytesize, dptr)) {
-	case PAGER_DONE:
-		return CUDA_SUCCESS;
-	case PAGER_REFUSED:
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	case PAGER_DECLINED:
-		break;
-	}
-	result = admission_ask(bytesize, &device);
-	if (result != CUDA_SUCCESS)
-		return result;
-	result = real(cuMemAlloc_v2)(dptr, bytesize);
-	return admission_settle(result, device, bytesize, result == CUDA_SUCCESS ? *dptr : 0);
+	return allocate(bytesize, dptr, &result) != PAGER_DECLINED
+		   ? result
+		   : admission_alloc(bytesize, real(cuMemAlloc_v2), dptr);
 }
 
 /* The widest pitch any device asks for; the driver tells the true one only after it has
@@ -41,7 +40,7 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch,
 {
 	size_t pitch, bytes;
 	CUresult result;
-	int device;
+	int device, tries = 0;
 
 	if (!driver_has(cuMemAllocPitch_v2))
 		return CUDA_ERROR_NOT_FOUND;
@@ -51,20 +50,19 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch,
 						ElementSizeBytes);
 	pitch = pitch / PITCH_BYTES * PITCH_BYTES;
 	/* An element size that the driver would refuse, it must be asked to refuse. */
-	if (ElementSizeBytes == 4 || ElementSizeBytes == 8 || ElementSizeBytes == 16)
-		switch (pager_alloc(bytes, dptr)) {
-		case PAGER_DONE:
+	if ((ElementSizeBytes == 4 || ElementSizeBytes == 8 || ElementSizeBytes == 16) &&
+	    allocate(bytes, dptr, &result) != PAGER_DECLINED) {
+		if (result == CUDA_SUCCESS)
 			*pPitch = pitch;
-			return CUDA_SUCCESS;
-		case PAGER_REFUSED:
-			return CUDA_ERROR_OUT_OF_MEMORY;
-		case PAGER_DECLINED:
-			break;
-		}
+		return result;
+	}
 	result = admission_ask(bytes, &device);
 	if (result != CUDA_SUCCESS)
 		return result;
-	result = real(cuMemAllocPitch_v2)(dptr, pPitch, WidthInBytes, Height, ElementSizeBytes);
+	do
+		result = real(cuMemAllocPitch_v2)(dptr, pPitch, WidthInBytes, Height,
+						  ElementSizeBytes);
+	while (admission_retry(result, device, bytes, &tries));
 	return admission_settle(result, device, bytes, result == CUDA_SUCCESS ? *dptr : 0);
 }
 
@@ -74,7 +72,7 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocManaged(CUdeviceptr *dptr, size_t bytesize,
 					     unsigned int flags)
 {
 	CUresult result;
-	int device;
+	int device, tries = 0;
 
 	if (!driver_has(cuMemAllocManaged))
 		return CUDA_ERROR_NOT_FOUND;
@@ -83,7 +81,9 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocManaged(CUdeviceptr *dptr, size_t bytesize,
 	result = admission_ask(bytesize, &device);
 	if (result != CUDA_SUCCESS)
 		return result;
-	result = real(cuMemAllocManaged)(dptr, bytesize, flags);
+	do
+		result = real(cuMemAllocManaged)(dptr, bytesize, flags);
+	while (admission_retry(result, device, bytesize, &tries));
 	return admission_settle(result, device, bytesize, result == CUDA_SUCCESS ? *dptr : 0);
 }
 
@@ -93,7 +93,8 @@ LT_EXPORT CUresult CUDAAPI cuMemFree_v2(CUdeviceptr dptr)
 
 	if (!driver_has(cuMemFree_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (pager_free(dptr, &result) != PAGER_DECLINED)
+	if (pager_free(dptr, &result) != PAGER_DECLINED ||
+	    driver_slabs_free(dptr, &result) != PAGER_DECLINED)
 		return result;
 	return admission_free(dptr, real(cuMemFree_v2));
 }

@@ -6,11 +6,25 @@
 #include "door/driver.h"
 #include "door/export.h"
 #include "log.h"
+#include "pager/driver_slabs.h"
 #include "pager/holding.h"
 #include "pager/pager.h"
 #include "pager/sync_memops.h"
 
 #include <stdatomic.h>
+
+static bool allocation_at(CUdeviceptr address, struct pager_component *out)
+{
+	return pager_may_hold(address) && pager_component_at(address, out)
+		   ? true
+		   : driver_slabs_at(address, out);
+}
+
+/* What to ask the driver about instead of the address. */
+static CUdeviceptr shown(CUdeviceptr address)
+{
+	return driver_slabs_shown(pager_shown(address));
+}
 
 LT_EXPORT CUresult CUDAAPI cuMemGetAddressRange_v2(CUdeviceptr *pbase, size_t *psize,
 						   CUdeviceptr dptr)
@@ -19,8 +33,8 @@ LT_EXPORT CUresult CUDAAPI cuMemGetAddressRange_v2(CUdeviceptr *pbase, size_t *p
 
 	if (!driver_has(cuMemGetAddressRange_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (!pager_may_hold(dptr) || !pager_component_at(dptr, &component))
-		return real(cuMemGetAddressRange_v2)(pbase, psize, pager_shown(dptr));
+	if (!allocation_at(dptr, &component))
+		return real(cuMemGetAddressRange_v2)(pbase, psize, shown(dptr));
 	if (pbase)
 		*pbase = component.start;
 	if (psize)
@@ -28,11 +42,22 @@ LT_EXPORT CUresult CUDAAPI cuMemGetAddressRange_v2(CUdeviceptr *pbase, size_t *p
 	return CUDA_SUCCESS;
 }
 
+/* What the driver would answer of all of a slab. */
+static bool is_of_one_allocation(CUpointer_attribute attribute)
+{
+	return attribute == CU_POINTER_ATTRIBUTE_BUFFER_ID ||
+	       attribute == CU_POINTER_ATTRIBUTE_RANGE_START_ADDR ||
+	       attribute == CU_POINTER_ATTRIBUTE_RANGE_SIZE ||
+	       attribute == CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE;
+}
+
 /* False: the driver knows better than we do. */
 static bool answer(void *data, CUpointer_attribute attribute, CUdeviceptr ptr,
 		   const struct pager_component *component, CUresult *result)
 {
 	*result = CUDA_SUCCESS;
+	if (component->in_driver && !is_of_one_allocation(attribute))
+		return false;
 	switch ((int)attribute) {
 	case CU_POINTER_ATTRIBUTE_CONTEXT:
 		*(CUcontext *)data = component->context;
@@ -88,10 +113,10 @@ LT_EXPORT CUresult CUDAAPI cuPointerGetAttribute(void *data, CUpointer_attribute
 
 	if (!driver_has(cuPointerGetAttribute))
 		return CUDA_ERROR_NOT_FOUND;
-	if (data && pager_may_hold(ptr) && pager_component_at(ptr, &component) &&
+	if (data && allocation_at(ptr, &component) &&
 	    answer(data, attribute, ptr, &component, &result))
 		return result;
-	return real(cuPointerGetAttribute)(data, attribute, pager_shown(ptr));
+	return real(cuPointerGetAttribute)(data, attribute, shown(ptr));
 }
 
 /* Where the single question fails, this one answers with nothing. */
@@ -104,10 +129,8 @@ LT_EXPORT CUresult CUDAAPI cuPointerGetAttributes(unsigned int numAttributes,
 
 	if (!driver_has(cuPointerGetAttributes))
 		return CUDA_ERROR_NOT_FOUND;
-	result =
-	    real(cuPointerGetAttributes)(numAttributes, attributes, data, pager_shown(ptr));
-	if (result != CUDA_SUCCESS || !pager_may_hold(ptr) ||
-	    !pager_component_at(ptr, &component))
+	result = real(cuPointerGetAttributes)(numAttributes, attributes, data, shown(ptr));
+	if (result != CUDA_SUCCESS || !allocation_at(ptr, &component))
 		return result;
 	for (unsigned int i = 0; i < numAttributes; i++)
 		if (data[i] && answer(data[i], attributes[i], ptr, &component, &single) &&
@@ -126,7 +149,7 @@ LT_EXPORT CUresult CUDAAPI cuPointerSetAttribute(const void *value,
 	if (value && attribute == CU_POINTER_ATTRIBUTE_SYNC_MEMOPS && pager_may_hold(ptr) &&
 	    sync_memops_set(ptr, *(const unsigned int *)value != 0, &result))
 		return result;
-	return real(cuPointerSetAttribute)(value, attribute, pager_shown(ptr));
+	return real(cuPointerSetAttribute)(value, attribute, shown(ptr));
 }
 
 /* --- what would bind somebody to the physical memory behind an address, which changes
@@ -136,16 +159,17 @@ static bool is_paged(CUdeviceptr address)
 {
 	struct pager_component component;
 
-	return pager_may_hold(address) && pager_component_at(address, &component);
+	return allocation_at(address, &component);
 }
 
 static CUresult refuse(const char *function, atomic_flag *said)
 {
 	if (!atomic_flag_test_and_set(said))
-		log_warn("%s: paged memory cannot be shared with other processes or devices: "
-			 "raise LOWTIDE_MIN above the size of what is shared, or set "
-			 "LOWTIDE_POLICY=none (said once)",
-			 function);
+		log_warn(
+		    "%s: memory that is paged, or packed with other allocations, cannot be "
+		    "shared with other processes or devices: raise LOWTIDE_DRIVER_BELOW "
+		    "above the size of what is shared (said once)",
+		    function);
 	return CUDA_ERROR_NOT_SUPPORTED;
 }
 
@@ -156,7 +180,7 @@ LT_EXPORT CUresult CUDAAPI cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdevicept
 	if (!driver_has(cuIpcGetMemHandle))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!pHandle || !is_paged(dptr))
-		return real(cuIpcGetMemHandle)(pHandle, pager_shown(dptr));
+		return real(cuIpcGetMemHandle)(pHandle, shown(dptr));
 	return refuse("cuIpcGetMemHandle", &said);
 }
 
@@ -170,7 +194,7 @@ LT_EXPORT CUresult CUDAAPI cuMemGetHandleForAddressRange(void *handle, CUdevicep
 	if (!driver_has(cuMemGetHandleForAddressRange))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!is_paged(dptr))
-		return real(cuMemGetHandleForAddressRange)(handle, pager_shown(dptr), size,
+		return real(cuMemGetHandleForAddressRange)(handle, shown(dptr), size,
 							   handleType, flags);
 	return refuse("cuMemGetHandleForAddressRange", &said);
 }
@@ -184,7 +208,7 @@ LT_EXPORT CUresult CUDAAPI cuMulticastBindAddr(CUmemGenericAllocationHandle mcHa
 	if (!driver_has(cuMulticastBindAddr))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!is_paged(memptr))
-		return real(cuMulticastBindAddr)(mcHandle, mcOffset, pager_shown(memptr), size,
+		return real(cuMulticastBindAddr)(mcHandle, mcOffset, shown(memptr), size,
 						 flags);
 	return refuse("cuMulticastBindAddr", &said);
 }

@@ -2,53 +2,39 @@
 #include "door/driver.h"
 #include "door/export.h"
 #include "pager/admission.h"
+#include "pager/driver_slabs.h"
 #include "pager/holding.h"
 #include "pager/pager.h"
 #include "pager/pooled.h"
-#include "pager/small.h"
 #include "pager/streams.h"
 
 /* Memory of cuMemAlloc may be freed in stream order, but not by a graph: that takes only what a
  * graph allocated. */
-static bool freed_by_pager(CUdeviceptr dptr, CUstream stream, CUresult *result)
+static bool freed_by_us(CUdeviceptr dptr, CUstream stream, CUresult *result)
 {
 	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
 
-	if (!pager_of(dptr))
+	if (!pager_of(dptr) && !driver_slabs_hold(dptr))
 		return false;
 	*result = CUDA_SUCCESS;
 	if (streams_capturing() && real(cuStreamIsCapturing))
 		*result = real(cuStreamIsCapturing)(stream, &status);
 	if (*result == CUDA_SUCCESS && status != CU_STREAM_CAPTURE_STATUS_NONE)
 		*result = CUDA_ERROR_INVALID_VALUE;
-	if (*result == CUDA_SUCCESS)
+	if (*result != CUDA_SUCCESS)
+		return true;
+	if (pager_of(dptr))
 		pager_free_after(dptr, stream, result);
+	else
+		driver_slabs_free_after(dptr, stream, result);
 	return true;
-}
-
-/* A small allocation shares a page that only a measured free gives back. Where the context is
- * idle it may be freed at once: nothing has to be waited for. */
-static bool freed_at_once(CUdeviceptr dptr, CUresult *result)
-{
-	CUcontext context = NULL;
-	bool idle = false;
-
-	if (!holding_is_measured(dptr) || !real(cuMemFree_v2) ||
-	    real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
-		return false;
-	streams_capture_hold();
-	if (!streams_capturing())
-		idle = streams_ask(context) == CUDA_SUCCESS;
-	streams_capture_let();
-	if (idle)
-		*result = admission_free(dptr, real(cuMemFree_v2));
-	return idle;
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
 {
 	CUresult result;
 	struct pooled pooled;
+	int tries = 0;
 
 	if (!driver_has(cuMemAllocAsync))
 		return CUDA_ERROR_NOT_FOUND;
@@ -57,7 +43,9 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, C
 	result = pooled_ask(&pooled, NULL, bytesize);
 	if (result != CUDA_SUCCESS)
 		return result;
-	result = real(cuMemAllocAsync)(dptr, bytesize, hStream);
+	do
+		result = real(cuMemAllocAsync)(dptr, bytesize, hStream);
+	while (admission_retry(result, pooled.device, bytesize, &tries));
 	return pooled_settle(&pooled, result, result == CUDA_SUCCESS ? *dptr : 0,
 			     hStream ? hStream : CU_STREAM_LEGACY);
 }
@@ -67,6 +55,7 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t byt
 {
 	CUresult result;
 	struct pooled pooled;
+	int tries = 0;
 
 	if (!driver_has(cuMemAllocFromPoolAsync))
 		return CUDA_ERROR_NOT_FOUND;
@@ -75,7 +64,9 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t byt
 	result = pooled_ask(&pooled, pool, bytesize);
 	if (result != CUDA_SUCCESS)
 		return result;
-	result = real(cuMemAllocFromPoolAsync)(dptr, bytesize, pool, hStream);
+	do
+		result = real(cuMemAllocFromPoolAsync)(dptr, bytesize, pool, hStream);
+	while (admission_retry(result, pooled.device, bytesize, &tries));
 	return pooled_settle(&pooled, result, result == CUDA_SUCCESS ? *dptr : 0,
 			     hStream ? hStream : CU_STREAM_LEGACY);
 }
@@ -87,9 +78,7 @@ LT_EXPORT CUresult CUDAAPI cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
 
 	if (!driver_has(cuMemFreeAsync))
 		return CUDA_ERROR_NOT_FOUND;
-	if (freed_by_pager(dptr, hStream ? hStream : CU_STREAM_LEGACY, &result))
-		return result;
-	if (freed_at_once(dptr, &result))
+	if (freed_by_us(dptr, hStream ? hStream : CU_STREAM_LEGACY, &result))
 		return result;
 	held = holding_detach(dptr);
 	result = real(cuMemFreeAsync)(dptr, hStream);
@@ -102,6 +91,7 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocAsync_ptsz(CUdeviceptr *dptr, size_t bytesi
 {
 	CUresult result;
 	struct pooled pooled;
+	int tries = 0;
 
 	if (!driver_has(cuMemAllocAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
@@ -110,7 +100,9 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocAsync_ptsz(CUdeviceptr *dptr, size_t bytesi
 	result = pooled_ask(&pooled, NULL, bytesize);
 	if (result != CUDA_SUCCESS)
 		return result;
-	result = real(cuMemAllocAsync_ptsz)(dptr, bytesize, hStream);
+	do
+		result = real(cuMemAllocAsync_ptsz)(dptr, bytesize, hStream);
+	while (admission_retry(result, pooled.device, bytesize, &tries));
 	return pooled_settle(&pooled, result, result == CUDA_SUCCESS ? *dptr : 0,
 			     hStream ? hStream : CU_STREAM_PER_THREAD);
 }
@@ -120,6 +112,7 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *dptr, size_
 {
 	CUresult result;
 	struct pooled pooled;
+	int tries = 0;
 
 	if (!driver_has(cuMemAllocFromPoolAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
@@ -128,7 +121,9 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *dptr, size_
 	result = pooled_ask(&pooled, pool, bytesize);
 	if (result != CUDA_SUCCESS)
 		return result;
-	result = real(cuMemAllocFromPoolAsync_ptsz)(dptr, bytesize, pool, hStream);
+	do
+		result = real(cuMemAllocFromPoolAsync_ptsz)(dptr, bytesize, pool, hStream);
+	while (admission_retry(result, pooled.device, bytesize, &tries));
 	return pooled_settle(&pooled, result, result == CUDA_SUCCESS ? *dptr : 0,
 			     hStream ? hStream : CU_STREAM_PER_THREAD);
 }
@@ -140,9 +135,7 @@ LT_EXPORT CUresult CUDAAPI cuMemFreeAsync_ptsz(CUdeviceptr dptr, CUstream hStrea
 
 	if (!driver_has(cuMemFreeAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (freed_by_pager(dptr, hStream ? hStream : CU_STREAM_PER_THREAD, &result))
-		return result;
-	if (freed_at_once(dptr, &result))
+	if (freed_by_us(dptr, hStream ? hStream : CU_STREAM_PER_THREAD, &result))
 		return result;
 	held = holding_detach(dptr);
 	result = real(cuMemFreeAsync_ptsz)(dptr, hStream);
@@ -156,9 +149,7 @@ LT_EXPORT CUresult CUDAAPI cuMemPoolTrimTo(CUmemoryPool pool, size_t minBytesToK
 
 	if (!driver_has(cuMemPoolTrimTo))
 		return CUDA_ERROR_NOT_FOUND;
-	small_releasing();
 	result = real(cuMemPoolTrimTo)(pool, minBytesToKeep);
-	small_released();
 	pooled_refresh();
 	return result;
 }
@@ -169,8 +160,6 @@ LT_EXPORT CUresult CUDAAPI cuMemPoolDestroy(CUmemoryPool pool)
 
 	if (!driver_has(cuMemPoolDestroy))
 		return CUDA_ERROR_NOT_FOUND;
-	small_releasing();
 	result = pooled_destroy(pool, real(cuMemPoolDestroy));
-	small_released();
 	return result;
 }

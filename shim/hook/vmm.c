@@ -6,7 +6,6 @@
 #include "door/export.h"
 #include "pager/admission.h"
 #include "pager/holding.h"
-#include "pager/small.h"
 
 LT_EXPORT CUresult CUDAAPI cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size,
 				       const CUmemAllocationProp *prop,
@@ -14,13 +13,16 @@ LT_EXPORT CUresult CUDAAPI cuMemCreate(CUmemGenericAllocationHandle *handle, siz
 {
 	bool charged = handle && prop && prop->location.type == CU_MEM_LOCATION_TYPE_DEVICE;
 	CUresult result;
+	int tries = 0;
 
 	if (!driver_has(cuMemCreate))
 		return CUDA_ERROR_NOT_FOUND;
 	charged = charged && admission_in_force();
 	if (charged && !admission_ask_device(prop->location.id, size))
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	result = real(cuMemCreate)(handle, size, prop, flags);
+	do
+		result = real(cuMemCreate)(handle, size, prop, flags);
+	while (charged && admission_retry(result, prop->location.id, size, &tries));
 	if (charged && result == CUDA_SUCCESS)
 		holding_handle_created(*handle, prop->location.id, size);
 	else if (charged)
@@ -34,9 +36,7 @@ LT_EXPORT CUresult CUDAAPI cuMemRelease(CUmemGenericAllocationHandle handle)
 
 	if (!driver_has(cuMemRelease))
 		return CUDA_ERROR_NOT_FOUND;
-	small_releasing();
 	result = real(cuMemRelease)(handle);
-	small_released();
 	if (result == CUDA_SUCCESS)
 		holding_handle_released(handle);
 	return result;
@@ -62,9 +62,7 @@ LT_EXPORT CUresult CUDAAPI cuMemUnmap(CUdeviceptr ptr, size_t size)
 
 	if (!driver_has(cuMemUnmap))
 		return CUDA_ERROR_NOT_FOUND;
-	small_releasing();
 	result = real(cuMemUnmap)(ptr, size);
-	small_released();
 	if (result == CUDA_SUCCESS)
 		holding_unmapped(ptr, size);
 	return result;

@@ -2,11 +2,11 @@
 
 #include "door/driver.h"
 #include "log.h"
+#include "pager/driver_slabs.h"
 #include "pager/holding.h"
 #include "pager/ledger.h"
 #include "pager/pager.h"
 #include "pager/pooled.h"
-#include "pager/small.h"
 #include "pager/streams.h"
 #include "settings.h"
 
@@ -95,6 +95,14 @@ static void say_required(int device)
 			  device);
 }
 
+/* False: not so much can be had. */
+static bool make_room(int device, uint64_t bytes)
+{
+	bool trimmed = driver_slabs_trim(device);
+
+	return pager_make_room(device, bytes) || trimmed;
+}
+
 /* `charge` takes what is asked or nothing; if it cannot, pageable memory makes room for so
  * much. */
 static bool charge_quietly(int device, size_t bytes, bool (*charge)(int, uint64_t),
@@ -109,7 +117,7 @@ static bool charge_quietly(int device, size_t bytes, bool (*charge)(int, uint64_
 		return true;
 	/* Other threads may be quicker to take the room that was made for this one. */
 	for (int i = 0; i < ATTEMPTS; i++) {
-		bool room = pager_make_room(device, room_bytes);
+		bool room = make_room(device, room_bytes);
 
 		if (charge(device, bytes))
 			return true;
@@ -130,21 +138,13 @@ static bool charge_or_make_room(int device, size_t bytes, bool (*charge)(int, ui
 
 bool admission_ask_device(int device, size_t bytes)
 {
-	/* Small ones share pages, of which the ledger may take two at a time. */
-	return charge_or_make_room(device, bytes, holding_charge,
-				   ledger_charge_bytes(bytes) + 2 * LEDGER_PAGE_BYTES);
+	return charge_or_make_room(device, bytes, holding_charge, ledger_charge_bytes(bytes));
 }
 
 bool admission_ask_pages(int device, size_t bytes)
 {
 	return charge_quietly(device, ledger_charge_bytes(bytes), ledger_take,
 			      ledger_charge_bytes(bytes));
-}
-
-static bool charge_small(int device, uint64_t bytes)
-{
-	(void)bytes;
-	return small_allocating(device);
 }
 
 /* *device is -1 where nothing is to be charged. An error is the program's to have: it keeps the
@@ -169,11 +169,7 @@ CUresult admission_ask(size_t bytes, int *device)
 
 	if (*device < 0)
 		return result;
-	if (small_is(bytes)
-		? charge_or_make_room(*device, bytes, charge_small, LEDGER_PAGE_BYTES)
-		: admission_ask_device(*device, bytes))
-		return CUDA_SUCCESS;
-	return CUDA_ERROR_OUT_OF_MEMORY;
+	return admission_ask_device(*device, bytes) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 CUresult admission_settle(CUresult result, int device, size_t bytes, CUdeviceptr address)
@@ -184,16 +180,38 @@ CUresult admission_settle(CUresult result, int device, size_t bytes, CUdeviceptr
 		return result;
 	if (!real(cuCtxGetCurrent) || real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
 		context = NULL;
-	if (small_is(bytes)) {
-		if (result == CUDA_SUCCESS)
-			holding_remember_measured(address, device, (uintptr_t)context, bytes);
-		small_allocated(device, (uintptr_t)context);
-	} else if (result == CUDA_SUCCESS) {
+	if (result == CUDA_SUCCESS)
 		holding_remember(address, device, (uintptr_t)context, bytes);
-	} else {
+	else
 		holding_uncharge(device, bytes);
-	}
 	return result;
+}
+
+#define RETRIES 3
+
+bool admission_retry(CUresult result, int device, size_t bytes, int *tries)
+{
+	bool room;
+
+	if (result != CUDA_ERROR_OUT_OF_MEMORY || device < 0 || ++*tries > RETRIES)
+		return false;
+	room = make_room(device, ledger_charge_bytes(bytes));
+	/* Less than all of it may be enough. */
+	return room || *tries == 1;
+}
+
+CUresult admission_alloc(size_t bytes, CUresult (*driver_alloc)(CUdeviceptr *, size_t),
+			 CUdeviceptr *out)
+{
+	int device, tries = 0;
+	CUresult result = admission_ask(bytes, &device);
+
+	if (result != CUDA_SUCCESS)
+		return result;
+	do
+		result = driver_alloc(out, bytes);
+	while (admission_retry(result, device, bytes, &tries));
+	return admission_settle(result, device, bytes, result == CUDA_SUCCESS ? *out : 0);
 }
 
 CUresult admission_ask_pooled(size_t bytes, int *device)
@@ -231,21 +249,11 @@ static void say_unseen(CUdeviceptr address)
 CUresult admission_free(CUdeviceptr address, CUresult (*driver_free)(CUdeviceptr))
 {
 	struct holding held = holding_detach(address);
-	bool measured = held.device >= 0 && held.measured;
-	CUresult result;
+	CUresult result = driver_free(address);
 
-	if (measured)
-		small_freeing(held.device);
-	else
-		small_releasing();
-	result = driver_free(address);
 	holding_settle_free(held, address, result == CUDA_SUCCESS);
 	if (held.device < 0 && result == CUDA_SUCCESS)
 		say_unseen(address);
-	if (measured)
-		small_freed(held.device, held.context);
-	else
-		small_released();
 	return result;
 }
 
@@ -254,7 +262,7 @@ void admission_context_ended(CUcontext context)
 	if (!context)
 		return;
 	holding_forget_context((uintptr_t)context);
-	small_context_ended((uintptr_t)context);
+	driver_slabs_context_ended(context);
 	pooled_refresh();
 }
 
@@ -288,26 +296,27 @@ static size_t less(size_t bytes, uint64_t taken)
 void admission_report(size_t *free_bytes, size_t *total_bytes)
 {
 	uint64_t managed_bytes, cold_bytes, taken_bytes;
+	uint64_t spare_bytes;
 	CUdevice device;
 	size_t shown_bytes, card_bytes;
 
 	if (!real(cuCtxGetDevice) || real(cuCtxGetDevice)(&device) != CUDA_SUCCESS)
 		return;
 	pager_residency(device, &managed_bytes, &cold_bytes);
+	spare_bytes = pager_frame_bytes(device) + driver_slabs_empty_bytes(device);
 	if (settings_get()->disable || settings_get()->report == REPORT_PHYSICAL) {
 		/* Frames that are spare, or our own, are free to it. */
-		*free_bytes = less(*free_bytes + pager_frame_bytes(device), managed_bytes);
+		*free_bytes = less(*free_bytes + spare_bytes, managed_bytes);
 		return;
 	}
 	/* What is charged includes the resident part of what is managed, and spare frames,
 	 * which are free to it. */
 	taken_bytes = ledger_taken_bytes(device);
-	taken_bytes -=
-	    pager_frame_bytes(device) < taken_bytes ? pager_frame_bytes(device) : taken_bytes;
+	taken_bytes -= spare_bytes < taken_bytes ? spare_bytes : taken_bytes;
 	shown_bytes =
 	    less(admission_report_total(device, *total_bytes), taken_bytes + managed_bytes);
 	/* What other processes hold of the card is not ours to give either. */
-	card_bytes = less(*free_bytes + pager_frame_bytes(device), managed_bytes);
+	card_bytes = less(*free_bytes + spare_bytes, managed_bytes);
 	if (settings_get()->report == REPORT_CAP && shown_bytes > card_bytes && !cold_bytes)
 		shown_bytes = card_bytes;
 	*total_bytes = admission_report_total(device, *total_bytes);

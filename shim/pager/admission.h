@@ -35,13 +35,19 @@ void admission_say_refused(int device, size_t bytes);
 CUresult admission_current_device(size_t bytes, int *device);
 
 /* After the driver answered: remembers the memory if `result` is success, takes the charge back
- * if not. Returns `result`. Always follows admission_ask that said yes: a small one holds a
- * lock in between. */
+ * if not. Returns `result`. Always follows admission_ask that said yes. */
 CUresult admission_settle(CUresult result, int device, size_t bytes, CUdeviceptr address);
 /* The same two for memory of a pool, which outlives the context it was asked for in. */
 CUresult admission_ask_pooled(size_t bytes, int *device);
 CUresult admission_settle_pooled(CUresult result, int device, size_t bytes,
 				 CUdeviceptr address);
+
+/* The driver had none, although there is room under the cap: others fill the card. What can
+ * page gives way. True: it is worth another try. *tries begins with 0. */
+bool admission_retry(CUresult result, int device, size_t bytes, int *tries);
+/* All of these for what only takes a size. */
+CUresult admission_alloc(size_t bytes, CUresult (*driver_alloc)(CUdeviceptr *, size_t),
+			 CUdeviceptr *out);
 
 /* Frees through the driver and gives the charge back. */
 CUresult admission_free(CUdeviceptr address, CUresult (*driver_free)(CUdeviceptr));

@@ -107,14 +107,67 @@ static struct component *component_new(struct pager *pager, uint64_t bytes, bool
 	return NULL;
 }
 
+static struct component *component_with_room(struct pager *pager, uint64_t bytes,
+					     bool *addresses)
+{
+	uint64_t until_ns = clock_now_ns() + PAGER_FREED_PATIENCE_NS;
+	struct component *component;
+
+	*addresses = true;
+	if (!can_fit(pager, bytes))
+		return NULL;
+	do
+		component = component_new(pager, bytes, addresses);
+	while (!component && (release_empty_slab(pager) || release_wait(pager, until_ns) ||
+			      ahead_wait(pager)));
+	if (!component)
+		return NULL;
+	introduce(pager, component, clock_now_ns());
+	if (ahead_wanted(pager))
+		stepper_wake();
+	return component;
+}
+
+/* NULL: there is no room for one, or no memory for its bookkeeping. */
+static struct slab *slab_new(struct pager *pager, uint64_t bytes, bool *addresses)
+{
+	struct component *component = component_with_room(pager, SLAB_BYTES, addresses);
+	struct slab *slab;
+
+	if (!component)
+		return NULL;
+	slab = slabs_add(&pager->slabs, component->start, bytes);
+	if (slab)
+		component->slab = slab;
+	else
+		release_component(pager, component);
+	return slab;
+}
+
+/* The address; 0: there is no room. */
+static uint64_t allocate(struct pager *pager, uint64_t bytes, bool *addresses)
+{
+	struct component *component;
+	struct slab *slab;
+
+	if (bytes >= settings_get()->min_bytes || !slab_serves(bytes)) {
+		component = component_with_room(pager, bytes, addresses);
+		return component ? component->start : 0;
+	}
+	slab = slabs_with_room(&pager->slabs, bytes);
+	if (!slab)
+		slab = slab_new(pager, bytes, addresses);
+	return slab ? slab_take(&pager->slabs, slab, bytes, pager->table.next_id++) : 0;
+}
+
 enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 {
 	struct pager *pager;
-	struct component *component = NULL;
 	bool addresses = true;
-	uint64_t until_ns;
+	uint64_t address;
 
-	if (!out || bytes < settings_get()->min_bytes || streams_capture_forbids())
+	if (!out || !bytes || bytes < settings_get()->driver_below_bytes ||
+	    streams_capture_forbids())
 		return PAGER_DECLINED;
 	pager = pager_here();
 	if (!pager)
@@ -122,71 +175,70 @@ enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 	lock_take(&pager->lock);
 	release_ripe(pager, false);
 	refresh_cap(pager);
-	until_ns = clock_now_ns() + PAGER_FREED_PATIENCE_NS;
-	if (can_fit(pager, bytes))
-		do
-			component = component_new(pager, bytes, &addresses);
-		while (!component && (release_wait(pager, until_ns) || ahead_wait(pager)));
-	if (component) {
-		introduce(pager, component, clock_now_ns());
-		if (ahead_wanted(pager))
-			stepper_wake();
-		*out = component->start;
-	} else {
+	address = allocate(pager, bytes, &addresses);
+	if (address)
+		*out = address;
+	else
 		tell_refused(pager, bytes, addresses);
-	}
 	lock_give(&pager->lock);
-	return component ? PAGER_DONE : PAGER_REFUSED;
+	return address ? PAGER_DONE : PAGER_REFUSED;
 }
 
-/* What the program may free; NULL: nothing of its own begins there. */
-static struct component *component_to_free(struct pager *pager, uint64_t address)
+/* What the program may free: a component, or a piece of one. Both NULL: nothing of its own
+ * begins there. */
+struct to_free {
+	struct component *component;
+	struct slab_piece *piece;
+};
+
+static struct to_free what_to_free(struct pager *pager, uint64_t address)
 {
 	struct component *component = component_at(pager, address);
+	struct slab_piece *piece;
 
-	return component && component->start == address && !component->parked ? component
-									      : NULL;
+	if (!component || component->parked)
+		return (struct to_free){NULL, NULL};
+	if (!component->slab)
+		return (struct to_free){component->start == address ? component : NULL, NULL};
+	piece = slab_piece_at(component->slab, address);
+	return (struct to_free){NULL,
+				piece && slab_piece_start(piece) == address ? piece : NULL};
+}
+
+static void free_later(struct pager *pager, struct to_free it, CUevent event)
+{
+	if (it.piece)
+		release_piece_later(pager, it.piece, event);
+	else
+		release_later(pager, it.component, event);
 }
 
 enum pager_answer pager_free(CUdeviceptr address, CUresult *result)
 {
 	struct pager *pager = pager_of(address);
-	struct component *component;
+	struct to_free it;
 	bool captured;
 
 	if (!pager)
 		return PAGER_DECLINED;
-	*result = release_await(pager, &captured);
+	*result = release_await(pager->context, &captured);
 	if (*result != CUDA_SUCCESS)
 		return PAGER_DONE;
 	lock_take(&pager->lock);
-	component = component_to_free(pager, address);
-	if (!component)
+	it = what_to_free(pager, address);
+	if (!it.component && !it.piece)
 		*result = CUDA_ERROR_INVALID_VALUE;
 	else if (captured)
-		release_later(pager, component, NULL);
-	else if (!release_component(pager, component))
+		free_later(pager, it, NULL);
+	else if (it.piece)
+		release_piece(pager, it.piece);
+	else if (!release_component(pager, it.component))
 		*result = CUDA_ERROR_UNKNOWN;
 	release_ripe(pager, false);
-	if (!pager->table.block_end)
+	if (pager_holds_nothing(pager))
 		trim_frames(pager, true);
 	lock_give(&pager->lock);
 	return PAGER_DONE;
-}
-
-/* NULL: it cannot be made there; *result says why if the stream is at fault. */
-static CUevent event_behind(CUstream stream, CUresult *result)
-{
-	CUevent event = NULL;
-
-	*result = real(cuEventCreate)(&event, CU_EVENT_DISABLE_TIMING);
-	if (*result != CUDA_SUCCESS)
-		return NULL;
-	*result = real(cuEventRecord)(event, stream);
-	if (*result == CUDA_SUCCESS)
-		return event;
-	real(cuEventDestroy_v2)(event);
-	return NULL;
 }
 
 /* The event belongs to the calling thread's context, and may have to be asked when that has
@@ -201,7 +253,7 @@ static bool in_own_context(const struct pager *pager)
 void pager_free_after(CUdeviceptr address, CUstream stream, CUresult *result)
 {
 	struct pager *pager = pager_of(address);
-	struct component *component;
+	struct to_free it;
 	CUevent event;
 
 	if (!in_own_context(pager)) {
@@ -210,17 +262,17 @@ void pager_free_after(CUdeviceptr address, CUstream stream, CUresult *result)
 			pager_free(address, result);
 		return;
 	}
-	event = event_behind(stream, result);
+	event = release_event_behind(stream, result);
 	if (!event)
 		return;
 	lock_take(&pager->lock);
-	component = component_to_free(pager, address);
-	if (component)
-		release_later(pager, component, event);
+	it = what_to_free(pager, address);
+	if (it.component || it.piece)
+		free_later(pager, it, event);
 	else
 		*result = CUDA_ERROR_INVALID_VALUE;
 	release_ripe(pager, false);
 	lock_give(&pager->lock);
-	if (!component)
+	if (*result != CUDA_SUCCESS)
 		real(cuEventDestroy_v2)(event);
 }

@@ -19,7 +19,7 @@ bool block_table_init(struct block_table *table, int device)
 {
 	table->free_component = NO_BLOCK;
 	table->next_id = 1;
-	table->block_end = table->component_end = 0;
+	table->block_end = table->component_end = table->live_components = 0;
 	if (!table->blocks)
 		table->blocks = zeroed(BLOCKS_BYTES);
 	if (!table->components)
@@ -120,6 +120,7 @@ struct component *component_make(struct block_table *table, uint64_t bytes,
 		return NULL;
 	}
 	memset(component, 0, sizeof(*component));
+	table->live_components++;
 	component->start = at;
 	component->bytes = bytes;
 	component->span_bytes = granules << GRANULE_BITS;
@@ -157,5 +158,6 @@ void component_unmake(struct block_table *table, struct component *component)
 		table->block_end--;
 	arena_give(&table->arena, component->start, component->span_bytes + GRANULE);
 	extents_finish(&component->extents);
+	table->live_components--;
 	component_slot_give(table, component);
 }

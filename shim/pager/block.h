@@ -11,6 +11,7 @@
 #include "pager/arena.h"
 #include "pager/extent.h"
 #include "pager/frame.h"
+#include "pager/slab.h"
 
 #include <stdatomic.h>
 
@@ -64,6 +65,7 @@ struct component {
 	uint32_t used_at; /* the pager's epoch of the last launch that named it */
 	uint64_t fence;	  /* of the last launch that named it; FENCE_NEVER: not known */
 	struct extents extents;
+	struct slab *slab;  /* it is one, cut into small allocations; NULL: it is not */
 	uint32_t next_free; /* of the free list; of the parked, index + 1 */
 	bool parked, ripe;  /* freed, but not gone yet; and free to go (release.h) */
 	bool sync_memops;   /* the program set CU_POINTER_ATTRIBUTE_SYNC_MEMOPS: pinned */
@@ -77,6 +79,7 @@ struct block_table {
 	_Atomic uint32_t
 	    *block_at; /* by (address - base) / GRANULE: block + 1; 0: none; atomic */
 	uint32_t block_end, component_end;
+	uint32_t live_components;
 	uint32_t free_component; /* head of the free list; NO_BLOCK: none */
 	uint64_t next_id;
 };

@@ -4,7 +4,6 @@
 #include "door/driver.h"
 #include "pager/access.h"
 #include "pager/ledger.h"
-#include "pager/small.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -88,8 +87,6 @@ static bool is_plain(const struct frame_pool *pool, bool host)
 /* What the driver refuses to take back stays where it is. */
 static void unmake(const struct frame_pool *pool, struct frame *frame)
 {
-	bool excluded;
-
 	if (frame->mapped && is_plain(pool, frame->host))
 		frame->mapped =
 		    real(cuMemFreeHost)((void *)(uintptr_t)frame->alias) != CUDA_SUCCESS;
@@ -99,11 +96,8 @@ static void unmake(const struct frame_pool *pool, struct frame *frame)
 		    CUDA_SUCCESS;
 	if (!frame->handle)
 		return;
-	excluded = !frame->host && small_changing();
 	if (real(cuMemRelease)(frame->handle) == CUDA_SUCCESS)
 		frame->handle = 0;
-	if (!frame->host)
-		small_changed(excluded);
 }
 
 /* Sets the handle; the alias is taken. */
@@ -117,11 +111,8 @@ static CUresult make_mapped(const struct frame_pool *pool, struct frame *frame)
 				      : CU_MEM_LOCATION_TYPE_DEVICE,
 			 .id = host ? pool->node : pool->device},
 	};
-	bool excluded = !host && small_changing();
 	CUresult result = real(cuMemCreate)(&frame->handle, bytes, &prop, 0);
 
-	if (!host)
-		small_changed(excluded);
 	if (result != CUDA_SUCCESS) {
 		frame->handle = 0;
 		return result;

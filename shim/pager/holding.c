@@ -15,7 +15,7 @@
 struct linear {
 	uint64_t address, bytes, context;
 	int device;
-	bool measured, lost;
+	bool lost;
 	UT_hash_handle hh;
 };
 
@@ -54,13 +54,12 @@ bool holding_charge(int device, uint64_t bytes)
 void holding_uncharge(int device, uint64_t bytes)
 {
 	if (is_small(bytes))
-		ledger_give_back_small(device, bytes);
+		ledger_give_back_small(device);
 	else
 		ledger_give_back(device, ledger_charge_bytes(bytes));
 }
 
-static void remember(uint64_t address, int device, uint64_t context, uint64_t bytes,
-		     bool measured)
+void holding_remember(uint64_t address, int device, uint64_t context, uint64_t bytes)
 {
 	struct linear *entry = calloc(1, sizeof(*entry));
 
@@ -70,34 +69,11 @@ static void remember(uint64_t address, int device, uint64_t context, uint64_t by
 	entry->device = device;
 	entry->context = context;
 	entry->bytes = bytes;
-	entry->measured = measured;
 	lock_take(&holdings.lock);
 	HASH_ADD(hh, holdings.linear, address, sizeof(entry->address), entry);
 	lock_give(&holdings.lock);
 	if (entry->lost)
 		free(entry);
-}
-
-void holding_remember(uint64_t address, int device, uint64_t context, uint64_t bytes)
-{
-	remember(address, device, context, bytes, false);
-}
-
-void holding_remember_measured(uint64_t address, int device, uint64_t context, uint64_t bytes)
-{
-	remember(address, device, context, bytes, true);
-}
-
-bool holding_is_measured(uint64_t address)
-{
-	struct linear *entry;
-	bool measured;
-
-	lock_take(&holdings.lock);
-	HASH_FIND(hh, holdings.linear, &address, sizeof(address), entry);
-	measured = entry && entry->measured;
-	lock_give(&holdings.lock);
-	return measured;
 }
 
 struct holding holding_detach(uint64_t address)
@@ -114,7 +90,6 @@ struct holding holding_detach(uint64_t address)
 		held.device = entry->device;
 		held.context = entry->context;
 		held.bytes = entry->bytes;
-		held.measured = entry->measured;
 		free(entry);
 	}
 	return held;
@@ -125,8 +100,8 @@ void holding_settle_free(struct holding held, uint64_t address, bool freed)
 	if (held.device < 0)
 		return;
 	if (!freed)
-		remember(address, held.device, held.context, held.bytes, held.measured);
-	else if (!held.measured)
+		holding_remember(address, held.device, held.context, held.bytes);
+	else
 		holding_uncharge(held.device, held.bytes);
 }
 
@@ -245,8 +220,7 @@ void holding_forget_context(uint64_t context)
 		if (!context || entry->context != context)
 			continue;
 		HASH_DEL(holdings.linear, entry);
-		if (!entry->measured)
-			holding_uncharge(entry->device, entry->bytes);
+		holding_uncharge(entry->device, entry->bytes);
 		free(entry);
 	}
 	lock_give(&holdings.lock);

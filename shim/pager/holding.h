@@ -21,11 +21,6 @@ void holding_uncharge(int device, uint64_t bytes);
 /* The driver gave `address` for a charge of `bytes`: remember it, until holding_detach. */
 /* `context`: whose end frees it; 0 for memory of a pool, which outlives contexts. */
 void holding_remember(uint64_t address, int device, uint64_t context, uint64_t bytes);
-/* The same for a small one, whose charge is measured; not given back here. */
-void holding_remember_measured(uint64_t address, int device, uint64_t context, uint64_t bytes);
-
-/* Is it such a one? */
-bool holding_is_measured(uint64_t address);
 
 /* Freeing, in two steps: the entry goes before the driver is asked (another thread may be given
  * the same address the moment it is free), the charge after. A device of -1: nothing was known
@@ -34,7 +29,6 @@ struct holding {
 	int device;
 	uint64_t context;
 	uint64_t bytes;
-	bool measured; /* small: charged by small.h, not here */
 };
 struct holding holding_detach(uint64_t address);
 /* `freed`: the driver did it, the charge goes. Otherwise the entry comes back. */

@@ -12,9 +12,9 @@ struct account {
 	    taken_bytes; /* atomic: a compare-and-swap keeps it at or under the cap */
 	_Atomic uint64_t peak_bytes; /* atomic, only ever grows */
 	atomic_flag opening;
-	uint64_t small_bytes;	    /* sum of live small allocations; guarded by small_lock */
-	uint64_t small_peak_bytes;  /* its largest value; guarded by small_lock */
-	uint64_t small_taken_bytes; /* pages taken for them; guarded by small_lock */
+	/* Of small allocations that the driver packs: how many live, what was handed out since
+	 * none did, and the pages charged for them; guarded by small_lock. */
+	uint64_t small_live, small_handed_out_bytes, small_pages;
 };
 
 static struct account accounts[LEDGER_DEVICES];
@@ -104,49 +104,57 @@ uint64_t ledger_charge_bytes(uint64_t bytes)
 	return (bytes + LEDGER_PAGE_BYTES - 1) / LEDGER_PAGE_BYTES * LEDGER_PAGE_BYTES;
 }
 
-/* The driver hands out small allocations in steps; 512 bytes is what its pointers are aligned
- * to. */
-static uint64_t small_size(uint64_t bytes)
+/* Each of them may lie in a page of its own. But a page is only begun where the last one has no
+ * room, and so at least half of every other page was handed out since none lived; contexts may
+ * have pages of their own. The driver hands out in steps of 512 bytes. */
+#define SMALL_STEP_BYTES 512
+#define SMALL_CONTEXTS 4
+
+static uint64_t small_pages(uint64_t live, uint64_t handed_out_bytes)
 {
-	return (bytes + 511) / 512 * 512;
+	uint64_t begun = handed_out_bytes / (LEDGER_PAGE_BYTES / 2) + SMALL_CONTEXTS;
+
+	return live < begun ? live : begun;
 }
 
 bool ledger_take_small(int device, uint64_t bytes)
 {
 	struct account *account = ledger_account(device);
-	uint64_t sum, need;
+	uint64_t handed_out, pages;
 	bool fits = true;
 
 	if (!account)
 		return true;
+	bytes = (bytes + SMALL_STEP_BYTES - 1) / SMALL_STEP_BYTES * SMALL_STEP_BYTES;
 	lock_take(&small_lock);
-	sum = account->small_bytes + small_size(bytes);
-	if (sum > account->small_peak_bytes) {
-		need = ledger_charge_bytes(sum) + LEDGER_PAGE_BYTES;
-		if (need > account->small_taken_bytes) {
-			fits = ledger_take(device, need - account->small_taken_bytes);
-			if (fits)
-				account->small_taken_bytes = need;
-		}
-	}
+	handed_out = account->small_handed_out_bytes + bytes;
+	pages = small_pages(account->small_live + 1, handed_out);
+	if (pages > account->small_pages)
+		fits = ledger_take(device, (pages - account->small_pages) * LEDGER_PAGE_BYTES);
 	if (fits) {
-		account->small_bytes = sum;
-		if (sum > account->small_peak_bytes)
-			account->small_peak_bytes = sum;
+		account->small_live++;
+		account->small_handed_out_bytes = handed_out;
+		account->small_pages = pages;
 	}
 	lock_give(&small_lock);
 	return fits;
 }
 
-void ledger_give_back_small(int device, uint64_t bytes)
+void ledger_give_back_small(int device)
 {
 	struct account *account = ledger_account(device);
-	uint64_t size = small_size(bytes);
+	uint64_t pages;
 
 	if (!account)
 		return;
 	lock_take(&small_lock);
-	account->small_bytes -= size < account->small_bytes ? size : account->small_bytes;
+	if (account->small_live)
+		account->small_live--;
+	if (!account->small_live)
+		account->small_handed_out_bytes = 0;
+	pages = small_pages(account->small_live, account->small_handed_out_bytes);
+	ledger_give_back(device, (account->small_pages - pages) * LEDGER_PAGE_BYTES);
+	account->small_pages = pages;
 	lock_give(&small_lock);
 }
 

@@ -36,13 +36,13 @@ uint64_t ledger_peak_bytes(int device);
 /* What the driver takes for an allocation that has pages of its own: whole pages. Saturates. */
 uint64_t ledger_charge_bytes(uint64_t bytes);
 
-/* Allocations under LEDGER_SMALL_BYTES share pages in the driver, which says nowhere how. They
- * are charged together: as many pages as their largest sum so far needs, and one more, and
- * these are never given back (one survivor keeps a page). False, and nothing taken, if that
- * would pass the cap. */
+/* What the driver packs itself (managed memory, arrays, what LOWTIDE_DRIVER_BELOW leaves to it)
+ * shares pages if it is under LEDGER_SMALL_BYTES, and the driver says nowhere how. Together
+ * they are charged for as many pages as they can have, at the most. False, and nothing taken,
+ * if that would pass the cap. */
 #define LEDGER_SMALL_BYTES (1ull << 20)
 bool ledger_take_small(int device, uint64_t bytes);
-void ledger_give_back_small(int device, uint64_t bytes);
+void ledger_give_back_small(int device);
 
 /* Around a fork, so that the child does not inherit a held lock. Ranked after the holdings'
  * lock. */

@@ -85,6 +85,8 @@ static uint64_t make_room(struct pager *pager, uint64_t bytes)
 
 	release_ripe(pager, false);
 	gone = frame_release_spare(&pager->frames, false, bytes);
+	while (gone < bytes && release_empty_slab(pager))
+		gone += frame_release_spare(&pager->frames, false, bytes - gone);
 	if (gone >= bytes)
 		return gone;
 	actions = policy_pressure(pager->policy, bytes - gone, clock_now_ns(), pager->actions,
@@ -228,7 +230,7 @@ void pager_quiet(void)
 		release_ripe(pager, false);
 		if (!pager->quiets)
 			audit_step(pager);
-		trim_frames(pager, !pager->table.block_end);
+		trim_frames(pager, pager_holds_nothing(pager));
 		refresh_cap(pager);
 		carry_out(pager, policy_quiet(pager->policy, clock_now_ns(), pager->actions,
 					      PAGER_ACTIONS));

@@ -48,6 +48,7 @@ struct pager {
 						      ones in tabled components; atomic */
 	atomic_bool pressed; /* the policy wants to know of every use; atomic */
 	struct block_table table;
+	struct slabs slabs; /* components that small allocations are cut from */
 	struct frame_pool frames;
 	struct policy *policy;
 	uint64_t policy_cap_bytes;
@@ -71,7 +72,7 @@ struct pager {
 	struct policy_action *actions; /* room for PAGER_ACTIONS */
 	uint32_t *moving;	       /* room for PAGER_ACTIONS leaving, then as many coming */
 	uint32_t parked; /* freed but not gone (release.h): index + 1 of the first; 0: none */
-	_Atomic uint32_t parked_count; /* atomic */
+	_Atomic uint32_t parked_count; /* with pieces of slabs; atomic */
 	bool ahead_making;	       /* ahead.c: a frame, without the lock */
 	bool ahead_refused;	       /* the driver had none */
 	uint32_t group;		       /* of what is being uploaded */
@@ -127,12 +128,14 @@ void pager_free_after(CUdeviceptr address, CUstream stream, CUresult *result);
 /* Makes `bytes` of VRAM free under the cap for what cannot page. False: not so many can be. */
 bool pager_make_room(int device, uint64_t bytes);
 
-/* The component that holds the address, as it is now. False: none. */
+/* The allocation that holds the address, as it is now: a component, or a piece of one. False:
+ * none. */
 struct pager_component {
 	uint64_t start, bytes, id;
 	CUcontext context;
 	int device;
 	bool sync_memops;
+	bool in_driver; /* in memory that the driver made: it answers the rest */
 };
 bool pager_component_at(CUdeviceptr address, struct pager_component *out);
 /* What to ask the driver about instead of the address: of what was freed and is still mapped,

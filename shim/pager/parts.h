@@ -55,4 +55,15 @@ static inline struct component *component_at(struct pager *pager, uint64_t addre
 			      : &pager->table.components[pager->table.blocks[id].component];
 }
 
+/* Nothing of the program's: there may be empty slabs. */
+static inline bool pager_holds_nothing(const struct pager *pager)
+{
+	return pager->table.live_components == pager->slabs.empty_count;
+}
+
+static inline struct component *component_of_slab(struct pager *pager, const struct slab *slab)
+{
+	return component_at(pager, slab->start);
+}
+
 #endif

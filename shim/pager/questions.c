@@ -3,24 +3,48 @@
 #include "pager/graced.h"
 #include "pager/parts.h"
 
+/* The lock is held. */
+static bool allocation_at(struct pager *pager, uint64_t address, struct pager_component *out)
+{
+	const struct component *component = component_at(pager, address);
+	const struct slab_piece *piece;
+
+	if (!component || component->parked)
+		return false;
+	if (component->slab) {
+		piece = slab_piece_at(component->slab, address);
+		if (piece)
+			*out = (struct pager_component){.start = slab_piece_start(piece),
+							.bytes = piece->bytes,
+							.id = piece->id,
+							.context = component->context,
+							.device = pager->device,
+							.sync_memops = piece->sync_memops};
+		return piece != NULL;
+	}
+	/* The last block may reach past what the program asked for. */
+	if (address - component->start >= component->bytes)
+		return false;
+	*out = (struct pager_component){.start = component->start,
+					.bytes = component->bytes,
+					.id = component->id,
+					.context = component->context,
+					.device = pager->device,
+					.sync_memops = component->sync_memops};
+	return true;
+}
+
 bool pager_component_at(CUdeviceptr address, struct pager_component *out)
 {
 	struct pager *pager = pager_of(address);
-	const struct component *component;
+	bool found;
 
 	if (!pager)
 		return false;
 	lock_take(&pager->lock);
-	component = component_at(pager, address);
-	/* The last block may reach past what the program asked for. */
-	if (component && !component->parked && address - component->start < component->bytes)
-		*out = (struct pager_component){component->start, component->bytes,
-						component->id,	  component->context,
-						pager->device,	  component->sync_memops};
-	else
-		component = NULL;
+	found = allocation_at(pager, address, out);
 	lock_give(&pager->lock);
-	return component != NULL;
+	return found;
 }
 
 CUdeviceptr pager_shown(CUdeviceptr address)
@@ -32,7 +56,8 @@ CUdeviceptr pager_shown(CUdeviceptr address)
 		return address;
 	lock_take(&pager->lock);
 	component = component_at(pager, address);
-	if (component && component->parked)
+	if (component &&
+	    (component->slab ? !slab_left_bytes(component->slab, address) : component->parked))
 		address = component->start + component->span_bytes;
 	lock_give(&pager->lock);
 	return address;
@@ -50,7 +75,9 @@ CUdeviceptr pager_shown_range(CUdeviceptr start, uint64_t bytes)
 	if (!component)
 		return start;
 	end = component->start + component->bytes;
-	inside = start < end ? end - start : 0;
+	inside = component->slab ? slab_left_bytes(component->slab, start)
+		 : start < end	 ? end - start
+				 : 0;
 	if (bytes <= inside)
 		return start;
 	if (inside > TAIL_BYTES)

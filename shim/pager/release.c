@@ -5,13 +5,15 @@
 #include "lock.h"
 #include "pager/graced.h"
 #include "pager/home.h"
+#include "pager/parts.h"
 #include "pager/streams.h"
+#include "pager/sync_memops.h"
 
 #include <sched.h>
 
-static bool enter(const struct pager *pager)
+static bool enter(CUcontext context)
 {
-	return real(cuCtxPushCurrent_v2)(pager->context) == CUDA_SUCCESS;
+	return real(cuCtxPushCurrent_v2)(context) == CUDA_SUCCESS;
 }
 
 static void leave(bool entered)
@@ -22,23 +24,23 @@ static void leave(bool entered)
 
 /* Asking first, stream by stream, keeps the wait out of the time in which no capture can begin;
  * the driver's own call then sees to what no list of ours knows (green contexts). */
-static CUresult idle_or_error(const struct pager *pager)
+static CUresult idle_or_error(CUcontext context)
 {
-	CUresult result = streams_ask(pager->context);
+	CUresult result = streams_ask(context);
 
 	return result == CUDA_SUCCESS ? real(cuCtxSynchronize)() : result;
 }
 
-CUresult release_await(struct pager *pager, bool *captured)
+CUresult release_await(CUcontext context, bool *captured)
 {
 	CUresult result = CUDA_ERROR_NOT_READY;
-	bool entered = enter(pager);
+	bool entered = enter(context);
 
 	*captured = false;
 	for (unsigned int polls = 0; result == CUDA_ERROR_NOT_READY && !*captured; polls++) {
 		streams_capture_hold();
 		if (!streams_capturing()) {
-			result = idle_or_error(pager);
+			result = idle_or_error(context);
 		} else if (streams_capture_forbids()) {
 			/* The driver would refuse, and spoil the capture: so be it. */
 			result = real(cuCtxSynchronize)();
@@ -52,6 +54,20 @@ CUresult release_await(struct pager *pager, bool *captured)
 	}
 	leave(entered);
 	return result;
+}
+
+CUevent release_event_behind(CUstream stream, CUresult *result)
+{
+	CUevent event = NULL;
+
+	*result = real(cuEventCreate)(&event, CU_EVENT_DISABLE_TIMING);
+	if (*result != CUDA_SUCCESS)
+		return NULL;
+	*result = real(cuEventRecord)(event, stream);
+	if (*result == CUDA_SUCCESS)
+		return event;
+	real(cuEventDestroy_v2)(event);
+	return NULL;
 }
 
 void release_frames(struct pager *pager, struct block *block)
@@ -88,6 +104,33 @@ bool release_component(struct pager *pager, struct component *component)
 	return true;
 }
 
+void release_piece(struct pager *pager, struct slab_piece *piece)
+{
+	struct slab *slab = slab_of(piece);
+
+	if (piece->sync_memops)
+		sync_memops_piece_freed(pager, piece);
+	if (slab_give(&pager->slabs, piece) &&
+	    release_component(pager, component_of_slab(pager, slab)))
+		slabs_remove(&pager->slabs, slab);
+}
+
+bool release_empty_slab(struct pager *pager)
+{
+	struct slab *slab = slabs_empty(&pager->slabs);
+
+	if (!slab || !release_component(pager, component_of_slab(pager, slab)))
+		return false;
+	slabs_remove(&pager->slabs, slab);
+	return true;
+}
+
+void release_piece_later(struct pager *pager, struct slab_piece *piece, CUevent event)
+{
+	slab_park(&pager->slabs, piece, event);
+	atomic_fetch_add(&pager->parked_count, 1);
+}
+
 void release_later(struct pager *pager, struct component *component, CUevent event)
 {
 	component->parked = true;
@@ -109,13 +152,13 @@ static void find_ripe(struct pager *pager)
 
 	streams_capture_hold();
 	if (!streams_capturing()) {
-		entered = enter(pager);
+		entered = enter(pager->context);
 		all = CUDA_ERROR_UNKNOWN; /* not asked yet */
 		for (uint32_t at = pager->parked; at;) {
 			struct component *component = &pager->table.components[at - 1];
 
 			if (!component->free_after && all == CUDA_ERROR_UNKNOWN)
-				all = idle_or_error(pager);
+				all = idle_or_error(pager->context);
 			component->ripe =
 			    (component->free_after ? real(cuEventQuery)(component->free_after)
 						   : all) == CUDA_SUCCESS;
@@ -126,10 +169,49 @@ static void find_ripe(struct pager *pager)
 	streams_capture_let();
 }
 
+void release_mark_ripe(struct slabs *slabs, CUcontext context)
+{
+	CUresult all = CUDA_ERROR_UNKNOWN; /* not asked yet */
+	bool entered;
+
+	if (!slabs->parked)
+		return;
+	streams_capture_hold();
+	if (!streams_capturing()) {
+		entered = enter(context);
+		for (struct slab_piece *piece = slabs->parked; piece;
+		     piece = piece->next_parked) {
+			if (!piece->free_after && all == CUDA_ERROR_UNKNOWN)
+				all = idle_or_error(context);
+			piece->ripe = (piece->free_after ? real(cuEventQuery)(piece->free_after)
+							 : all) == CUDA_SUCCESS;
+		}
+		leave(entered);
+	}
+	streams_capture_let();
+}
+
+static void release_ripe_pieces(struct pager *pager, bool idle)
+{
+	struct slab_piece *piece;
+
+	if (!idle)
+		release_mark_ripe(&pager->slabs, pager->context);
+	while ((piece = slabs_unpark(&pager->slabs, idle))) {
+		CUevent event = piece->free_after;
+
+		atomic_fetch_sub(&pager->parked_count, 1);
+		release_piece(pager, piece);
+		if (event)
+			real(cuEventDestroy_v2)(event);
+	}
+}
+
 void release_ripe(struct pager *pager, bool idle)
 {
 	uint32_t *link = &pager->parked;
 
+	release_ripe_pieces(pager, idle);
 	if (!*link)
 		return;
 	if (!idle)
@@ -156,7 +238,7 @@ bool release_wait(struct pager *pager, uint64_t until_ns)
 	CUcontext context = pager->context;
 	unsigned int count = atomic_load(&pager->parked_count);
 
-	while (pager->context == context && pager->parked && !streams_capturing()) {
+	while (pager->context == context && count && !streams_capturing()) {
 		release_ripe(pager, false);
 		if (atomic_load(&pager->parked_count) < count)
 			return true;
@@ -175,8 +257,12 @@ void release_all(struct pager *pager)
 {
 	for (uint32_t i = 0; i < pager->table.component_end; i++)
 		if (pager->table.components[i].bytes) {
+			struct slab *slab = pager->table.components[i].slab;
+
 			empty(pager, &pager->table.components[i]);
 			component_unmake(&pager->table, &pager->table.components[i]);
+			if (slab)
+				slabs_remove(&pager->slabs, slab);
 		}
 	pager->parked = 0;
 	atomic_store(&pager->parked_count, 0);

@@ -15,15 +15,27 @@
 /* Waits until the context is idle, as the driver's own free does, and answers with its error.
  * *captured: something is being captured, nothing was waited for, and the driver would not
  * mind. No lock is held. */
-CUresult release_await(struct pager *pager, bool *captured);
+CUresult release_await(CUcontext context, bool *captured);
+
+/* An event of the current context behind all that the stream was given. NULL: it cannot be made
+ * there; *result says why if the stream is at fault. */
+CUevent release_event_behind(CUstream stream, CUresult *result);
 
 /* The frames of a block that nothing maps are spare. */
 void release_frames(struct pager *pager, struct block *block);
 /* Nothing uses the component. False: a mapping stayed, and so does the component. */
 bool release_component(struct pager *pager, struct component *component);
+/* The same of a piece of a slab; the slab goes with the last of them, but for one of a class.
+ */
+void release_piece(struct pager *pager, struct slab_piece *piece);
+/* A slab that nothing is taken from goes. False: there is none, or its mapping stayed. */
+bool release_empty_slab(struct pager *pager);
 /* It goes once `event` is over, which is the pager's from now on; NULL: once the device has
  * been idle. */
 void release_later(struct pager *pager, struct component *component, CUevent event);
+void release_piece_later(struct pager *pager, struct slab_piece *piece, CUevent event);
+/* Marks the parked pieces of slabs that nothing uses any more. Any owner's lock is held. */
+void release_mark_ripe(struct slabs *slabs, CUcontext context);
 /* What is parked and free to go goes. `idle`: the device is known to be idle and the gate shut;
  * else the driver is asked, unless something is being captured. */
 void release_ripe(struct pager *pager, bool idle);

@@ -4,7 +4,7 @@
 #include "lock.h"
 #include "pager/fallback.h"
 #include "pager/graced.h"
-#include "pager/pager.h"
+#include "pager/parts.h"
 
 /* How often it is tried again where another thread kept a window from being opened. */
 #define TRIES 8
@@ -63,6 +63,32 @@ static CUresult set(struct pager *pager, struct component *component, bool on)
 	return CUDA_SUCCESS;
 }
 
+/* The lock is held. The driver keeps it with the whole slab. */
+static CUresult set_piece(struct pager *pager, struct component *component,
+			  struct slab_piece *piece, bool on)
+{
+	struct slab *slab = component->slab;
+	CUresult result = CUDA_SUCCESS;
+
+	if (piece->sync_memops == on)
+		return CUDA_SUCCESS;
+	if (slab->synced == (on ? 0 : 1))
+		result = set(pager, component, on);
+	if (result != CUDA_SUCCESS)
+		return result;
+	slab->synced += on ? 1 : -1u;
+	piece->sync_memops = on;
+	return CUDA_SUCCESS;
+}
+
+void sync_memops_piece_freed(struct pager *pager, struct slab_piece *piece)
+{
+	struct component *component = component_of_slab(pager, slab_of(piece));
+
+	/* Where the driver will not, the slab keeps its home for good. */
+	set_piece(pager, component, piece, false);
+}
+
 bool sync_memops_set(CUdeviceptr address, bool on, CUresult *result)
 {
 	struct pager *pager = pager_of(address);
@@ -70,17 +96,17 @@ bool sync_memops_set(CUdeviceptr address, bool on, CUresult *result)
 
 	*result = CUDA_ERROR_OUT_OF_MEMORY;
 	for (int i = 0; pager && i < TRIES && *result == CUDA_ERROR_OUT_OF_MEMORY; i++) {
-		uint32_t id;
+		struct slab_piece *piece = NULL;
 
 		lock_take(&pager->lock);
-		id = block_find(&pager->table, address);
-		component = id == NO_BLOCK
-				? NULL
-				: &pager->table.components[pager->table.blocks[id].component];
-		if (component && component->parked)
+		component = component_at(pager, address);
+		if (component && component->slab)
+			piece = slab_piece_at(component->slab, address);
+		if (component && (component->slab ? !piece : component->parked))
 			component = NULL;
 		if (component)
-			*result = set(pager, component, on);
+			*result = piece ? set_piece(pager, component, piece, on)
+					: set(pager, component, on);
 		lock_give(&pager->lock);
 		if (!component)
 			return false;

@@ -101,6 +101,14 @@ void tell_refused(struct pager *pager, uint64_t bytes, bool addresses)
 	}
 }
 
+/* The program has nothing there. */
+static bool is_empty_slab(const struct pager *pager, const struct block *block)
+{
+	const struct slab *slab = pager->table.components[block->component].slab;
+
+	return slab && !slab->taken;
+}
+
 uint64_t cold_bytes_of(const struct pager *pager, uint64_t *managed_bytes)
 {
 	uint64_t cold_bytes = 0;
@@ -109,7 +117,7 @@ uint64_t cold_bytes_of(const struct pager *pager, uint64_t *managed_bytes)
 	for (uint32_t i = 0; i < pager->table.block_end; i++) {
 		const struct block *block = &pager->table.blocks[i];
 
-		if (block->component == NO_BLOCK)
+		if (block->component == NO_BLOCK || is_empty_slab(pager, block))
 			continue;
 		*managed_bytes += block_bytes(block);
 		if (atomic_load(&block->home) != HOME_DEVICE)

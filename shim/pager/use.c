@@ -383,8 +383,11 @@ void pager_uploaded(CUdeviceptr start, uint64_t bytes, uint64_t source)
 	lock_take(&pager->lock);
 	component = component_at(pager, start);
 	if (component) {
-		join_group(pager, component);
-		extents_learn(&component->extents, start, start + bytes, source);
+		/* Small things of every group share a slab, which moves as one. */
+		if (!component->slab) {
+			join_group(pager, component);
+			extents_learn(&component->extents, start, start + bytes, source);
+		}
 		pager->epoch++;
 		named = name_range(pager, start, start + bytes, 0);
 		for (size_t i = 0; i < named; i++)

@@ -45,7 +45,7 @@ number() { # number TEXT NAME: a number of a report, without starting a process
 one() { # one WORKLOAD POLICY CAP% SCHEDULER SEED SAFETY COLD BLOCK TURN: a line if something is wrong
 	local name=$1 policy=$2 percent=$3 scheduler=$4 cold=$7 block=$8 turn=$9
 	local key=$dir/$1.$2.$3.$4.$5.$6.$7.$8 peak cap status stats='' bare=$dir/$1.$8.bare refused=no
-	local thread=0 host_numa=1 options settings=() what="$1 $2 $3% $4/$5/$6/$7, blocks of $8"
+	local thread=0 host_numa=1 options settings=() slabs=0 what="$1 $2 $3% $4/$5/$6/$7, blocks of $8"
 	[ "$scheduler" = threads ] && thread=1
 	[ "$cold" = unmapped ] && host_numa=0
 	read -r options <"$bare.options"
@@ -55,7 +55,9 @@ one() { # one WORKLOAD POLICY CAP% SCHEDULER SEED SAFETY COLD BLOCK TURN: a line
 	[ "$cold $block" = "unmapped 32M" ] && cap=$((cap + (8 << 20)))
 	if [ "$policy" = balanced ] && [ $((turn % 2)) -eq 0 ]; then settings=(LOWTIDE_LOW=60% LOWTIDE_HIGH=80%); fi
 	if [ "$policy" != none ] && [ $((turn % 3)) -eq 0 ] && [ "$percent" -lt 100 ]; then
-		settings+=(LOWTIDE_HOST=$(((peak - peak * percent / 100 + 4 * (${block%M} << 20)) >> 20))M)
+		# Churn's small allocations are of all sizes, and each class of them has a slab.
+		[ "$name" = churn ] && slabs=24
+		settings+=(LOWTIDE_HOST=$((((peak - peak * percent / 100 + 4 * (${block%M} << 20)) >> 20) + slabs))M)
 	fi
 	# What does not fit is refused, as by a smaller card.
 	if [ "$name" != churn ] && [ "$cap" -lt "$peak" ]; then

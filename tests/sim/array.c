@@ -13,7 +13,8 @@
 
 struct CUarray_st {
 	CUDA_ARRAY3D_DESCRIPTOR desc;
-	CUdeviceptr memory;
+	CUdeviceptr memory; /* 0: it is mapped later */
+	size_t bytes;
 	CUcontext context;
 	struct CUarray_st *next;
 };
@@ -73,12 +74,15 @@ static CUresult make(struct CUarray_st **out, const CUDA_ARRAY3D_DESCRIPTOR *des
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	for (unsigned int level = 0; level < levels && level < 18; level++)
 		bytes += level_bytes(desc, level);
-	result = sim_linear_alloc(sim_context(), bytes, &array->memory);
+	result = desc->Flags & CUDA_ARRAY3D_DEFERRED_MAPPING
+		     ? CUDA_SUCCESS
+		     : sim_linear_alloc(sim_context(), bytes, &array->memory);
 	if (result != CUDA_SUCCESS) {
 		free(array);
 		return result;
 	}
 	array->desc = *desc;
+	array->bytes = bytes;
 	array->context = sim_context();
 	array->next = arrays;
 	arrays = array;
@@ -93,7 +97,7 @@ static CUresult end(struct CUarray_st *array)
 			continue;
 		*link = array->next;
 		/* Its memory goes with its context. */
-		if (sim_context_known(array->context))
+		if (array->memory && sim_context_known(array->context))
 			sim_linear_free(array->memory);
 		free(array);
 		return CUDA_SUCCESS;
@@ -184,6 +188,34 @@ SIM_EXPORT CUresult cuMipmappedArrayDestroy(CUmipmappedArray array)
 {
 	SIM_CALL();
 	SIM_ANSWER(end((struct CUarray_st *)array));
+}
+
+/* Only of what has no memory yet: whole pages, as are then mapped. */
+static CUresult needs_of(CUDA_ARRAY_MEMORY_REQUIREMENTS *out, const struct CUarray_st *a,
+			 CUdevice device)
+{
+	if (!a)
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!out || a->memory || device < 0 || device >= sim_config.devices)
+		return CUDA_ERROR_INVALID_VALUE;
+	*out = (CUDA_ARRAY_MEMORY_REQUIREMENTS){.size = up(a->bytes, SIM_PAGE),
+						.alignment = SIM_PAGE};
+	return CUDA_SUCCESS;
+}
+
+SIM_EXPORT CUresult cuArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *out,
+						 CUarray array, CUdevice device)
+{
+	SIM_CALL();
+	SIM_ANSWER(needs_of(out, known(array), device));
+}
+
+SIM_EXPORT CUresult cuMipmappedArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *out,
+							  CUmipmappedArray array,
+							  CUdevice device)
+{
+	SIM_CALL();
+	SIM_ANSWER(needs_of(out, known((CUarray)array), device));
 }
 
 CUdeviceptr sim_array_memory(CUarray array)
