@@ -48,6 +48,7 @@ static bool is_of_one_allocation(CUpointer_attribute attribute)
 	return attribute == CU_POINTER_ATTRIBUTE_BUFFER_ID ||
 	       attribute == CU_POINTER_ATTRIBUTE_RANGE_START_ADDR ||
 	       attribute == CU_POINTER_ATTRIBUTE_RANGE_SIZE ||
+	       attribute == CU_POINTER_ATTRIBUTE_SYNC_MEMOPS ||
 	       attribute == CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE;
 }
 
@@ -148,6 +149,9 @@ LT_EXPORT CUresult CUDAAPI cuPointerSetAttribute(const void *value,
 		return CUDA_ERROR_NOT_FOUND;
 	if (value && attribute == CU_POINTER_ATTRIBUTE_SYNC_MEMOPS && pager_may_hold(ptr) &&
 	    sync_memops_set(ptr, *(const unsigned int *)value != 0, &result))
+		return result;
+	if (value && attribute == CU_POINTER_ATTRIBUTE_SYNC_MEMOPS &&
+	    driver_slabs_set_sync_memops(ptr, *(const unsigned int *)value != 0, &result))
 		return result;
 	return real(cuPointerSetAttribute)(value, attribute, shown(ptr));
 }

@@ -116,7 +116,8 @@ static bool ask_mipmapped(const CUDA_ARRAY3D_DESCRIPTOR *desc, unsigned int leve
 	    !real(cuMipmappedArrayGetMemoryRequirements) ||
 	    real(cuMipmappedArrayCreate)(&array, desc, levels) != CUDA_SUCCESS)
 		return false;
-	told = real(cuMipmappedArrayGetMemoryRequirements)(needs, array, device) == CUDA_SUCCESS;
+	told =
+	    real(cuMipmappedArrayGetMemoryRequirements)(needs, array, device) == CUDA_SUCCESS;
 	real(cuMipmappedArrayDestroy)(array);
 	return told;
 }
@@ -129,9 +130,8 @@ static uint64_t ask(const struct shape *shape)
 	bool told;
 
 	desc.Flags |= CUDA_ARRAY3D_DEFERRED_MAPPING;
-	told = shape->levels > 1
-		   ? ask_mipmapped(&desc, shape->levels, shape->device, &needs)
-		   : ask_plain(&desc, shape->device, &needs);
+	told = shape->levels > 1 ? ask_mipmapped(&desc, shape->levels, shape->device, &needs)
+				 : ask_plain(&desc, shape->device, &needs);
 	return told ? needs.size : 0;
 }
 

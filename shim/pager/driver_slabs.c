@@ -30,10 +30,10 @@ struct chunk {
 	UT_hash_handle hh;
 };
 
-static struct owner *owners;	 /* never freed; guarded by lock */
-static struct chunk *chunks;	 /* guarded by lock */
-static atomic_bool any;		 /* atomic */
-static uint64_t next_id = 1;	 /* guarded by lock */
+static struct owner *owners;				 /* never freed; guarded by lock */
+static struct chunk *chunks;				 /* guarded by lock */
+static atomic_bool any;					 /* atomic */
+static uint64_t next_id = 1;				 /* guarded by lock */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* ranked before the pagers' */
 
 /* The lock is held in all that follow until a comment says otherwise. */
@@ -119,10 +119,30 @@ static struct slab *chunk_add(struct owner *owner, uint64_t start, uint64_t byte
 	return NULL;
 }
 
+static CUresult set_sync_memops(struct slab_piece *piece, bool on)
+{
+	struct slab *slab = slab_of(piece);
+	const unsigned int value = on;
+	CUresult result = CUDA_SUCCESS;
+
+	if (piece->sync_memops == on)
+		return CUDA_SUCCESS;
+	if (slab->synced == (on ? 0 : 1))
+		result = real(cuPointerSetAttribute)(&value, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS,
+						     slab->start);
+	if (result != CUDA_SUCCESS)
+		return result;
+	slab->synced += on ? 1 : -1u;
+	piece->sync_memops = on;
+	return CUDA_SUCCESS;
+}
+
 static uint64_t piece_give(struct slab_piece *piece)
 {
 	struct chunk *chunk = chunk_at(slab_piece_start(piece));
 
+	if (piece->sync_memops)
+		set_sync_memops(piece, false);
 	return slab_give(&chunk->owner->slabs, piece) ? chunk_forget(chunk) : 0;
 }
 
@@ -142,7 +162,8 @@ static uint64_t next_to_go(struct owner *owner)
 	return start;
 }
 
-/* --- no lock is held from here on ------------------------------------------------------------- */
+/* --- no lock is held from here on
+ * ------------------------------------------------------------- */
 
 /* The driver is asked in the memory's own context. */
 static CUresult give_to_driver(CUcontext context, uint64_t start)
@@ -175,9 +196,9 @@ static void give_ripe(struct owner *owner, CUcontext context)
 static bool driver_can(void)
 {
 	return real(cuMemAlloc_v2) && real(cuMemFree_v2) && real(cuCtxGetCurrent) &&
-	       real(cuCtxPushCurrent_v2) && real(cuCtxPopCurrent_v2) && real(cuCtxSynchronize) &&
-	       real(cuEventCreate) && real(cuEventRecord) && real(cuEventQuery) &&
-	       real(cuEventDestroy_v2);
+	       real(cuCtxPushCurrent_v2) && real(cuCtxPopCurrent_v2) &&
+	       real(cuCtxSynchronize) && real(cuEventCreate) && real(cuEventRecord) &&
+	       real(cuEventQuery) && real(cuEventDestroy_v2);
 }
 
 static bool serves(uint64_t bytes)
@@ -363,7 +384,25 @@ bool driver_slabs_at(CUdeviceptr address, struct pager_component *out)
 						.id = piece->id | 1ull << 61,
 						.context = chunk->owner->context,
 						.device = chunk->owner->device,
+						.sync_memops = piece->sync_memops,
 						.in_driver = true};
+	lock_give(&lock);
+	return piece != NULL;
+}
+
+bool driver_slabs_set_sync_memops(CUdeviceptr address, bool on, CUresult *result)
+{
+	struct slab_piece *piece = NULL;
+	struct chunk *chunk;
+
+	if (!atomic_load_explicit(&any, memory_order_relaxed) || !real(cuPointerSetAttribute))
+		return false;
+	lock_take(&lock);
+	chunk = chunk_at(address);
+	if (chunk)
+		piece = slab_piece_at(chunk->slab, address);
+	if (piece)
+		*result = set_sync_memops(piece, on);
 	lock_give(&lock);
 	return piece != NULL;
 }

@@ -1,9 +1,9 @@
 /*
  * Small allocations where nothing is paged (LOWTIDE_POLICY=none, a second context, no memory in
  * RAM that a GPU can reach): from slabs too, which lie in the driver's own memory there. The
- * driver packs small allocations as it likes and tells nobody; of a slab it is known to the byte
- * what it takes. Owns the slabs of each context, under one lock that is never held while the
- * driver makes or frees memory. Any thread.
+ * driver packs small allocations as it likes and tells nobody; of a slab it is known to the
+ * byte what it takes. Owns the slabs of each context, under one lock that is never held while
+ * the driver makes or frees memory. Any thread.
  */
 #ifndef LOWTIDE_DRIVER_SLABS_H
 #define LOWTIDE_DRIVER_SLABS_H
@@ -22,9 +22,13 @@ enum pager_answer driver_slabs_free_after(CUdeviceptr address, CUstream stream,
 bool driver_slabs_hold(CUdeviceptr address);
 /* The allocation there. False: none. */
 bool driver_slabs_at(CUdeviceptr address, struct pager_component *out);
-/* What to ask the driver about instead of the address: of what was freed, an address where there
- * is nothing. */
+/* What to ask the driver about instead of the address: of what was freed, an address where
+ * there is nothing. */
 CUdeviceptr driver_slabs_shown(CUdeviceptr address);
+
+/* CU_POINTER_ATTRIBUTE_SYNC_MEMOPS of the allocation there; the driver keeps it with the whole
+ * slab. False: the address is in none. */
+bool driver_slabs_set_sync_memops(CUdeviceptr address, bool on, CUresult *result);
 
 /* On the device, in slabs that nothing is taken from. */
 uint64_t driver_slabs_empty_bytes(int device);

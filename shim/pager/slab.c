@@ -5,10 +5,10 @@
 
 #define WORD_BITS 64
 
-/* Sizes of pieces in units, four to a doubling. Of those that a slab holds equally many of, only
- * the largest. */
+/* Sizes of pieces in units, four to a doubling. Of those that a slab holds equally many of,
+ * only the largest. */
 static const uint16_t class_units[SLAB_CLASSES] = {
-    1,	2,  3,	4,  5,	6,  7,	 8,   10,  12,	14,  16,  20,  24,  28,	 32,   40,   48,  56,
+    1,	2,  3,	4,   5,	  6,   7,   8,	 10,  12,  14,	16,  20,  24,  28,  32,	  40,	48,  56,
     64, 80, 96, 112, 128, 163, 195, 227, 256, 341, 409, 455, 512, 682, 819, 1024, 1365, 2048};
 
 static uint32_t class_bytes(unsigned int c)
@@ -32,7 +32,8 @@ static unsigned int class_for(uint64_t bytes)
 	return low;
 }
 
-/* --- the lists of slabs ----------------------------------------------------------------------- */
+/* --- the lists of slabs
+ * ----------------------------------------------------------------------- */
 
 static void list(struct slabs *slabs, struct slab *slab)
 {
@@ -115,8 +116,7 @@ struct slab *slabs_add(struct slabs *slabs, uint64_t start, uint64_t bytes)
 	for (uint32_t at = 0; at < slab->piece_count; at += WORD_BITS) {
 		uint32_t left = slab->piece_count - at;
 
-		slab->room[at / WORD_BITS] =
-		    left < WORD_BITS ? (1ull << left) - 1 : UINT64_MAX;
+		slab->room[at / WORD_BITS] = left < WORD_BITS ? (1ull << left) - 1 : UINT64_MAX;
 		slab->words_with_room |= 1ull << at / WORD_BITS;
 	}
 	list(slabs, slab);
@@ -155,7 +155,8 @@ void slabs_remove(struct slabs *slabs, struct slab *slab)
 	slabs->unused[slab->size_class] = slab;
 }
 
-/* --- pieces ----------------------------------------------------------------------------------- */
+/* --- pieces
+ * ----------------------------------------------------------------------------------- */
 
 uint64_t slab_take(struct slabs *slabs, struct slab *slab, uint64_t bytes, uint64_t id)
 {
@@ -230,7 +231,8 @@ uint64_t slab_left_bytes(const struct slab *slab, uint64_t address)
 	return into < bytes ? bytes - into : 0;
 }
 
-/* --- freed, and perhaps in use ---------------------------------------------------------------- */
+/* --- freed, and perhaps in use
+ * ---------------------------------------------------------------- */
 
 void slab_park(struct slabs *slabs, struct slab_piece *piece, CUevent free_after)
 {

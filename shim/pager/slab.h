@@ -1,10 +1,10 @@
 /*
  * Slabs: one granule each (2 MiB), cut into pieces of one size, which small allocations are
- * served from. Owns which pieces are taken, by what allocation, and which of them were freed but
- * may still be in use; the bookkeeping lies in RAM, never in the slab. Where a slab's memory
- * comes from is its owner's affair: a component of the pager (alloc.c), or the driver's own
- * memory (driver_slabs.c). Guarded by the owner's lock but for slab_left_bytes. Taking and giving
- * back take constant time.
+ * served from. Owns which pieces are taken, by what allocation, and which of them were freed
+ * but may still be in use; the bookkeeping lies in RAM, never in the slab. Where a slab's
+ * memory comes from is its owner's affair: a component of the pager (alloc.c), or the driver's
+ * own memory (driver_slabs.c). Guarded by the owner's lock but for slab_left_bytes. Taking and
+ * giving back take constant time.
  */
 #ifndef LOWTIDE_SLAB_H
 #define LOWTIDE_SLAB_H
@@ -25,12 +25,12 @@
 #define SLAB_CLASSES 37
 
 struct slab_piece {
-	uint64_t id;		       /* CU_POINTER_ATTRIBUTE_BUFFER_ID */
-	_Atomic uint32_t bytes;	       /* as the program asked; 0: free, or freed; atomic */
-	uint16_t index;		       /* in its slab */
-	bool taken, ripe;	       /* not free; parked, and nothing uses it any more */
-	bool sync_memops;	       /* the program set CU_POINTER_ATTRIBUTE_SYNC_MEMOPS */
-	CUevent free_after;	       /* of a parked one; NULL: once the context is idle */
+	uint64_t id;		/* CU_POINTER_ATTRIBUTE_BUFFER_ID */
+	_Atomic uint32_t bytes; /* as the program asked; 0: free, or freed; atomic */
+	uint16_t index;		/* in its slab */
+	bool taken, ripe;	/* not free; parked, and nothing uses it any more */
+	bool sync_memops;	/* the program set CU_POINTER_ATTRIBUTE_SYNC_MEMOPS */
+	CUevent free_after;	/* of a parked one; NULL: once the context is idle */
 	struct slab_piece *next_parked;
 };
 
@@ -40,9 +40,9 @@ struct slab {
 	uint32_t piece_bytes, piece_count, taken;
 	uint32_t synced; /* pieces with sync_memops: the owner's count */
 	uint8_t size_class;
-	bool listed;				     /* it has room */
-	uint64_t words_with_room;		     /* by word of `room`: any bit of it is set */
-	uint64_t room[SLAB_PIECES_MAX / 64];	     /* by piece: it is free */
+	bool listed;			     /* it has room */
+	uint64_t words_with_room;	     /* by word of `room`: any bit of it is set */
+	uint64_t room[SLAB_PIECES_MAX / 64]; /* by piece: it is free */
 	struct slab_piece pieces[];
 };
 
@@ -73,8 +73,8 @@ struct slab *slabs_empty(const struct slabs *slabs);
 
 /* The slab has room. Its address. */
 uint64_t slab_take(struct slabs *slabs, struct slab *slab, uint64_t bytes, uint64_t id);
-/* The piece is free. True: nothing is taken from its slab any more, and another one of its class
- * is empty already, so that it may go. */
+/* The piece is free. True: nothing is taken from its slab any more, and another one of its
+ * class is empty already, so that it may go. */
 bool slab_give(struct slabs *slabs, struct slab_piece *piece);
 
 /* The allocation that holds the address, which is in the slab; NULL: none, or it was freed. */

@@ -235,8 +235,7 @@ Test(slab, takes_what_is_asked_at_random_and_never_the_same_byte_twice)
 		live[n].at = slab_take(&slabs, live[n].slab, live[n].bytes, (uint64_t)i);
 	}
 	for (size_t n = 0; n < LIVE; n++)
-		if (live[n].bytes &&
-		    slab_give(&slabs, slab_piece_at(live[n].slab, live[n].at)))
+		if (live[n].bytes && slab_give(&slabs, slab_piece_at(live[n].slab, live[n].at)))
 			slabs_remove(&slabs, live[n].slab);
 	cr_assert(le(u32, slabs.empty_count, SLAB_CLASSES));
 	for (int c = 0; c < SLAB_CLASSES; c++)

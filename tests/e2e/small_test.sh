@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Allocations below LOWTIDE_MIN, which share blocks: under the cap, where nothing is paged, and where they are the driver's.
+# Knobs: CASES.
+. "$(dirname "$0")/lib.sh"
+export LD_LIBRARY_PATH=$O/sim SIM_IMAGE=$O/unit/sim_image.so
+all=${CASES:-$("$O/e2e/sim_small")}
+only() { # only CASE CAP VARIABLE=VALUE...
+	[[ " $all " == *"$1"* ]] || return 0
+	CASES=$1 run_at_2m sim_small "${@:2}"
+}
+every() { # every CAP VARIABLE=VALUE...: but for the cases that have settings of their own
+	local case
+	for case in $all; do
+		case $case in card_is_full | second_context | past_the_end) ;; *) only "$case" "$@" ;; esac
+	done
+}
+every $((22 << 20)) LOWTIDE_VERIFY=1
+every $((200 << 20)) LOWTIDE_POLICY=none
+every $((400 << 20)) LOWTIDE_DRIVER_BELOW=1M
+every $((22 << 20)) LOWTIDE_COLD=unmapped LOWTIDE_SIM_HOST_NUMA=0 LOWTIDE_POLICY=balanced
+# The driver lets a copy go into what it packed beside: here that is refused, as for larger ones.
+for safety in strict graced; do
+	[[ " ${CASES:-past_the_end} " == *" past_the_end "* ]] || continue
+	ends_well "past_the_end, $safety" env LOWTIDE_VRAM=22M LOWTIDE_BLOCK=2M LOWTIDE_POLICY=lru LOWTIDE_SAFETY=$safety LOWTIDE_LOG=error \
+		LD_PRELOAD="$O/liblowtide.so" timeout 60 "$O/e2e/sim_small" past_the_end
+done
+# Nothing moves while there are two contexts: both must fit.
+only second_context $((80 << 20)) LOWTIDE_VERIFY=1
+only second_context $((80 << 20)) LOWTIDE_POLICY=none
+# Others fill the card below the cap: the driver refuses first.
+only card_is_full $((200 << 20)) LOWTIDE_SIM_VRAM=24M
+finish
