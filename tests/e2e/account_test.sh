@@ -49,6 +49,7 @@ run resets 22
 run free_under_work 22
 run managed 22
 run gap 22
+run arrays 22
 
 # Where nothing moves, that is said, and not that paging begins.
 begins='paging begins'

@@ -380,13 +380,34 @@ static void free_under_work(void)
 	}
 }
 
+/* Until there is no more: what the driver takes for them, and not what their texels need. */
+static void arrays(void)
+{
+	CUDA_ARRAY_DESCRIPTOR texels = {1000, 1000, CU_AD_FORMAT_FLOAT, 1};
+	CUarray made[32];
+	unsigned int count = 0;
+
+	start();
+	for (int round = 0; round < 2; round++) {
+		for (count = 0; count < 32; count++)
+			if (cuArrayCreate(&made[count], &texels) != CUDA_SUCCESS)
+				break;
+		if (count != 5)
+			wrong("how many arrays of 4 MiB fit into 22");
+		while (count--)
+			MUST(cuArrayDestroy(made[count]));
+	}
+	at_most("vram_now", 0);
+}
+
 static const struct program_case cases[] = {CASE(all_freed),	  CASE(most_freed),
 					    CASE(spare_is_free),  CASE(refused),
 					    CASE(short_card),	  CASE(short_card_of_sizes),
 					    CASE(second_context), CASE(second_context_works),
 					    CASE(crosswise),	  CASE(contexts_end),
 					    CASE(resets),	  CASE(free_under_work),
-					    CASE(managed),	  CASE(gap)};
+					    CASE(managed),	  CASE(gap),
+					    CASE(arrays)};
 
 int main(int argc, char **argv)
 {

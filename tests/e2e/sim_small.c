@@ -259,12 +259,14 @@ static void freed_in_capture(void)
 /* A second context has small ones of its own, which go with it. */
 static void second_context(void)
 {
+	size_t free_before, free_after, total;
 	CUcontext first, second;
 	CUdeviceptr at[12];
 
 	start();
 	first = context;
 	allocate(24);
+	MUST(cuMemGetInfo(&free_before, &total));
 	for (int round = 0; round < 3; round++) {
 		MUST(cuCtxCreate(&second, NULL, 0, 0));
 		for (unsigned int i = 0; i < 12; i++)
@@ -284,9 +286,14 @@ static void second_context(void)
 		MUST(cuMemFree(at[0]));
 		MUST_FAIL(CUDA_ERROR_INVALID_VALUE, cuMemFree(at[0]));
 		MUST(cuMemFreeAsync(at[1], NULL));
+		for (unsigned int i = 2; i < 8; i++)
+			MUST(cuMemFree(at[i]));
 		MUST(cuCtxDestroy(second));
 		context = first;
 		MUST(cuCtxSetCurrent(first));
+		MUST(cuMemGetInfo(&free_after, &total));
+		if (free_after != free_before)
+			wrong("what is free once the second context has gone");
 		check_all(24, 0);
 	}
 }
@@ -338,8 +345,11 @@ static void threads(void)
 static void card_is_full(void)
 {
 	CUDA_ARRAY_DESCRIPTOR texels = {512, 512, CU_AD_FORMAT_FLOAT, 1};
-	CUdeviceptr large[12], at[8], managed;
-	CUarray array;
+	CUdeviceptr large[12], at[8], in_order;
+	CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+				    .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
+	CUmemGenericAllocationHandle handle;
+	CUarray array[3];
 
 	start();
 	for (unsigned int i = 0; i < 12; i++) {
@@ -350,15 +360,19 @@ static void card_is_full(void)
 		MUST(cuMemAlloc(&at[i], i % 2 ? 65536 : 524288));
 		fill(at[i], 50 * i, 65536, NULL);
 	}
-	MUST(cuArrayCreate(&array, &texels));
-	MUST(cuMemAllocAsync(&managed, 2 * MIB, NULL));
-	fill(managed, 9, 2 * MIB, NULL);
+	for (int i = 0; i < 3; i++)
+		MUST(cuArrayCreate(&array[i], &texels));
+	MUST(cuMemAllocAsync(&in_order, 4 * MIB, NULL));
+	fill(in_order, 9, 4 * MIB, NULL);
+	MUST(cuMemCreate(&handle, 4 * MIB, &prop, 0));
 	for (unsigned int i = 0; i < 12; i++)
 		check(large[i], i, 2 * UNIT);
 	for (unsigned int i = 0; i < 8; i++)
 		check(at[i], 50 * i, 65536);
-	check(managed, 9, 2 * MIB);
-	MUST(cuArrayDestroy(array));
+	check(in_order, 9, 4 * MIB);
+	MUST(cuMemRelease(handle));
+	for (int i = 0; i < 3; i++)
+		MUST(cuArrayDestroy(array[i]));
 }
 
 static const struct program_case cases[] = {

@@ -28,5 +28,5 @@ done
 only second_context $((80 << 20)) LOWTIDE_VERIFY=1
 only second_context $((80 << 20)) LOWTIDE_POLICY=none
 # Others fill the card below the cap: the driver refuses first.
-only card_is_full $((200 << 20)) LOWTIDE_SIM_VRAM=24M
+only card_is_full $((200 << 20)) LOWTIDE_SIM_VRAM=124M LOWTIDE_SIM_CONTEXT=100M
 finish
