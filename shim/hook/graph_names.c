@@ -3,6 +3,7 @@
 #include "door/driver.h"
 #include "hook/params.h"
 #include "hook/work.h"
+#include "pager/copy_kernel.h"
 
 #include <stdlib.h>
 
@@ -103,7 +104,14 @@ void named_read_kernel(struct named *named, const CUDA_KERNEL_NODE_PARAMS *kerne
 	CUfunction function = kernel->func ? kernel->func : (CUfunction)kernel->kern;
 	bool unknown = true;
 
-	if (addresses)
+	if (copy_kernel_is(function) && kernel->kernelParams) {
+		/* A captured copy from RAM to RAM; this driver may not tell its parameters. */
+		const uint64_t ends[] = {*(uint64_t *)kernel->kernelParams[0],
+					 *(uint64_t *)kernel->kernelParams[2]};
+
+		add_addresses(named, ends, 2);
+		unknown = false;
+	} else if (addresses)
 		add_addresses(named, addresses,
 			      params_named(function, kernel->kernelParams, kernel->extra,
 					   addresses, PARAMS_NAMED_MOST, &unknown));

@@ -17,6 +17,17 @@ bool copy_kernel_can(const struct pager *pager)
 	       context == pager->context;
 }
 
+bool copy_kernel_is(CUfunction function)
+{
+	for (int i = 0; i < PAGER_DEVICES; i++) {
+		const struct pager *pager = pager_on(i);
+
+		if (pager && function && pager->kernels.copy == function)
+			return true;
+	}
+	return false;
+}
+
 CUresult copy_kernel_launch(struct pager *pager, const struct copy_rows *rows, CUstream stream)
 {
 	struct copy_rows packed = *rows;

@@ -16,6 +16,8 @@ struct copy_rows {
 	size_t dst_pitch, src_pitch, width, height;
 };
 bool copy_kernel_can(const struct pager *pager);
+/* A graph may hold one. Its parameters 0 and 2 are where it writes and reads. */
+bool copy_kernel_is(CUfunction function);
 CUresult copy_kernel_launch(struct pager *pager, const struct copy_rows *rows, CUstream stream);
 
 #endif
