@@ -9,7 +9,7 @@ cat >"$dir/a.c" <<'C'
 #include <string.h>
 int door(const char *text) { char room[64]; strcpy(room, text); return printf("%s", room); }
 C
-compile=$(sed -n 's/^compile: //p' "$O/hardening") link=$(sed -n 's/^link: //p' "$O/hardening")
+compile=$(sed -n "s|^HARDEN := ||p" "$O/hardening") link=$(sed -n "s|^HARDEN_LD := ||p" "$O/hardening")
 has() { grep -q -- "$1" <<<"$compile"; }
 plain=(-fPIC -O2 $compile -shared ${link/,-z,shstk/} -Wl,-soname,a.so) # without what the linker is told to mark
 whole=("${plain[@]}")
