@@ -218,9 +218,11 @@ check-stress-tsan: $(STRESS_OF)
 # --- planted faults --------------------------------------------------------------------------------
 check-mutants: test-programs ## plant each fault of tests/mutants/ and see that a test finds it; MUTANTS= names some
 	$(Q)O=$(O) tests/mutants/run $(MUTANTS)
+stand: ## that the text of every planted fault still stands in the library, once
+	$(Q)tests/mutants/run --stand
 check-mutants-sample: test-programs ## the same of twenty, others each day; MUTANT_SEED= repeats a day's
 	$(Q)O=$(O) tests/mutants/run --sample 20 --budget 75
-.PHONY: check-mutants check-mutants-sample
+.PHONY: check-mutants check-mutants-sample stand
 
 # --- fuzzing ---------------------------------------------------------------------------------------
 FUZZ_SECONDS ?= 60
@@ -255,8 +257,7 @@ coverage: ## lines and branches by folder that tests run; policy/ whole but for 
 	$(Q)tests/coverage/report.py $(O)/cov
 .PHONY: coverage
 
-layers: ## policy/ needs no CUDA, threads, clock or I/O; the library only libc; what is built is hardened, and exports its doors
-	$(Q)$(MAKE) --no-print-directory $(SHIM) $(CLI) $(PROBE)
+layers: $(SHIM) $(CLI) $(PROBE) ## policy/ needs no CUDA, threads, clock or I/O; the library only libc; what is built is hardened, and exports its doors
 	$(Q)O=$(O) tests/check-layers
 
 BENCH := $(O)/bench/launch_cost $(O)/bench/start_cost $(O)/bench/launch_image.so
@@ -290,6 +291,6 @@ format: ## reformat every C file
 	$(Q)clang-format -i $(FORMATTED)
 format-check: ## fail if a file is not formatted
 	$(Q)clang-format --dry-run -Werror $(FORMATTED)
-lint: ## cppcheck over our own sources
+lint: stand ## cppcheck over our own sources, and that all planted faults still stand
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
 		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches -Ipolicy -Ishim policy shim tools
