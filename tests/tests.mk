@@ -173,10 +173,13 @@ $(O)/obj/tests/fuzz/%.o: tests/fuzz/%.c $(O)/flags | $(O)/have/library
 check: deps ## unit and end-to-end tests, on the simulated GPU
 	$(Q)$(MAKE) --no-print-directory all check-unit check-e2e check-mutants-sample
 
-check-unit: $(UNITS) $(UNIT_HELP) ## unit tests
+quick: $(O)/have/tests all $(UNITS) $(UNIT_HELP) $(E2E_EDGES) ## in a minute or so: units, layers, that planted faults stand, a small matrix, the edges
+	$(Q)O=$(O) tests/quick $(UNITS)
+
+check-unit: $(O)/have/tests $(UNITS) $(UNIT_HELP) ## unit tests
 	$(Q)tests/run-units $(O) $(UNITS)
 
-test-programs: all $(UNITS) $(E2E_PROGRAMS) $(BROKEN) $(FAKE_MATH) $(NVML_LIB) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) \
+test-programs: $(O)/have/tests all $(UNITS) $(E2E_PROGRAMS) $(BROKEN) $(FAKE_MATH) $(NVML_LIB) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) \
                $(WORK_KERNELS) $(O)/sim-12.3/libcuda.so.1
 # The longest first, so that no processor is idle while the last of them runs.
 E2E_LONG := $(patsubst %,tests/e2e/%_test.sh,edges pending matrix stamps unmapped unmapped_matrix inject cancel seeds churn probe account)
