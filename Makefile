@@ -77,7 +77,7 @@ SHIM := $(O)/liblowtide.so
 .PHONY: all install uninstall clean help deps kernels-ptx FORCE
 
 all: ## the library, the command, the probe, and what the tests run
-all: $(SHIM)
+all: $(O)/have/programs $(SHIM)
 
 help: ## this text
 	@echo 'targets:'; grep -hE '^[a-z0-9-]+:.*## ' Makefile tools/tools.mk tests/tests.mk | sort | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | \
@@ -123,7 +123,7 @@ include tools/tools.mk tests/tests.mk
 
 # Builds what it installs, no more. After `make` with the same PREFIX and LIBDIR it compiles nothing.
 INSTALLED = $(DESTDIR)$(LIBDIR)/liblowtide.so $(addprefix $(DESTDIR)$(PREFIX)/,bin/lowtide libexec/lowtide/probe share/man/man1/lowtide.1)
-install: $(SHIM) $(CLI) $(PROBE) $(MAN) ## install the library, the command and its manual below $(DESTDIR)$(PREFIX)
+install: $(O)/have/programs $(SHIM) $(CLI) $(PROBE) $(MAN) ## install the library, the command and its manual below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(SHIM) $(DESTDIR)$(LIBDIR)/liblowtide.so
 	install -D -m 755 $(PROBE) $(DESTDIR)$(PREFIX)/libexec/lowtide/probe
 	install -D -m 755 $(CLI) $(DESTDIR)$(PREFIX)/bin/lowtide
