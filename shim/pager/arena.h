@@ -1,10 +1,12 @@
 /*
  * Address ranges: one large reservation, handed out in granules of the device's page (2 MiB).
- * Owns the reservation and the list of what is free in it. Guarded by the pager's lock, except
+ * Owns the reservation and what is free in it. Guarded by the pager's lock, except
  * arena_holds.
  */
 #ifndef LOWTIDE_ARENA_H
 #define LOWTIDE_ARENA_H
+
+#include "pager/ranges.h"
 
 #include <cuda.h>
 #include <stdbool.h>
@@ -36,15 +38,10 @@ static inline uint64_t arena_slot(int device)
 	return 0x508100000000ull - (uint64_t)device * ARENA_SLOT_BYTES;
 }
 
-struct arena_range {
-	uint64_t start, bytes;
-};
-
 struct arena {
-	uint64_t base, bytes;	  /* immutable while the arena lives; 0: none */
-	struct arena_range *free; /* sorted by start, no two adjoining */
-	size_t count, room;
-	CUresult refused; /* what the driver last said to being asked for addresses */
+	uint64_t base, bytes; /* immutable while the arena lives; 0: none */
+	struct ranges free;   /* by granule */
+	CUresult refused;     /* what the driver last said to being asked for addresses */
 };
 
 /* Reserves addresses at `hint`, or where else the driver would have them, which base tells.

@@ -26,7 +26,9 @@ bool block_table_init(struct block_table *table, int device)
 		table->components = zeroed(COMPONENTS_BYTES);
 	if (!table->block_at)
 		table->block_at = zeroed(INDEX_BYTES);
+	ranges_finish(&table->free_blocks); /* a forked child's parent had some */
 	if (table->blocks && table->components && table->block_at &&
+	    ranges_init(&table->free_blocks, BLOCKS_MAX) &&
 	    arena_init(&table->arena, ARENA_BYTES, arena_slot(device)))
 		return true;
 	block_table_finish(table);
@@ -37,27 +39,30 @@ bool block_table_init(struct block_table *table, int device)
 void block_table_finish(struct block_table *table)
 {
 	arena_finish(&table->arena);
+	ranges_finish(&table->free_blocks);
 }
 
 /* --- blocks of one component stand together, so that a pointer's neighbours are found by
  * counting --------- */
 
-static uint32_t run_of_free_blocks(struct block_table *table, uint32_t count)
+static uint32_t blocks_take(struct block_table *table, uint32_t count)
 {
-	uint32_t run = 0;
+	uint32_t first = ranges_take(&table->free_blocks, count);
 
-	for (uint32_t i = 0; i < table->block_end; i++) {
-		run = table->blocks[i].component == NO_BLOCK ? run + 1 : 0;
-		if (run == count)
-			return i + 1 - count;
-	}
-	if (table->block_end - run > BLOCKS_MAX - count)
+	if (first == RANGES_NONE)
 		return NO_BLOCK;
-	run = table->block_end - run;
-	for (uint32_t i = table->block_end; i < run + count; i++)
+	for (; table->block_end < first + count; table->block_end++)
+		table->blocks[table->block_end].component = NO_BLOCK;
+	return first;
+}
+
+static void blocks_give(struct block_table *table, uint32_t first, uint32_t count)
+{
+	for (uint32_t i = first; i < first + count; i++)
 		table->blocks[i].component = NO_BLOCK;
-	table->block_end = run + count;
-	return run;
+	while (table->block_end && table->blocks[table->block_end - 1].component == NO_BLOCK)
+		table->block_end--;
+	ranges_give(&table->free_blocks, first, count);
 }
 
 static unsigned int class_for(uint64_t granules, unsigned int largest)
@@ -112,9 +117,11 @@ struct component *component_make(struct block_table *table, uint64_t bytes,
 	if (!component)
 		return NULL;
 	count = blocks_needed(granules, largest_class);
-	first = run_of_free_blocks(table, count);
+	first = blocks_take(table, count);
 	/* One granule more: a pointer one past the end names nobody else. */
 	at = first == NO_BLOCK ? 0 : arena_take(&table->arena, (granules + 1) << GRANULE_BITS);
+	if (!at && first != NO_BLOCK)
+		blocks_give(table, first, count);
 	if (!at) {
 		component_slot_give(table, component);
 		return NULL;
@@ -152,10 +159,7 @@ void component_unmake(struct block_table *table, struct component *component)
 
 	for (uint64_t g = 0; g < component->span_bytes >> GRANULE_BITS; g++)
 		atomic_store_explicit(&table->block_at[first + g], 0, memory_order_relaxed);
-	for (uint32_t i = 0; i < component->block_count; i++)
-		table->blocks[component->first_block + i].component = NO_BLOCK;
-	while (table->block_end && table->blocks[table->block_end - 1].component == NO_BLOCK)
-		table->block_end--;
+	blocks_give(table, component->first_block, component->block_count);
 	arena_give(&table->arena, component->start, component->span_bytes + GRANULE);
 	extents_finish(&component->extents);
 	table->live_components--;

@@ -78,6 +78,7 @@ struct block_table {
 	struct component *components; /* COMPONENTS_MAX entries */
 	_Atomic uint32_t
 	    *block_at; /* by (address - base) / GRANULE: block + 1; 0: none; atomic */
+	struct ranges free_blocks;
 	uint32_t block_end, component_end;
 	uint32_t live_components;
 	uint32_t free_component; /* head of the free list; NO_BLOCK: none */
