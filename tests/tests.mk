@@ -263,7 +263,7 @@ coverage: ## lines and branches by folder that tests run; policy/ whole but for 
 layers: $(SHIM) $(CLI) $(PROBE) ## policy/ needs no CUDA, threads, clock or I/O; the library only libc; what is built is hardened, and exports its doors
 	$(Q)O=$(O) tests/check-layers
 
-BENCH := $(O)/bench/launch_cost $(O)/bench/start_cost $(O)/bench/launch_image.so
+BENCH := $(O)/bench/launch_cost $(O)/bench/allocate_cost $(O)/bench/start_cost $(O)/bench/launch_image.so
 $(O)/bench/%.so: tests/bench/%.c $(O)/flags
 	$(Q)mkdir -p $(@D) && $(program) $(LDFLAGS) -fPIC -shared -o $@ $<
 $(O)/bench/%: tests/bench/%.c $(O)/flags | $(SIM)

@@ -27,18 +27,25 @@ def add(name, value, unit, kind, compare="lower"):
     results.append({"name": name, "value": round(value, 4), "unit": unit, "kind": kind, "compare": compare})
 
 
-def output(command, preload):
-    settings = {"LOWTIDE_VRAM": "1G", "LOWTIDE_POLICY": "balanced"} if preload else {}
+# What lives beside the allocation that is measured, and how large each is.
+LIVING = (10, 1000, 100000)
+SIZES = {"256B": 256, "2M": 2 * MIB}
+
+
+def output(command, preload, cap="1G", card="8G"):
+    settings = {"LOWTIDE_SIM_VRAM": card}
+    if preload:
+        settings |= {"LOWTIDE_VRAM": cap, "LOWTIDE_POLICY": "balanced"}
     return subprocess.run(command, check=True, text=True, capture_output=True,
                           env=environment(preload, settings)).stdout
 
 
-def added(command, column, rounds):
+def added(command, column, rounds, **room):
     """With the library less without: runs alternate, medians are compared."""
     values = {True: [], False: []}
     for _ in range(rounds):
         for preload in (False, True):
-            values[preload].append(float(output(command, preload).split()[column]))
+            values[preload].append(float(output(command, preload, **room).split()[column]))
     return median(values[True]) - median(values[False])
 
 
@@ -50,6 +57,12 @@ def measured():
         add(f"launch_added_ns/median/t{threads}", added(command, 0, rounds), "ns", "measured")
         if threads == 1:
             add("launch_added_ns/p99/t1", added(command, 1, rounds), "ns", "measured")
+    for size, size_bytes in SIZES.items():
+        for living in LIVING:
+            for threads in (1, 8):
+                command = [f"{BUILD}/bench/allocate_cost", str(size_bytes), str(living), str(threads)]
+                add(f"allocate_added_ns/{size}/live{living}/t{threads}",
+                    added(command, 0, max(1, rounds // 3), cap="1000G", card="2000G"), "ns", "measured")
     add("cuinit_added_ms", added([f"{BUILD}/bench/start_cost"], 0, rounds), "ms", "measured")
     times = {True: [], False: []}
     for _ in range(10 * rounds):
@@ -106,9 +119,16 @@ def table():
     values = {r["name"]: r for r in results}
     print("\nmeasured on this machine: the library's own cost (with it less without)")
     for r in results:
-        if r["kind"] == "measured":
+        if r["kind"] == "measured" and not r["name"].startswith("allocate_"):
             goal = GOALS.get(r["name"])
             print(f"  {r['name']:<28}{r['value']:>10.2f} {r['unit']:<4}" + (f" goal {goal}" if goal else ""))
+    if "measured" in KINDS:
+        print("\nmeasured on this machine: one freed and one allocated, ns added, beside so many that live")
+        print("  " + " " * 14 + "".join(f"{n:>10}" for n in LIVING))
+        for size in SIZES:
+            for threads in (1, 8):
+                cells = (values[f"allocate_added_ns/{size}/live{n}/t{threads}"]["value"] for n in LIVING)
+                print(f"  {size:<5}{threads:>2} threads" + "".join(f"{c:>10.0f}" for c in cells))
     if "simulated" not in KINDS:
         return
     for workload in ("diffusion", "decode"):

@@ -181,6 +181,8 @@ CUresult sim_call_answer(struct sim_call *call, CUresult result);
 #define SIM_CALL_ANYWHERE() SIM_CALL_AS(__func__, false)
 #define SIM_ANSWER(result) return sim_call_answer(&sim_this_call, (result))
 
+extern bool sim_null_memory_on; /* vmm.c */
+
 /* While a host function runs on this thread: it may not call the driver. */
 extern _Thread_local bool sim_in_host_function;
 
