@@ -15,7 +15,8 @@ int sim_in_vram(CUdeviceptr address);
 /* From then on a launch does nothing and costs nothing. */
 void sim_null_launches(void);
 
-/* From then on memory is made, mapped and freed in name only, and nothing may be done with it. */
+/* From then on memory is made, mapped and freed in name only, and nothing may be done with it.
+ */
 void sim_null_memory(void);
 
 /* What this thread's calls have taken of the host's virtual time. */
