@@ -10,6 +10,7 @@
 #include "pager/array_figure.h"
 #include "pager/driver_slabs.h"
 #include "pager/holding.h"
+#include "pager/ordered_free.h"
 #include "pager/pager.h"
 #include "pager/pooled.h"
 #include "stats.h"
@@ -26,12 +27,14 @@ static void prepare(void)
 	driver_slabs_fork_prepare();
 	pager_fork_prepare();
 	array_figure_fork_prepare();
+	ordered_free_fork_prepare();
 	holding_fork_prepare();
 }
 
 static void parent(void)
 {
 	holding_fork_done();
+	ordered_free_fork_done();
 	array_figure_fork_done();
 	pager_fork_parent();
 	driver_slabs_fork_parent();
@@ -44,6 +47,7 @@ static void parent(void)
 static void child(void)
 {
 	holding_fork_done();
+	ordered_free_fork_done();
 	array_figure_fork_done();
 	pager_fork_child();
 	driver_slabs_fork_child();

@@ -5,6 +5,7 @@
 #include "door/driver.h"
 #include "door/export.h"
 #include "hook/work.h"
+#include "pager/ordered_free.h"
 #include "pager/pooled.h"
 
 #include <sched.h>
@@ -295,6 +296,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamEndCapture_ptsz(CUstream hStream, CUgraph *ph
 static CUresult waited(CUresult result)
 {
 	pooled_refresh();
+	ordered_free_settle();
 	if (result == CUDA_SUCCESS && !streams_capturing())
 		pager_quiet();
 	return result;

@@ -3,7 +3,7 @@
 #include "door/export.h"
 #include "pager/admission.h"
 #include "pager/driver_slabs.h"
-#include "pager/holding.h"
+#include "pager/ordered_free.h"
 #include "pager/pager.h"
 #include "pager/pooled.h"
 #include "pager/streams.h"
@@ -73,17 +73,14 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t byt
 
 LT_EXPORT CUresult CUDAAPI cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
 {
-	struct holding held;
+	CUstream named = hStream ? hStream : CU_STREAM_LEGACY;
 	CUresult result;
 
 	if (!driver_has(cuMemFreeAsync))
 		return CUDA_ERROR_NOT_FOUND;
-	if (freed_by_us(dptr, hStream ? hStream : CU_STREAM_LEGACY, &result))
-		return result;
-	held = holding_detach(dptr);
-	result = real(cuMemFreeAsync)(dptr, hStream);
-	holding_settle_free(held, dptr, result == CUDA_SUCCESS);
-	return result;
+	return freed_by_us(dptr, named, &result)
+		   ? result
+		   : ordered_free(dptr, hStream, named, real(cuMemFreeAsync));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemAllocAsync_ptsz(CUdeviceptr *dptr, size_t bytesize,
@@ -130,17 +127,14 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *dptr, size_
 
 LT_EXPORT CUresult CUDAAPI cuMemFreeAsync_ptsz(CUdeviceptr dptr, CUstream hStream)
 {
-	struct holding held;
+	CUstream named = hStream ? hStream : CU_STREAM_PER_THREAD;
 	CUresult result;
 
 	if (!driver_has(cuMemFreeAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (freed_by_us(dptr, hStream ? hStream : CU_STREAM_PER_THREAD, &result))
-		return result;
-	held = holding_detach(dptr);
-	result = real(cuMemFreeAsync_ptsz)(dptr, hStream);
-	holding_settle_free(held, dptr, result == CUDA_SUCCESS);
-	return result;
+	return freed_by_us(dptr, named, &result)
+		   ? result
+		   : ordered_free(dptr, hStream, named, real(cuMemFreeAsync_ptsz));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemPoolTrimTo(CUmemoryPool pool, size_t minBytesToKeep)

@@ -5,6 +5,7 @@
 #include "pager/driver_slabs.h"
 #include "pager/holding.h"
 #include "pager/ledger.h"
+#include "pager/ordered_free.h"
 #include "pager/pager.h"
 #include "pager/pooled.h"
 #include "pager/streams.h"
@@ -115,6 +116,7 @@ static bool charge_quietly(int device, size_t bytes, bool (*charge)(int, uint64_
 	}
 	if (charge(device, bytes))
 		return true;
+	ordered_free_settle();
 	/* Other threads may be quicker to take the room that was made for this one. */
 	for (int i = 0; i < ATTEMPTS; i++) {
 		bool room = make_room(device, room_bytes);
@@ -263,6 +265,7 @@ void admission_context_ended(CUcontext context)
 		return;
 	holding_forget_context((uintptr_t)context);
 	driver_slabs_context_ended(context);
+	ordered_free_context_ended(context);
 	pooled_refresh();
 }
 

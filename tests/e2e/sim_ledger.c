@@ -450,9 +450,23 @@ static void forget_pieces(int ended)
 		}
 }
 
+/* Frees that the end of the context overtakes. */
+static void free_some(struct one *me, int i)
+{
+	for (int j = 0; j < PIECES; j++) {
+		const struct piece *p = &me->pieces[j];
+
+		if (p->context == i && roll(me, 2) &&
+		    (p->what == LINEAR || p->what == PITCHED || p->what == ORDERED))
+			MUST(cuMemFreeAsync(p->at, stream_of(me, p)));
+	}
+}
+
 static void close_context(struct one *me, int i)
 {
 	MUST(cuCtxSetCurrent(contexts[i].context));
+	if (with("crosswise"))
+		free_some(me, i);
 	if (i)
 		MUST(cuCtxDestroy(contexts[i].context));
 	else if (roll(me, 2))
