@@ -251,17 +251,30 @@ static bool driver_can(void)
 	       real(cuCtxPushCurrent_v2) && real(cuCtxPopCurrent_v2) && real(cuCtxSynchronize);
 }
 
+static struct pager *made_for(CUcontext context)
+{
+	for (int i = 0; i < PAGER_DEVICES; i++)
+		if (is_alive(i) && pagers[i].context == context)
+			return &pagers[i];
+	return NULL;
+}
+
 /* The pager for the current context; NULL: none, and the driver serves. */
 struct pager *pager_here(void)
 {
+	struct pager *pager;
 	CUcontext context = NULL;
 	CUdevice device;
 	CUresult result;
 
 	if (settings_get()->disable || (settings_get()->required && settings_get()->misread) ||
 	    !strcmp(settings_get()->policy, "none") || !real(cuCtxGetCurrent) ||
-	    real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS || !context ||
-	    !real(cuCtxGetDevice) || real(cuCtxGetDevice)(&device) != CUDA_SUCCESS ||
+	    real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS || !context)
+		return NULL;
+	pager = made_for(context); /* which it is mostly, and its device is known */
+	if (pager)
+		return pager;
+	if (!real(cuCtxGetDevice) || real(cuCtxGetDevice)(&device) != CUDA_SUCCESS ||
 	    device < 0 || device >= PAGER_DEVICES || !start_may(&pagers[device].start))
 		return NULL;
 	if (!is_alive(device)) {
