@@ -97,7 +97,7 @@ $(O)/have/%:
 	@O='$(O)' CC='$(CC)' CUDA_INC='$(CUDA_INC)' JANSSON='$(JANSSON)' tools/deps --has $* && mkdir -p $(@D) && touch $@
 $(O)/have/programs $(O)/have/tests: $(O)/have/library
 
-$(SHIM_OBJ) $(POLICY_OBJ): $(O)/flags | $(O)/have/library
+$(SHIM_OBJ) $(POLICY_OBJ): $(HARDENING) | $(O)/have/library
 $(O)/obj/policy/%.o: policy/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(call hardened,-Ipolicy) $(LIB) $(SMALL_FRAMES) -c $< -o $@
@@ -114,7 +114,7 @@ kernels-ptx: ## write our GPU kernels' text and machine code anew: nvcc, and two
 
 SHIM_LINK = $(LINK) $(HARDEN) -shared $(HARDEN_LD) $(HARDEN_LIB) -Wl,-soname,liblowtide.so,--version-script=shim/door/versions.map -o $@ \
 	$(CRT_BEGIN) $(filter %.o,$^) $(CRT_END) -pthread -ldl $(LDLIBS)
-$(SHIM): $(SHIM_OBJ) $(POLICY_OBJ) shim/door/versions.map $(O)/flags
+$(SHIM): $(SHIM_OBJ) $(POLICY_OBJ) shim/door/versions.map $(HARDENING)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(SHIM_LINK)
 FORCE:

@@ -10,12 +10,12 @@ all: $(CLI) $(MAN) $(PROBE)
 # The command reads the settings as the library does, and tries the library's own kernel.
 CLI_OBJ   := $(call objects,$(TOOL_SRC) $(call of_shim,settings lock log file ram own_kernels kernels_image))
 PROBE_OBJ := $(call objects,$(PROBE_SRC) $(sort $(wildcard tests/gpu/probe/*.S)))
-$(call objects,$(TOOL_SRC)) $(PROBE_OBJ): $(O)/flags | $(O)/have/programs
+$(call objects,$(TOOL_SRC)) $(PROBE_OBJ): $(HARDENING) | $(O)/have/programs
 $(O)/obj/tools/%.o: tools/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(call hardened,-Ishim -Ipolicy -Itools) -isystem $(CUDA_INC) -fPIE -DLOWTIDE_VERSION='"$(VERSION)"' \
 		-DLOWTIDE_LIBDIR='"$(LIBDIR)"' -c $< -o $@
-$(CLI): $(CLI_OBJ) $(O)/flags
+$(CLI): $(CLI_OBJ) $(HARDENING)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(LINK) $(HARDEN) -pie $(HARDEN_LD) -o $@ $(filter %.o,$^) $(JANSSON) -ldl $(LDLIBS)
 
@@ -37,6 +37,6 @@ $(O)/obj/tests/gpu/probe/%.o: tests/gpu/probe/%.c
 $(O)/obj/tests/gpu/probe/%.o: tests/gpu/probe/%.S $(wildcard tests/gpu/probe/*.ptx) shim/pager/kernels.ptx
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D) && $(call hardened,-Itests/gpu/probe) -c $< -o $@
-$(PROBE): $(PROBE_OBJ) $(O)/flags
+$(PROBE): $(PROBE_OBJ) $(HARDENING)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(LINK) $(HARDEN) -pie $(HARDEN_LD) -o $@ $(filter %.o,$^) -pthread -ldl -lm $(JANSSON) $(LDLIBS)

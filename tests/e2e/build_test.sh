@@ -29,6 +29,10 @@ for way in environment 'command line'; do
 		'! sed "s/.*-z,norelro,-z,lazy//; t; s/.*/not used/" <<<"$linked" | grep -vqF -- "$harden_ld"'
 done
 check "our flags harden: $harden $harden_ld" eval 'grep -q fstack-protector <<<"$harden" && grep -q FORTIFY_SOURCE=[23] <<<"$harden" && grep -q relro,-z,now <<<"$harden_ld"'
+for other in -D_FORTIFY_SOURCE=1 -U_FORTIFY_SOURCE -Wp,-D_FORTIFY_SOURCE=1 -Wp,-U_FORTIFY_SOURCE,-D_FORTIFY_SOURCE=1 -Wp,-U_FORTIFY_SOURCE; do
+	level=$("${CC:-cc}" -O2 $other $harden -E -dM -x c /dev/null 2>&1 | grep -E 'FORTIFY|warning')
+	check "beside $other: $level" grep -qxE '#define _FORTIFY_SOURCE [23]' <<<"$level"
+done
 
 # --- what is built anew
 some=("$there/obj/policy/lru.o" "$there/obj/policy/cycle.o" "$there/shim/image.a")

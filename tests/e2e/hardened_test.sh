@@ -32,7 +32,7 @@ found 'writable and executable' "$dir/both.s"
 found 'folders to look for libraries in' "-Wl,-rpath,$dir"
 found build-id -Wl,--build-id=none
 has -fstack-protector && found 'no stack is protected' -fno-stack-protector
-has _FORTIFY_SOURCE && found 'no call is fortified' -U_FORTIFY_SOURCE
+has _FORTIFY_SOURCE && found 'no call is fortified' -Wp,-U_FORTIFY_SOURCE
 if has -fcf-protection; then
 	found 'no landing pad at door' -fcf-protection=none
 	whole=("${plain[@]}")
