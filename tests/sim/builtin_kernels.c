@@ -18,6 +18,24 @@ static uint64_t mix(uint64_t x)
 	return x ^ x >> 32;
 }
 
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+__attribute__((target_clones("arch=x86-64-v4", "default"), optimize("O3")))
+#endif
+static void
+add_hash(const uint64_t *words, uint64_t from, uint64_t upto, uint64_t *low, uint64_t *high)
+{
+	uint64_t sum_low = 0, sum_high = 0;
+
+	for (uint64_t i = from; i < upto; i++) {
+		uint64_t x = mix(words[i] + i * 0xA0761D6478BD642Full);
+
+		sum_low += x;
+		sum_high += (x ^ words[i]) * 0xE7037ED1A0B428DBull ^ x >> 17;
+	}
+	*low += sum_low;
+	*high += sum_high;
+}
+
 KERNEL2(lowtide_content_hash, const uint64_t *, table, uint64_t *, out)
 {
 	unsigned long entry = sim_self->block_idx[1], part = sim_self->block_idx[0];
@@ -32,12 +50,7 @@ KERNEL2(lowtide_content_hash, const uint64_t *, table, uint64_t *, out)
 	upto = count * (part + 1) / parts;
 	TOUCH_READ(&words[from], (upto - from) * 8);
 	TOUCH_WRITE(&out[2 * entry], 16);
-	for (uint64_t i = from; i < upto; i++) {
-		uint64_t x = mix(words[i] + i * 0xA0761D6478BD642Full);
-
-		low += x;
-		high += (x ^ words[i]) * 0xE7037ED1A0B428DBull ^ x >> 17;
-	}
+	add_hash(words, from, upto, &low, &high);
 	out[2 * entry] += low;
 	out[2 * entry + 1] += high;
 }
