@@ -84,10 +84,12 @@ run_cases() {
 				cap=$((cap_mib * scale << 20))
 				what="$case, blocks of $block, $policy, $scheduler, $safety"
 				rm -f "$report" "$stats"*
+				token=
+				[ $scheduler = threads ] || token=" $O/sim/libtoken.so"
 				said=$(env LOWTIDE_VRAM=$cap LOWTIDE_HOST=$((host_mib * scale))M LOWTIDE_BLOCK=$block LOWTIDE_POLICY=$policy \
 					LOWTIDE_SAFETY=$safety LOWTIDE_LOG=error LOWTIDE_VERIFY=1 LOWTIDE_STATS="$stats" LOWTIDE_SIM_SCHED=$scheduler \
 					LOWTIDE_PATIENCE="$(patience_of "$case")" \
-					LOWTIDE_SIM_REPORT="$report" "$@" LD_PRELOAD="$O/liblowtide.so" timeout 60 "$O/e2e/$program" "$case" 2>&1)
+					LOWTIDE_SIM_REPORT="$report" "$@" LD_PRELOAD="$O/liblowtide.so$token" timeout 60 "$O/e2e/$program" "$case" 2>&1)
 				status=$?
 				seen=$(faults "$report" "$cap")
 				if [ $status -ne 0 ]; then

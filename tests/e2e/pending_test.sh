@@ -12,7 +12,7 @@ cap=$((22 << 20))
 one() { # one CASE SAFETY POLICY SCHEDULER: a line if something is wrong
 	local key=$dir/$1.$2.$3.$4 what="$1, $2, $3, $4" said status seen
 	said=$(LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=2M LOWTIDE_POLICY=$3 LOWTIDE_SAFETY=$2 LOWTIDE_LOG=error LOWTIDE_VERIFY=1 LOWTIDE_PATIENCE=30 LOWTIDE_STATS=$key.stats \
-		LOWTIDE_SIM_H2D_GBPS=1 LOWTIDE_SIM_D2H_GBPS=1 LOWTIDE_SIM_SCHED=$4 LOWTIDE_SIM_REPORT=$key.json LD_PRELOAD=$O/liblowtide.so timeout 300 "$O/e2e/sim_pending" "$1" 2>&1)
+		LOWTIDE_SIM_H2D_GBPS=1 LOWTIDE_SIM_D2H_GBPS=1 LOWTIDE_SIM_SCHED=$4 LOWTIDE_SIM_REPORT=$key.json LD_PRELOAD="$O/liblowtide.so $O/sim/libtoken.so" timeout 300 "$O/e2e/sim_pending" "$1" 2>&1)
 	status=$?
 	seen=$(faults "$key.json" $cap | head -n 1)
 	if [ $status -ne 0 ] || [ -n "$said$seen" ]; then
