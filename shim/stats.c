@@ -54,7 +54,9 @@ static void write_json(FILE *file, int device, const struct pager_summary *s)
 		", \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64
 		", \"bytes_out_again\": %" PRIu64 ", \"launches_in_place\": %" PRIu64
 		", \"windows\": %" PRIu64 ", \"windows_refused\": %" PRIu64
-		", \"windows_late\": %" PRIu64 ", \"failed_moves\": %" PRIu64
+		", \"windows_late\": %" PRIu64 ", \"window_ns\": %" PRIu64
+		", \"waits\": %" PRIu64 ", \"wait_ns\": %" PRIu64 ", \"frames_made\": %" PRIu64
+		", \"frames_made_ns\": %" PRIu64 ", \"failed_moves\": %" PRIu64
 		", \"fallbacks\": %" PRIu64
 		", \"kernels\": \"%s\", \"kernels_load_us\": %" PRIu64
 		", \"unknown_kernels\": %" PRIu64 ", \"unknown_launches\": %" PRIu64
@@ -64,9 +66,10 @@ static void write_json(FILE *file, int device, const struct pager_summary *s)
 		s->stats.page_ins, s->stats.evictions, s->stats.clean_evictions,
 		s->stats.bytes_in, s->stats.bytes_out, s->stats.bytes_out_again,
 		s->stats.launches_in_place, s->stats.windows, s->stats.windows_refused,
-		s->stats.windows_late, s->stats.failed_moves, s->stats.fallbacks, s->kernels,
-		s->kernels_load_us, unknown.kernels, unknown.launches, s->frames_resized,
-		s->stats.verified, s->stats.not_verified, s->report.name);
+		s->stats.windows_late, s->stats.window_ns, s->stats.waits, s->stats.wait_ns,
+		s->frames_made, s->frames_made_ns, s->stats.failed_moves, s->stats.fallbacks,
+		s->kernels, s->kernels_load_us, unknown.kernels, unknown.launches,
+		s->frames_resized, s->stats.verified, s->stats.not_verified, s->report.name);
 }
 
 /* A forked child's end must not take the place of its parent's account. */

@@ -167,11 +167,17 @@ give_budget:
 	return NULL;
 }
 
-bool frame_make(const struct frame_pool *pool, struct frame *frame)
+bool frame_make(struct frame_pool *pool, struct frame *frame)
 {
+	uint64_t began_ns = clock_now_ns();
+
 	frame->made =
 	    is_plain(pool, frame->host) ? make_plain(frame) : make_mapped(pool, frame);
-	return frame->made == CUDA_SUCCESS;
+	if (frame->made != CUDA_SUCCESS)
+		return false;
+	atomic_fetch_add(&pool->made, 1);
+	atomic_fetch_add(&pool->made_ns, clock_now_ns() - began_ns);
+	return true;
 }
 
 /* It is no frame any more. The one rule: what the driver still holds of it, by a handle or a

@@ -48,7 +48,8 @@ struct frame_pool {
 	uint64_t device_limit_bytes;   /* what the card was seen to have, until then */
 	uint64_t device_limit_until_ns;
 	uint64_t host_peak_bytes;
-	uint64_t resized;     /* frames for which spare ones of other sizes were released */
+	uint64_t resized; /* frames for which spare ones of other sizes were released */
+	_Atomic uint64_t made, made_ns; /* frames that the driver made, and the time it took */
 	uint64_t asked_bytes; /* size of the host frame that was last taken; 0: none was */
 };
 
@@ -69,7 +70,7 @@ void frame_pool_finish(struct frame_pool *pool);
  * be held. False: frame_cancel is what is left to do; else it may be used, or given to the
  * pool. */
 struct frame *frame_begin(struct frame_pool *pool, bool host, unsigned int size_class);
-bool frame_make(const struct frame_pool *pool, struct frame *frame);
+bool frame_make(struct frame_pool *pool, struct frame *frame);
 void frame_cancel(struct frame_pool *pool, struct frame *frame);
 
 /* NULL: over the cap (or the host budget), or the driver has none. */

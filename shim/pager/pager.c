@@ -320,6 +320,8 @@ bool pager_summary_at_exit(int device, struct pager_summary *summary)
 		policy_report(pager->policy, &summary->report);
 	summary->host_peak_bytes = pager->frames.host_peak_bytes;
 	summary->frames_resized = pager->frames.resized;
+	summary->frames_made = pager->frames.made;
+	summary->frames_made_ns = pager->frames.made_ns;
 	summary->kernels = own_kernels_form_name(pager->kernels.form);
 	summary->kernels_load_us = pager->kernels_load_us;
 	lock_give(&pager->lock);

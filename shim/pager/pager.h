@@ -25,6 +25,8 @@ struct pager_stats {
 	uint64_t page_ins, evictions, clean_evictions; /* blocks */
 	uint64_t bytes_in, bytes_out;		       /* copied */
 	uint64_t windows, windows_refused, windows_late;
+	uint64_t window_ns;	    /* from before the drain until work may begin again */
+	uint64_t waits, wait_ns;    /* launches that waited for what was coming to VRAM */
 	uint64_t launches_in_place; /* launches that named a cold block */
 	uint64_t failed_moves;
 	uint64_t bytes_out_again; /* part of bytes_out: of blocks that had been in RAM before */
@@ -52,6 +54,7 @@ struct pager {
 	struct frame_pool frames;
 	struct policy *policy;
 	uint64_t policy_cap_bytes;
+	uint64_t window_since_ns;  /* when the window that is open began */
 	uint64_t unpaged_since_ns; /* no window before this: the last one was refused or came
 				      late; 0: none was */
 	bool pushed;		   /* the open window's: our context was not the current one */
@@ -209,7 +212,7 @@ uint64_t pager_frame_bytes(int device);
 struct pager_summary {
 	struct pager_stats stats;
 	struct policy_report report;
-	uint64_t host_peak_bytes, frames_resized;
+	uint64_t host_peak_bytes, frames_resized, frames_made, frames_made_ns;
 	const char *kernels; /* how ours were loaded: "cubin", "ptx" or "none" */
 	uint64_t kernels_load_us;
 };

@@ -112,6 +112,16 @@ static bool await(struct pager *pager, const uint32_t *blocks, size_t count)
 	return true;
 }
 
+static bool await_counted(struct pager *pager, const uint32_t *blocks, size_t count)
+{
+	uint64_t began_ns = clock_now_ns();
+	bool came = await(pager, blocks, count);
+
+	pager->stats.waits++;
+	pager->stats.wait_ns += clock_now_ns() - began_ns;
+	return came;
+}
+
 /* A kernel may go anywhere in the components it is given, whatever part it asks for: none of
  * their blocks may be on its way when it is launched. Returns how many blocks are named. */
 static size_t hold_still(struct pager *pager, const uint64_t *addresses, size_t count,
@@ -132,7 +142,7 @@ static size_t hold_still(struct pager *pager, const uint64_t *addresses, size_t 
 		waiting = graced_arriving(pager, pager->named, named, arriving, AWAITED_MOST);
 		if (!waiting)
 			break;
-		patient = patient && await(pager, arriving, waiting);
+		patient = patient && await_counted(pager, arriving, waiting);
 		/* Names and marks may be another thread's by now. */
 		named = name_all(pager, addresses, count);
 		for (size_t i = 0; !patient && i < named; i++)

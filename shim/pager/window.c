@@ -42,6 +42,7 @@ bool window_open(struct pager *pager)
 		return false;
 	}
 	now_ns = clock_now_ns();
+	pager->window_since_ns = now_ns;
 	if (now_ns < pager->unpaged_since_ns) {
 		pager->stats.windows_refused++;
 		return false;
@@ -85,6 +86,7 @@ leave_context:
 void window_close(struct pager *pager)
 {
 	gate_open();
+	pager->stats.window_ns += clock_now_ns() - pager->window_since_ns;
 	if (pager->pushed)
 		real(cuCtxPopCurrent_v2)(NULL);
 }
