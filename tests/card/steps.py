@@ -53,6 +53,7 @@ def keep_probe(session, probed, name):
     with open(session.record.path(name), "w") as file:
         json.dump(probed, file, indent=0)
         file.write("\n")
+    session.record.publish(name)
     for trial in probed["trials"]:
         for figure in trial["figures"]:
             session.medians[f"{trial['name']}: {figure['name']}"] = figure["median"]
@@ -213,6 +214,7 @@ def comparisons(session, deadline):
         record.say("  there is no probe.json: without the bus rate of this card")
     done = child.run([sys.executable, COMPARE] + arguments + (["--rehearse"] if card.SIMULATED else []),
                      card.environment({"O": card.BUILD}), left_s(deadline))
+    record.publish("compare.json")
     record.fact("compare_told", [line[:200] for line in done.stdout.splitlines() if line.strip()][-30:])
     if done.timed_out:
         record.add("comparisons", COMPARE, NO_TIME, "did not keep its budget; what it wrote is kept")

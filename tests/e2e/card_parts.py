@@ -2,6 +2,8 @@
 usage: card_parts.py FOLDER (scratch); O names the build."""
 import json
 import os
+import platform
+import re
 import signal
 import subprocess
 import sys
@@ -218,6 +220,19 @@ def test_record():
     r.add("probe", "bad \"one\" × é", record.FAILED, "why\nnot")
     r.add("probe", "late", record.NO_TIME)
     r.end_step(step, 1)
+    release, uuid = platform.release(), "202817fd-cecf-abe6-5bb6-35011e717a0f"
+    r.failure(f"{sys.prefix}/lib/x.py on {platform.node()}, {release}, GPU-{uuid}, {record.HERE}shim")
+    with open(r.path("compare.json"), "w") as file:
+        json.dump({"kernel": release, "uuid": uuid}, file)
+    r.publish("compare.json")
+    r.publish("probe-long.json")  # which is not there
+    for name in ("failures.txt", "compare.json"):
+        with open(r.path(name)) as file:
+            text = file.read()
+        private = [uuid, record.HERE] + ([sys.prefix] if sys.prefix not in ("/usr", "/") else []) \
+            + ([platform.node()] if platform.node() not in ("", "localhost") else []) \
+            + ([release] if re.search(r"[^\d.]", release) else [])
+        check(f"{name} names no folder, host or card of this machine", text and not any(word in text for word in private))
     for i in range(40):
         r.failure(f"{ROOT}/some/path " + "x" * 100000)
     for i in range(3000):
