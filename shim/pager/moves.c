@@ -33,26 +33,38 @@ static void forget_unknown_fences(struct pager *pager)
 			pager->table.components[i].fence = 0;
 }
 
-/* Carries the policy's actions out, if this is a moment for it. */
-void carry_out(struct pager *pager, size_t actions)
+struct moves {
+	uint32_t *leaving, *coming;
+	size_t leaving_count, coming_count;
+};
+
+/* What of the first so many actions there is to do; what was freed has no home. */
+static struct moves gather(const struct pager *pager, size_t actions)
 {
-	uint32_t *leaving = pager->moving, *coming = pager->moving + PAGER_ACTIONS;
-	size_t leaving_count = 0, coming_count = 0;
+	struct moves moves = {.leaving = pager->moving,
+			      .coming = pager->moving + PAGER_ACTIONS};
 
 	for (size_t i = 0; i < actions; i++) {
 		uint32_t id = pager->actions[i].block;
 		const struct block *block = &pager->table.blocks[id];
 		enum block_home home = atomic_load(&block->home);
 
-		/* A block that was freed meanwhile has no home. */
 		if (block->pins)
 			continue;
 		if (pager->actions[i].verb == POLICY_EVICT && home == HOME_DEVICE)
-			leaving[leaving_count++] = id;
+			moves.leaving[moves.leaving_count++] = id;
 		else if (pager->actions[i].verb == POLICY_PAGE_IN && home == HOME_HOST)
-			coming[coming_count++] = id;
+			moves.coming[moves.coming_count++] = id;
 	}
-	if (!leaving_count && !coming_count)
+	return moves;
+}
+
+/* Carries the policy's actions out, if this is a moment for it. */
+void carry_out(struct pager *pager, size_t actions)
+{
+	struct moves moves = gather(pager, actions);
+
+	if (!moves.leaving_count && !moves.coming_count)
 		return;
 	graced_settle(pager);
 	if (!window_open(pager)) {
@@ -61,10 +73,12 @@ void carry_out(struct pager *pager, size_t actions)
 	}
 	forget_unknown_fences(pager);
 	release_ripe(pager, true);
-	exchange_homes(pager, leaving, leaving_count, coming, coming_count);
+	moves = gather(pager, actions); /* some may have been freed just now */
+	exchange_homes(pager, moves.leaving, moves.leaving_count, moves.coming,
+		       moves.coming_count);
 	window_close(pager);
-	tell_of_moves(pager, leaving, leaving_count);
-	tell_of_moves(pager, coming, coming_count);
+	tell_of_moves(pager, moves.leaving, moves.leaving_count);
+	tell_of_moves(pager, moves.coming, moves.coming_count);
 }
 
 void refresh_cap(struct pager *pager)

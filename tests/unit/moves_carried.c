@@ -1,0 +1,84 @@
+/* What of the policy's actions is carried out, where memory goes meanwhile, on the rig. */
+#include "moves_rig.h"
+#include "pager/parts.h"
+#include "pager/release.h"
+
+#define SMALL_BYTES 1000
+
+/* A block of small allocations, of which one lives. */
+static uint32_t slab_of_one(enum block_home home, uint64_t content)
+{
+	struct pager *pager = &rig.pager;
+	uint32_t id = rig_component(1, 0, home, content);
+	struct component *component = &pager->table.components[rig_block(id)->component];
+
+	component->slab = slabs_add(&pager->slabs, component->start, SMALL_BYTES);
+	cr_assert(component->slab != NULL);
+	slab_take(&pager->slabs, component->slab, SMALL_BYTES, id + 1);
+	return id;
+}
+
+/* It is freed, but something may be using it. */
+static void freed_in_order(uint32_t slab)
+{
+	struct pager *pager = &rig.pager;
+	struct component *component = &pager->table.components[rig_block(slab)->component];
+
+	release_piece_later(pager, slab_piece_at(component->slab, component->start), NULL);
+}
+
+static void carried_out(enum policy_verb verb, const uint32_t *blocks, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		rig.pager.actions[i] =
+		    (struct policy_action){.verb = verb, .block = blocks[i]};
+	carry_out(&rig.pager, count);
+}
+
+/* Nothing is left of the block, and nothing was done for it. */
+static void check_gone(uint32_t id)
+{
+	cr_assert(eq(u32, rig_block(id)->component, NO_BLOCK));
+	cr_assert(zero(ptr, rig_block(id)->device));
+	cr_assert(zero(ptr, rig_block(id)->host));
+	cr_assert_not(rig_block(id)->leaving);
+}
+
+/* The last of each of two slabs goes in the window that is made to move them: one of them is
+ * kept empty, the other is gone. */
+static void check_moves_what_is_left(enum block_home from, enum policy_verb verb,
+				     enum block_home to)
+{
+	uint32_t ids[3] = {rig_component(1, 0, from, 7), slab_of_one(from, 20),
+			   slab_of_one(from, 21)};
+	uint32_t gone, kept;
+
+	freed_in_order(ids[1]);
+	freed_in_order(ids[2]);
+	carried_out(verb, ids, 3);
+	gone = rig_block(ids[1])->component == NO_BLOCK ? ids[1] : ids[2];
+	kept = gone == ids[1] ? ids[2] : ids[1];
+	check_gone(gone);
+	CHECK_HOME(ids[0], to);
+	CHECK_CONTENT(ids[0], 7);
+	CHECK_HOME(kept, to);
+	CHECK_CONTENT(kept, kept == ids[1] ? 20 : 21);
+	cr_assert(eq(u64, rig.pager.stats.evictions + rig.pager.stats.page_ins, 2));
+	cr_assert(zero(u64, rig.pager.stats.failed_moves));
+	rig_check();
+}
+
+Test(carry_out, evicts_no_block_that_goes_in_its_window, .init = rig_start)
+{
+	check_moves_what_is_left(HOME_DEVICE, POLICY_EVICT, HOME_HOST);
+	/* The frame in RAM of each that left, and of none besides. */
+	cr_assert(eq(u64, rig.pager.frames.host_bytes, 2 * GRANULE));
+}
+
+Test(carry_out, pages_in_no_block_that_goes_in_its_window, .init = rig_start)
+{
+	uint64_t before = rig.pager.frames.device_bytes;
+
+	check_moves_what_is_left(HOME_HOST, POLICY_PAGE_IN, HOME_DEVICE);
+	cr_assert(eq(u64, rig.pager.frames.device_bytes, before + 2 * GRANULE));
+}
