@@ -30,8 +30,7 @@ static void freed_in_order(uint32_t slab)
 static void carried_out(enum policy_verb verb, const uint32_t *blocks, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		rig.pager.actions[i] =
-		    (struct policy_action){.verb = verb, .block = blocks[i]};
+		rig.pager.actions[i] = (struct policy_action){.verb = verb, .block = blocks[i]};
 	carry_out(&rig.pager, count);
 }
 
