@@ -135,6 +135,19 @@ static void finish_streams(struct pager *pager)
 	}
 }
 
+/* A forked child has a copy of its parent's, whose memory on the device is not its own. */
+static void forget_parent(struct pager *pager)
+{
+	memset(&pager->stats, 0, sizeof(pager->stats));
+	memset(&pager->told, 0, sizeof(pager->told));
+	pager->told_ns = 0;
+	memset(&pager->slabs, 0, sizeof(pager->slabs));
+	pager->parked = 0;
+	atomic_store(&pager->parked_count, 0);
+	atomic_store(&pager->lost, 0);
+	pager->ahead_making = false; /* the thread that did stayed behind */
+}
+
 static CUresult make(struct pager *pager, int device, CUcontext context)
 {
 	struct start *start = &pager->start;
@@ -143,11 +156,8 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	start_step(start, START_TABLES, result);
 	pager->stream_in = pager->stream_out = NULL;
 	pager->stream_hash_in = pager->stream_hash_out = NULL;
-	if (pager->process != getpid()) {
-		memset(&pager->stats, 0, sizeof(pager->stats));
-		memset(&pager->told, 0, sizeof(pager->told));
-		pager->told_ns = 0;
-	}
+	if (pager->process != getpid())
+		forget_parent(pager);
 	pager->process = getpid();
 	pager->device = device;
 	pager->context = context;
