@@ -5,13 +5,10 @@
  * of single pairs, less what reading the clock costs. Run with and without the library; the
  * difference is its own, with what the driver's other calls take that it makes.
  */
-#include <cuda.h>
-#include <dlfcn.h>
+#include "cost.h"
+
 #include <pthread.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 #define PAIRS 16000 /* of all threads */
 
@@ -20,22 +17,6 @@ static size_t bytes, share; /* of the living, each thread's */
 static CUdeviceptr *living;
 static float *samples;
 static unsigned int threads;
-
-static double now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static void must(CUresult result, const char *what)
-{
-	if (result == CUDA_SUCCESS)
-		return;
-	fprintf(stderr, "%s: error %d\n", what, (int)result);
-	exit(3);
-}
 
 static void *replace_many(void *number)
 {
@@ -75,34 +56,8 @@ static void make_living(size_t count)
 	free(holes);
 }
 
-static int ascending(const void *a, const void *b)
-{
-	float x = *(const float *)a, y = *(const float *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(float *ns, size_t count)
-{
-	qsort(ns, count, sizeof(*ns), ascending);
-	return ns[count / 2];
-}
-
-static double clock_cost_ns(void)
-{
-	static float ns[10001];
-
-	for (int i = 0; i < 10001; i++) {
-		double from = now_ns();
-
-		ns[i] = (float)(now_ns() - from);
-	}
-	return median(ns, 10001);
-}
-
 int main(int argc, char **argv)
 {
-	void (*null_memory)(void);
 	pthread_t thread[64];
 	CUdeviceptr first;
 	size_t count;
@@ -114,17 +69,12 @@ int main(int argc, char **argv)
 		return 2;
 	share = count / threads;
 	samples = calloc(PAIRS, sizeof(*samples));
-	must(cuInit(0), "cuInit");
-	must(cuDevicePrimaryCtxRetain(&context, 0), "cuDevicePrimaryCtxRetain");
-	must(cuCtxSetCurrent(context), "cuCtxSetCurrent");
+	if (!samples)
+		return 3;
+	context = context_make();
 	/* The library tries what it needs when it begins, in memory that is there. */
 	must(cuMemAlloc(&first, 4 << 20), "cuMemAlloc");
-	null_memory = __extension__(void (*)(void)) dlsym(RTLD_DEFAULT, "sim_null_memory");
-	if (!null_memory || !samples) {
-		fprintf(stderr, "not the simulated driver\n");
-		return 2;
-	}
-	null_memory();
+	simulate_nothing("sim_null_memory");
 	make_living(count);
 	for (uintptr_t i = 0; i < threads; i++)
 		if (pthread_create(&thread[i], NULL, replace_many, (void *)i))

@@ -4,13 +4,9 @@
  * percentile in nanoseconds, over all threads, of single launches, less what reading the clock
  * costs. Run with and without the library; the difference is its own.
  */
-#include <cuda.h>
-#include <dlfcn.h>
+#include "cost.h"
+
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #define LAUNCHES 200000
 #define WARM_UP 20000
@@ -18,22 +14,6 @@
 static CUcontext context;
 static CUfunction function;
 static CUdeviceptr buffers[20];
-
-static double now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static void must(CUresult result, const char *what)
-{
-	if (result == CUDA_SUCCESS)
-		return;
-	fprintf(stderr, "%s: error %d\n", what, (int)result);
-	exit(3);
-}
 
 static void *launch_many(void *samples)
 {
@@ -54,29 +34,8 @@ static void *launch_many(void *samples)
 	return NULL;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	float x = *(const float *)a, y = *(const float *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double clock_cost_ns(void)
-{
-	static float ns[10001];
-
-	for (int i = 0; i < 10001; i++) {
-		double from = now_ns();
-
-		ns[i] = (float)(now_ns() - from);
-	}
-	qsort(ns, 10001, sizeof(*ns), ascending);
-	return ns[5000];
-}
-
 int main(int argc, char **argv)
 {
-	void (*null_launches)(void);
 	int threads = argc > 2 ? atoi(argv[2]) : 1;
 	float *ns = malloc(sizeof(*ns) * LAUNCHES * (size_t)threads);
 	pthread_t thread[64];
@@ -85,19 +44,12 @@ int main(int argc, char **argv)
 
 	if (argc != 3 || threads < 1 || threads > 64 || !ns)
 		return 2;
-	must(cuInit(0), "cuInit");
-	must(cuDevicePrimaryCtxRetain(&context, 0), "cuDevicePrimaryCtxRetain");
-	must(cuCtxSetCurrent(context), "cuCtxSetCurrent");
+	context = context_make();
 	must(cuModuleLoad(&module, argv[1]), "cuModuleLoad");
 	must(cuModuleGetFunction(&function, module, "twenty"), "cuModuleGetFunction");
 	for (int i = 0; i < 20; i++)
 		must(cuMemAlloc(&buffers[i], 2 << 20), "cuMemAlloc");
-	null_launches = __extension__(void (*)(void)) dlsym(RTLD_DEFAULT, "sim_null_launches");
-	if (!null_launches) {
-		fprintf(stderr, "not the simulated driver\n");
-		return 2;
-	}
-	null_launches();
+	simulate_nothing("sim_null_launches");
 	for (int i = 0; i < threads; i++)
 		if (pthread_create(&thread[i], NULL, launch_many,
 				   ns + (size_t)LAUNCHES * (size_t)i))
@@ -105,8 +57,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < threads; i++)
 		pthread_join(thread[i], NULL);
 	clock_ns = clock_cost_ns();
-	qsort(ns, LAUNCHES * (size_t)threads, sizeof(*ns), ascending);
-	printf("%.1f %.1f\n", ns[LAUNCHES * (size_t)threads / 2] - clock_ns,
-	       ns[LAUNCHES * (size_t)threads / 100 * 99] - clock_ns);
+	printf("%.1f ", median(ns, LAUNCHES * (size_t)threads) - clock_ns);
+	printf("%.1f\n", ns[LAUNCHES * (size_t)threads / 100 * 99] - clock_ns);
 	return 0;
 }
