@@ -79,10 +79,17 @@ static struct chunk *chunk_at(uint64_t address)
 	return NULL;
 }
 
-/* What the program may free there; NULL: nothing of its own begins there. */
-static struct slab_piece *piece_to_free(const struct chunk *chunk, uint64_t address)
+/* The allocation that holds the address. *chunk: where the address lies; NULL: in none. */
+static struct slab_piece *piece_there(uint64_t address, struct chunk **chunk)
 {
-	struct slab_piece *piece = slab_piece_at(chunk->slab, address);
+	*chunk = chunk_at(address);
+	return *chunk ? slab_piece_at((*chunk)->slab, address) : NULL;
+}
+
+/* The same of what the program may free there; NULL: nothing of its own begins there. */
+static struct slab_piece *piece_to_free(uint64_t address, struct chunk **chunk)
+{
+	struct slab_piece *piece = piece_there(address, chunk);
 
 	return piece && slab_piece_start(piece) == address ? piece : NULL;
 }
@@ -291,8 +298,7 @@ static bool owner_to_free(CUdeviceptr address, struct owner **owner, CUcontext *
 	if (!atomic_load_explicit(&any, memory_order_relaxed))
 		return false;
 	lock_take(&lock);
-	chunk = chunk_at(address);
-	if (chunk && piece_to_free(chunk, address)) {
+	if (piece_to_free(address, &chunk)) {
 		*owner = chunk->owner;
 		*context = chunk->owner->context;
 	}
@@ -304,14 +310,14 @@ static bool owner_to_free(CUdeviceptr address, struct owner **owner, CUcontext *
  * thread may have been quicker. */
 static CUresult release(CUdeviceptr address, CUcontext context, bool later, CUevent event)
 {
-	struct slab_piece *piece = NULL;
+	struct slab_piece *piece;
 	struct chunk *chunk;
 	uint64_t start = 0;
 
 	lock_take(&lock);
-	chunk = chunk_at(address);
-	if (chunk && chunk->owner->context == context)
-		piece = piece_to_free(chunk, address);
+	piece = piece_to_free(address, &chunk);
+	if (piece && chunk->owner->context != context)
+		piece = NULL;
 	if (piece && later)
 		slab_park(&chunk->owner->slabs, piece, event);
 	else if (piece)
@@ -369,15 +375,13 @@ enum pager_answer driver_slabs_free_after(CUdeviceptr address, CUstream stream,
 
 bool driver_slabs_at(CUdeviceptr address, struct pager_component *out)
 {
-	struct slab_piece *piece = NULL;
+	struct slab_piece *piece;
 	struct chunk *chunk;
 
 	if (!atomic_load_explicit(&any, memory_order_relaxed))
 		return false;
 	lock_take(&lock);
-	chunk = chunk_at(address);
-	if (chunk)
-		piece = slab_piece_at(chunk->slab, address);
+	piece = piece_there(address, &chunk);
 	if (piece)
 		*out = (struct pager_component){.start = slab_piece_start(piece),
 						.bytes = piece->bytes,
@@ -392,15 +396,13 @@ bool driver_slabs_at(CUdeviceptr address, struct pager_component *out)
 
 bool driver_slabs_set_sync_memops(CUdeviceptr address, bool on, CUresult *result)
 {
-	struct slab_piece *piece = NULL;
+	struct slab_piece *piece;
 	struct chunk *chunk;
 
 	if (!atomic_load_explicit(&any, memory_order_relaxed) || !real(cuPointerSetAttribute))
 		return false;
 	lock_take(&lock);
-	chunk = chunk_at(address);
-	if (chunk)
-		piece = slab_piece_at(chunk->slab, address);
+	piece = piece_there(address, &chunk);
 	if (piece)
 		*result = set_sync_memops(piece, on);
 	lock_give(&lock);
