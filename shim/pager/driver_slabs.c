@@ -128,20 +128,15 @@ static struct slab *chunk_add(struct owner *owner, uint64_t start, uint64_t byte
 
 static CUresult set_sync_memops(struct slab_piece *piece, bool on)
 {
-	struct slab *slab = slab_of(piece);
 	const unsigned int value = on;
 	CUresult result = CUDA_SUCCESS;
 
-	if (piece->sync_memops == on)
-		return CUDA_SUCCESS;
-	if (slab->synced == (on ? 0 : 1))
+	if (slab_sync_memops_must_change(piece, on))
 		result = real(cuPointerSetAttribute)(&value, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS,
-						     slab->start);
-	if (result != CUDA_SUCCESS)
-		return result;
-	slab->synced += on ? 1 : -1u;
-	piece->sync_memops = on;
-	return CUDA_SUCCESS;
+						     slab_of(piece)->start);
+	if (result == CUDA_SUCCESS)
+		slab_piece_set_sync_memops(piece, on);
+	return result;
 }
 
 static uint64_t piece_give(struct slab_piece *piece)

@@ -231,6 +231,19 @@ uint64_t slab_left_bytes(const struct slab *slab, uint64_t address)
 	return into < bytes ? bytes - into : 0;
 }
 
+bool slab_sync_memops_must_change(struct slab_piece *piece, bool on)
+{
+	return piece->sync_memops != on && slab_of(piece)->synced == (on ? 0 : 1);
+}
+
+void slab_piece_set_sync_memops(struct slab_piece *piece, bool on)
+{
+	if (piece->sync_memops == on)
+		return;
+	slab_of(piece)->synced += on ? 1 : -1u;
+	piece->sync_memops = on;
+}
+
 /* --- freed, and perhaps in use
  * ---------------------------------------------------------------- */
 

@@ -38,7 +38,7 @@ struct slab {
 	uint64_t start;
 	struct slab *next, *previous; /* with room, of its class; or unused */
 	uint32_t piece_bytes, piece_count, taken;
-	uint32_t synced; /* pieces with sync_memops: the owner's count */
+	uint32_t synced; /* pieces with sync_memops */
 	uint8_t size_class;
 	bool listed;			     /* it has room */
 	uint64_t words_with_room;	     /* by word of `room`: any bit of it is set */
@@ -84,6 +84,12 @@ struct slab *slab_of(struct slab_piece *piece);
 /* From the address to the end of its allocation; 0: it is in none. No lock; the allocation must
  * not be freed meanwhile. */
 uint64_t slab_left_bytes(const struct slab *slab, uint64_t address);
+
+/* CU_POINTER_ATTRIBUTE_SYNC_MEMOPS: the driver keeps it with the whole slab. Must the slab have
+ * it, or lose it, for the piece to? */
+bool slab_sync_memops_must_change(struct slab_piece *piece, bool on);
+/* The piece has it, or has it no more, and so has its slab. */
+void slab_piece_set_sync_memops(struct slab_piece *piece, bool on);
 
 /* The program freed it, but it may still be in use: taken until it is ripe. */
 void slab_park(struct slabs *slabs, struct slab_piece *piece, CUevent free_after);

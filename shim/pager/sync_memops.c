@@ -63,22 +63,17 @@ static CUresult set(struct pager *pager, struct component *component, bool on)
 	return CUDA_SUCCESS;
 }
 
-/* The lock is held. The driver keeps it with the whole slab. */
+/* The lock is held. */
 static CUresult set_piece(struct pager *pager, struct component *component,
 			  struct slab_piece *piece, bool on)
 {
-	struct slab *slab = component->slab;
 	CUresult result = CUDA_SUCCESS;
 
-	if (piece->sync_memops == on)
-		return CUDA_SUCCESS;
-	if (slab->synced == (on ? 0 : 1))
+	if (slab_sync_memops_must_change(piece, on))
 		result = set(pager, component, on);
-	if (result != CUDA_SUCCESS)
-		return result;
-	slab->synced += on ? 1 : -1u;
-	piece->sync_memops = on;
-	return CUDA_SUCCESS;
+	if (result == CUDA_SUCCESS)
+		slab_piece_set_sync_memops(piece, on);
+	return result;
 }
 
 void sync_memops_piece_freed(struct pager *pager, struct slab_piece *piece)

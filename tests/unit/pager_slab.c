@@ -190,6 +190,28 @@ Test(slab, parks_pieces_in_any_order_and_gives_the_ripe_ones)
 	cr_assert(zero(ptr, slabs_unpark(&slabs, true)));
 }
 
+static void sync_memops(struct slab_piece *piece, bool on, bool slab_changes)
+{
+	cr_assert(eq(int, slab_sync_memops_must_change(piece, on), slab_changes));
+	slab_piece_set_sync_memops(piece, on);
+	cr_assert(eq(int, piece->sync_memops, on));
+	cr_assert_not(slab_sync_memops_must_change(piece, on), "it is done");
+	slab_piece_set_sync_memops(piece, on);
+}
+
+Test(slab, has_sync_memops_from_the_first_piece_that_has_it_to_the_last)
+{
+	uint64_t at[2] = {take(KIB), take(KIB)};
+	struct slab *slab = the_slab(KIB);
+	struct slab_piece *one = slab_piece_at(slab, at[0]), *two = slab_piece_at(slab, at[1]);
+
+	sync_memops(one, true, true);
+	sync_memops(two, true, false);
+	sync_memops(one, false, false);
+	sync_memops(two, false, true);
+	sync_memops(two, true, true);
+}
+
 Test(slab, takes_its_parked_pieces_along_when_it_goes)
 {
 	uint64_t at = take(KIB), other = take(5 * KIB);
