@@ -90,7 +90,7 @@ E2E_ON_SIM   := $(patsubst tests/%.c,$(O)/%,$(filter tests/e2e/sim_%,$(E2E_SRC))
 E2E_ALONE    := $(O)/e2e/static_launcher $(O)/e2e/no_driver
 E2E_ON_FAKE  := $(filter-out $(E2E_ALONE),$(patsubst tests/%.c,$(O)/%,$(filter-out tests/e2e/sim_% %_plugin.c,$(E2E_SRC))))
 # The same programs with everything four times as large, for blocks of 8 MiB and more.
-E2E_8M       := $(addprefix $(O)/e2e/sim_,life_8m names_8m handles_8m unmapped_8m crowd_8m blocking_8m)
+E2E_8M       := $(addprefix $(O)/e2e/sim_,life_8m names_8m handles_8m unmapped_8m crowd_8m blocking_8m small_8m)
 E2E_EDGES    := $(O)/e2e/sim_edges $(O)/e2e/sim_edges_8m
 E2E_PROGRAMS := $(E2E_PLUGINS) $(E2E_ON_SIM) $(E2E_ON_FAKE) $(E2E_ALONE) $(E2E_8M) $(E2E_EDGES) $(O)/e2e/sim_files_linked
 PROGRAM_OBJ  := $(call objects,tests/e2e/program.c)

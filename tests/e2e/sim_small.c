@@ -64,6 +64,12 @@ static void cycle(void)
 	}
 }
 
+/* One block, or some; where all is for blocks of 8 MiB, two of them are one of 32. */
+static size_t large_size_of(unsigned int i)
+{
+	return (i % 4 ? 2 : 8) * UNIT;
+}
+
 /* Beside large ones, which want the same room. */
 static void beside_large(void)
 {
@@ -71,17 +77,17 @@ static void beside_large(void)
 
 	start();
 	for (unsigned int i = 0; i < 8; i++) {
-		MUST(cuMemAlloc(&large[i], 2 * UNIT));
-		fill(large[i], i, 2 * UNIT, NULL);
+		MUST(cuMemAlloc(&large[i], large_size_of(i)));
+		fill(large[i], i, large_size_of(i), NULL);
 		allocate(24);
 	}
 	for (unsigned int round = 1; round < 4; round++) {
 		for (unsigned int i = 0; i < 8; i++) {
-			increment(large[i], 1, 2 * UNIT, NULL);
+			increment(large[i], 1, large_size_of(i), NULL);
 			increment(small_ones[i], 1, size_of(i), NULL);
 		}
 		for (unsigned int i = 0; i < 8; i++) {
-			check(large[i], i + round, 2 * UNIT);
+			check(large[i], i + round, large_size_of(i));
 			check(small_ones[i], 1000 * i + round, size_of(i));
 		}
 	}

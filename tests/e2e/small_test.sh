@@ -3,10 +3,11 @@
 # Knobs: CASES.
 . "$(dirname "$0")/lib.sh"
 export LD_LIBRARY_PATH=$O/sim SIM_IMAGE=$O/unit/sim_image.so
+large='' # or _8m: what is large is four times so
 all=${CASES:-$("$O/e2e/sim_small")}
 only() { # only CASE CAP VARIABLE=VALUE...
 	[[ " $all " == *"$1"* ]] || return 0
-	CASES=$1 run_at_2m sim_small "${@:2}"
+	CASES=$1 run_at_2m "sim_small$large" "${@:2}"
 }
 every() { # every CAP VARIABLE=VALUE...: but for the cases that have settings of their own
 	local case
@@ -18,6 +19,15 @@ every $((22 << 20)) LOWTIDE_VERIFY=1
 every $((200 << 20)) LOWTIDE_POLICY=none
 every $((400 << 20)) LOWTIDE_DRIVER_BELOW=1M
 every $((22 << 20)) LOWTIDE_COLD=unmapped LOWTIDE_SIM_HOST_NUMA=0 LOWTIDE_POLICY=balanced
+# Frames of small ones and of larger blocks than theirs take each other's room.
+large=_8m
+for block in 8M 32M; do
+	only beside_large $((88 << 20)) LOWTIDE_BLOCK=$block LOWTIDE_VERIFY=1
+	only beside_large $((88 << 20)) LOWTIDE_BLOCK=$block LOWTIDE_POLICY=balanced LOWTIDE_COLD=unmapped LOWTIDE_SIM_HOST_NUMA=0
+done
+only freed_in_order $((22 << 20)) LOWTIDE_BLOCK=8M LOWTIDE_VERIFY=1
+only threads $((22 << 20)) LOWTIDE_BLOCK=32M LOWTIDE_VERIFY=1
+large=''
 # The driver lets a copy go into what it packed beside: here that is refused, as for larger ones.
 for safety in strict graced; do
 	[[ " ${CASES:-past_the_end} " == *" past_the_end "* ]] || continue
