@@ -85,7 +85,7 @@ run() { # run KEY ROW FAIL
 		LOWTIDE_THREAD=0 LOWTIDE_COLD=$cold LOWTIDE_SIM_HOST_NUMA=$host_numa LOWTIDE_SIM_DRIVER=$driver LOWTIDE_SIM_FAIL=$3 \
 		LOWTIDE_PATIENCE=10 LOWTIDE_SIM_REPORT=$1.json LD_PRELOAD=$preload timeout 60 "$O/workloads/$workload" $options >"$1.out" 2>"$1.err"
 }
-one() { # one ROW-NAME FAIL: a line if something is wrong
+one() { # one ROW-NAME FAIL
 	local key=$dir/$1.$2 what="$1 $2" row status text='' part names=() said cold=mapped
 	row=$(<"$dir/$1.row")
 	[[ $row == *" unmapped "* ]] && cold=unmapped
@@ -120,9 +120,9 @@ while read -r row; do
 	[[ " ${COLDS:-mapped unmapped} " == *" $cold "* && " ${WORKLOADS:-$workload} " == *" $workload "* ]] || continue
 	echo "$row" >"$dir/$name.row"
 	# shellcheck disable=SC2086 # options are words
-	timeout 120 "$O/workloads/$workload" $options 2>&1 | grep ^digest >"$dir/$name.digest" || echo "$name: fails without the library"
-	run "$dir/$name.plain" "$row" "" || echo "$name: fails without a failure: $(tail -n 1 "$dir/$name.plain.err")"
-done <<<"$rows" >"$dir/wrong"
+	timeout 120 "$O/workloads/$workload" $options 2>&1 | grep ^digest >"$dir/$name.digest" || fail "$name: fails without the library"
+	run "$dir/$name.plain" "$row" "" || fail "$name: fails without a failure: $(tail -n 1 "$dir/$name.plain.err")"
+done <<<"$rows"
 rows_done=0
 for row in "$dir"/*.row; do
 	name=$(basename "$row" .row)
@@ -149,11 +149,7 @@ for row in "$dir"/*.row; do
 		[ -z "$previous" ] || [ -n "${FUNCTIONS:-}${NTH:-}" ] || [ $((turn % 5)) -gt 0 ] || echo "$name $function:$(((last + 3) / 4)),$previous"
 		previous=$function:$(((last + 1) / 3 + 1))
 	done
-done | awk -v every="${EVERY:-1}" -v first="${SEED:-0}" '(NR + first) % every == 0' >"$dir/runs"
-xargs -P "$(nproc)" -L 1 bash -c 'one "$@"' one <"$dir/runs" >>"$dir/wrong"
-runs=$(wc -l <"$dir/runs")
-failed=$(sed 's/: .*//' "$dir/wrong" | sort -u | wc -l)
-sort -u "$dir/wrong"
-echo "$runs runs: $(sort "$dir/statuses" 2>/dev/null | uniq -c | awk '{printf "%s ended with %s, ", $1, $2}')all reached"
-echo "$((runs - failed)) passed, $failed failed"
-[ "$failed" -eq 0 ]
+done | awk -v every="${EVERY:-1}" -v first="${SEED:-0}" '(NR + first) % every == 0' >"$dir/rows"
+each_row
+echo "$(wc -l <"$dir/rows") runs: $(sort "$dir/statuses" 2>/dev/null | uniq -c | awk '{printf "%s%s ended with %s", (NR > 1 ? ", " : ""), $1, $2}')"
+finish

@@ -20,7 +20,7 @@ exact="linear pitched ordered own arrays managed small large packed crosswise co
 export KINDS=${KINDS:-$exact}
 [ "$KINDS" != all ] || KINDS=$all_kinds
 
-one() { # one FIRST COUNT ROW: its line, and another one if something is wrong
+one() { # one FIRST COUNT ROW
 	local first=$1 count=$2 row=$3 key=$dir/$1 cap=48 card=4096 said status line policy safety=strict scheduler=virtual
 	read -ra policies <<<"$policies_"
 	policy=${policies[$((row % 5))]}
@@ -37,8 +37,7 @@ one() { # one FIRST COUNT ROW: its line, and another one if something is wrong
 	said=$(grep -v '^ \|^seed ' "$key.err" | head -n 1)
 	[ $status -eq 0 ] || said="status $status: $said"
 	[ -n "$said" ] || said=$(faults "$key.json" $((cap << 20)) | head -n 1)
-	echo "$line"
-	[ -z "$said" ] || echo "failed: $line: $said (ROW=$row SEED=$first SEEDS=$count KINDS='$KINDS' tests/e2e/ledger_test.sh)"
+	[ -z "$said" ] || echo "$line: $said (ROW=$row SEED=$first SEEDS=$count KINDS='$KINDS' tests/e2e/ledger_test.sh)"
 }
 export -f one faults
 export dir policies_="${policies[*]}"
@@ -49,27 +48,13 @@ for ((at = first; at < first + seeds; at += A_PROCESS)); do
 	echo "$at $((left < A_PROCESS ? left : A_PROCESS)) $row"
 	row=$((row + 1))
 done >"$dir/rows"
-xargs -P "$(nproc)" -n 3 bash -c 'one "$@"' one <"$dir/rows" >"$dir/lines"
-grep '^failed' "$dir/lines"
-failed=$(grep -c '^failed' "$dir/lines")
-rows=$(wc -l <"$dir/rows") ran=$(grep -c '^seeds' "$dir/lines")
-[ "$ran" -eq "$rows" ] || failed=$((failed + rows - ran))
+each_row
 compared=$(cat "$dir"/*.out | grep -oE '[0-9]+ comparisons' | grep -oE '[0-9]+' | awk '{n += $1} END {print n + 0}')
 echo "$seeds seeds from $first on (SEED, SEEDS), the account compared $compared times"
-passed=$((rows - failed))
 if [ "$seeds" -gt $A_PROCESS ]; then # each process's report repeats to the byte, with threads too
 	cp "$dir/$first.json" "$dir/once.json"
 	one "$first" $A_PROCESS "${ROW:-0}" >/dev/null
-	if cmp -s "$dir/once.json" "$dir/$first.json"; then
-		passed=$((passed + 1))
-	else
-		echo "failed: one seed, two runs"
-		failed=$((failed + 1))
-	fi
+	check "one seed, two runs" cmp -s "$dir/once.json" "$dir/$first.json"
 fi
-if [ "$failed" -eq 0 ] && [ "$compared" -lt $((2 * seeds)) ]; then
-	echo "failed: it was hardly ever compared"
-	failed=1
-fi
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+[ "$failed" -gt 0 ] || [ "$compared" -ge $((2 * seeds)) ] || fail "it was hardly ever compared"
+finish

@@ -26,6 +26,24 @@ finish() { # last of all: its status is the script's
 	[ $failed -eq 0 ]
 }
 
+# Scripts of many rows write them to $dir/rows, a line each, and have `one WORDS...` run one of them and print a line `ROW: WHY`
+# for whatever is wrong. A row that is killed says nothing, and xargs starts none after it; so each row that comes to its end
+# leaves a line in $dir/ended, and those that are missing have failed.
+each_row() { # all rows, on all processors at once; what is wrong is printed, and kept in $dir/wrong
+	: >"$dir/ended"
+	xargs -r -P "$(nproc)" -L 1 bash -c 'one "$@"; echo "$*" >>"$dir/ended"' one <"$dir/rows" | sed -u 's/^/failed: /' | tee "$dir/wrong"
+	count_rows
+}
+count_rows() { # adds to passed and failed; of a row many things may be wrong, and it has failed once
+	local rows ended wrong
+	rows=$(wc -l <"$dir/rows") ended=$(wc -l <"$dir/ended") wrong=$(sed 's/^failed: //; s/: .*//' "$dir/wrong" | sort -u | wc -l)
+	[ "$rows" -gt 0 ] || fail "there is no row to run"
+	[ "$ended" -eq "$rows" ] || echo "failed: $((rows - ended)) of $rows rows did not come to their end, the first of them: $(
+		awk '{$1 = $1} FILENAME == ARGV[1] {ended[$0]; next} !($0 in ended) {print; exit}' "$dir/ended" "$dir/rows"
+	)"
+	passed=$((passed + (ended > wrong ? ended - wrong : 0))) failed=$((failed + wrong + rows - ended))
+}
+
 field() { sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1"; } # field REPORT NAME: a number of it
 faults() { # faults REPORT CAP: what the simulated GPU saw that may never be, a line each; starts no process
 	local text='' name

@@ -42,7 +42,7 @@ number() { # number TEXT NAME: a number of a report, without starting a process
 	[[ $1 =~ \"$2\":\ ([0-9]+) ]] && echo "${BASH_REMATCH[1]}"
 }
 
-one() { # one WORKLOAD POLICY CAP% SCHEDULER SEED SAFETY COLD BLOCK TURN: a line if something is wrong
+one() { # one WORKLOAD POLICY CAP% SCHEDULER SEED SAFETY COLD BLOCK TURN
 	local name=$1 policy=$2 percent=$3 scheduler=$4 cold=$7 block=$8 turn=$9
 	local key=$dir/$1.$2.$3.$4.$5.$6.$7.$8 peak cap status stats='' bare=$dir/$1.$8.bare refused=no
 	local thread=0 host_numa=1 options settings=() slabs=0 what="$1 $2 $3% $4/$5/$6/$7, blocks of $8"
@@ -107,7 +107,7 @@ for name in $workloads; do
 		sizes "$name" "$block" >"$bare.options"
 		# shellcheck disable=SC2046 # options are words
 		LOWTIDE_SIM_REPORT=$bare.json timeout 120 "$O/workloads/$name" $(cat "$bare.options") >"$bare.out" 2>"$bare.err" ||
-			echo "$name, blocks of $block: fails without the library: $(tail -n 1 "$bare.err")" >>"$dir/wrong"
+			fail "$name, blocks of $block: fails without the library: $(tail -n 1 "$bare.err")"
 		field "$bare.json" vram_peak >"$bare.peak"
 		grep ^digest "$bare.out" >"$bare.digest"
 	done
@@ -143,14 +143,11 @@ for name in $workloads; do
 			done
 		done
 	done
-done >"$dir/runs"
+done >"$dir/rows"
 echo "the first seed is $SEED (SEED)"
-xargs -P "$(nproc)" -L 1 bash -c 'one "$@"' one <"$dir/runs" >>"$dir/wrong"
+each_row
 # Or the comparison of both homes could be off without anybody noticing.
-[ -n "${WORKLOADS:-}" ] || [[ " ${CAPS:-50} " != *" 50 "* ]] || awk '{n[$1 ", blocks of " $2] += $4} END {for (i in n) if (!n[i]) print i ": nothing was compared when homes changed"}' \
-	"$dir/verified" >>"$dir/wrong"
-runs=$(wc -l <"$dir/runs")
-failed=$(sed 's/: .*//' "$dir/wrong" | sort -u | wc -l)
-sort -u "$dir/wrong"
-echo "$((runs - failed)) passed, $failed failed"
-[ "$failed" -eq 0 ]
+[ -n "${WORKLOADS:-}" ] || [[ " ${CAPS:-50} " != *" 50 "* ]] || while read -r kind; do fail "$kind: nothing was compared when homes changed"; done < <(
+	awk '{n[$1 ", blocks of " $2] += $4} END {for (i in n) if (!n[i]) print i}' "$dir/verified"
+)
+finish

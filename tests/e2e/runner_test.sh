@@ -23,6 +23,8 @@ ends() { # ends WHAT STATUS LAST VARIABLE=VALUE... -- NAME...: the runner's stat
 	check "$what: status $status: $said" [ $status -eq "$want" -a "$(tail -n 1 <<<"$said")" = "$last" ]
 }
 script good '3 passed, 0 failed'
+script good2 '3 passed, 0 failed'
+script good3 '3 passed, 0 failed'
 script bad 'failed: something' '2 passed, 1 failed'
 script mute 'nothing to say'
 script empty '0 passed, 0 failed'
@@ -32,6 +34,8 @@ script lying '1 passed, 0 failed'
 echo 'exit 3' >>"$dir/lying_test.sh"
 script unrunnable '5 passed, 0 failed'
 chmod -x "$dir/unrunnable_test.sh"
+script killer '7 passed, 0 failed'
+echo 'kill -9 "$(cut -d" " -f4 "/proc/$PPID/stat")"; sleep 1' >>"$dir/killer_test.sh" # timeout is its parent, the shell that waits for it its parent's
 ends 'all is well' 0 '3 passed, 0 failed' -- good
 ends 'what failed counts' 1 '5 passed, 1 failed' -- good bad
 ends 'no result is a failure' 1 '3 passed, 1 failed' -- good mute
@@ -39,6 +43,7 @@ ends 'a status that is not 0 is one' 1 '4 passed, 1 failed' -- good lying
 ends 'nothing tested, and nothing said of it' 1 '3 passed, 1 failed' -- good empty
 ends 'a script that may not be run' 1 '3 passed, 1 failed' -- good unrunnable
 ends 'a script that is not there' 1 '3 passed, 1 failed' -- good absent
+ends 'a script of which the runner was killed, and what would have been run after it' 1 '3 passed, 3 failed' JOBS=1 -- good killer good2 good3
 ends 'no script at all' 1 '0 passed, 1 failed' --
 ends 'without a tool, and it says so' 0 '3 passed, 0 failed' -- good without
 ends 'the tool should be here' 1 '3 passed, 1 failed' REQUIRE='partly without' -- good without

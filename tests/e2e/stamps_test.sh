@@ -15,27 +15,27 @@ bare() { # bare THREADS SEED: its digest, made when first asked for
 	[ -s "$key" ] || timeout 120 "$O/workloads/stamps" --mb 512 --ops 120 --threads "$1" --seed "$2" >"$key" 2>&1
 	grep ^digest "$key"
 }
-one() { # one BLOCK POLICY SCHEDULER SEED THREADS HOST SAFETY: a line if something is wrong
+one() { # one BLOCK POLICY SCHEDULER SEED THREADS HOST SAFETY
 	local key=$dir/$1.$2.$3.$4.$5.$6.$7 what="blocks of $1, $2, $3, seed $4, $5 threads, RAM $6, $7" status verified
 	LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=$1 LOWTIDE_POLICY=$2 LOWTIDE_SIM_SCHED=$3 LOWTIDE_SIM_SEED=$4 LOWTIDE_HOST=$6 LOWTIDE_SAFETY=$7 \
 		LOWTIDE_VERIFY=1 LOWTIDE_LOG=error LOWTIDE_STATS=$key.stats LOWTIDE_SIM_REPORT=$key.json LD_PRELOAD=$O/liblowtide.so \
 		timeout 120 "$O/workloads/stamps" --mb 512 --ops 120 --threads "$5" --seed "$4" >"$key.out" 2>"$key.err"
 	status=$?
 	if [ $status -ne 0 ]; then
-		echo "failed: $what: status $status: $(tail -n 1 "$key.err")"
+		echo "$what: status $status: $(tail -n 1 "$key.err")"
 	elif [ -s "$key.err" ]; then
-		echo "failed: $what: $(head -n 1 "$key.err")"
+		echo "$what: $(head -n 1 "$key.err")"
 	elif [ "$(grep ^digest "$key.out")" != "$(bare "$5" "$4")" ]; then
-		echo "failed: $what: another digest"
+		echo "$what: another digest"
 	elif [ -n "$(faults "$key.json" $cap)" ]; then
-		echo "failed: $what: $(faults "$key.json" $cap | head -n 1)"
+		echo "$what: $(faults "$key.json" $cap | head -n 1)"
 	else
 		# Or the comparison of both homes could be off without anybody noticing.
 		verified=$(field "$key.stats" verified)
-		[ "${verified:-0}" -gt 0 ] || echo "failed: $what: nothing was compared when homes changed"
+		[ "${verified:-0}" -gt 0 ] || echo "$what: nothing was compared when homes changed"
 		if [ "$5" -ge 16 ]; then
 			[ "$(field "$key.json" cuStreamCreate)" -ge $((2 * $5)) ] && [ "$(field "$key.json" cuLaunchHostFunc)" -ge $((2 * $5)) ] ||
-				echo "failed: $what: hardly any streams, or host functions"
+				echo "$what: hardly any streams, or host functions"
 		fi
 		echo "$1 $7 $(field "$key.stats" frames_resized)" >>"$dir/resized"
 	fi
@@ -78,18 +78,14 @@ else
 ROWS
 fi | while read -r row; do
 	for safety in ${SAFETIES:-strict graced}; do echo "$row $safety"; done
-done >"$dir/runs"
-cut -d' ' -f4,5 "$dir/runs" | sort -u | while read -r seed threads; do
-	bare "$threads" "$seed" >"$dir/digest" || echo "failed: seed $seed, $threads threads, without the library: $(tail -n 1 "$dir/bare.$threads.$seed")"
-done >"$dir/wrong"
-cat "$dir/wrong"
-xargs -P "$(nproc)" -L 1 bash -c 'one "$@"' one <"$dir/runs" | tee -a "$dir/wrong"
-for kind in $(cut -d' ' -f1,7 --output-delimiter=, "$dir/runs" | sort -u); do
+done >"$dir/rows"
+while read -r seed threads; do
+	bare "$threads" "$seed" >"$dir/digest" || fail "seed $seed, $threads threads, without the library: $(tail -n 1 "$dir/bare.$threads.$seed")"
+done < <(cut -d' ' -f4,5 "$dir/rows" | sort -u)
+each_row
+for kind in $(cut -d' ' -f1,7 --output-delimiter=, "$dir/rows" | sort -u); do
 	[[ $kind == 2M,* || -n "${POLICIES:-}${SCHEDS:-}${SEEDS:-}${THREADS:-}" ]] && continue # of one class only; too few to say
 	awk -v kind="$kind" '$1 "," $2 == kind {n += $3} END {exit n < 16}' "$dir/resized" ||
-		echo "failed: $kind: hardly any frames went from class to class"
-done | tee -a "$dir/wrong"
-runs=$(wc -l <"$dir/runs")
-failed=$(wc -l <"$dir/wrong")
-echo "$((runs > failed ? runs - failed : 0)) passed, $failed failed"
-[ "$failed" -eq 0 ]
+		fail "$kind: hardly any frames went from class to class"
+done
+finish
