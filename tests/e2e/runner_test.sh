@@ -51,4 +51,23 @@ ends 'all of it should be tried' 1 '5 passed, 1 failed' REQUIRE=partly -- good p
 ends 'another should be' 0 '5 passed, 0 failed' REQUIRE=good -- good partly
 said=$(env -u REQUIRE "$runner" "$dir"/{good,without,partly}_test.sh 2>&1 | tail -n 3)
 check "what was skipped is told at the end: $said" [ "$(grep -c '^skipped: \(without\|partly\)_test.sh: ' <<<"$said")" -eq 2 ]
+
+# --- while it runs, and how long all took ---------------------------------------------------------
+script slow '1 passed, 0 failed'
+sed -i '2i sleep 2.5' "$dir/slow_test.sh"
+script beside '3 passed, 0 failed'
+sed -i '2i sleep 0.5' "$dir/beside_test.sh"
+said=$(env -u REQUIRE JOBS=2 "$runner" "$dir"/{slow,beside,good}_test.sh 2>&1 | cat -v)
+check "what has ended, and what is running: $said" grep -qE "beside_test.sh \([01] s; [12] of 3, 0:0[01] min; running: .*slow [01] s" <<<"$said"
+check "the last: $said" grep -qE "slow_test.sh \([234] s; 3 of 3, 0:0[234] min\)$" <<<"$said"
+check "a file has no line that is written over: $said" [ "$(grep -c '\^' <<<"$said")" -eq 0 ]
+check "the slowest first: $said" [ "$(grep -A1 '^3 scripts in 0:0. min, the slowest of them:$' <<<"$said" | grep -cE '^ +[234] s  slow$')" -eq 1 ]
+many=()
+for i in {1..12}; do script "many$i" '1 passed, 0 failed' && many+=("$dir/many${i}_test.sh"); done
+said=$(env -u REQUIRE JOBS=2 "$runner" "${many[@]}")
+check "the slowest ten: $said" [ "$(grep -cE '^ +[0-9]+ s  many[0-9]+$' <<<"$said")" -eq 10 ]
+terminal() { python3 -c 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)' env -u REQUIRE "$@" </dev/null; }
+said=$(terminal "$runner" "$dir"/{good,slow}_test.sh 2>&1 | cat -v)
+check "a terminal: a line at its foot: $said" grep -qE '\^M\^\[\[K1 of 2, 0:0. min; running: slow [12] s' <<<"$said"
+check "and it is wiped away: $said" grep -qE '^(.*\^M\^\[\[K)?4 passed, 0 failed' <<<"$said"
 finish
