@@ -1,59 +1,7 @@
 /* Moves beside the program's work, on the rig: step by step, each stopped where it may be. */
-#include "moves_rig.h"
-#include "pager/graced.h"
-#include "pager/parts.h"
-#include "pager/way.h"
+#include "overlap_rig.h"
 
 #define PROGRAMS ((CUstream)(uintptr_t)0x91)
-
-static void start(void)
-{
-	rig_start();
-	lt_driver.cuEventDestroy_v2 = NULL;
-	fences_init(&rig.pager.fences);
-	rig.pager.graced = graced_create(&rig.pager);
-	cr_assert(rig.pager.graced != NULL);
-}
-
-/* Named by launches often enough that nothing else is likely to reach it. */
-static uint32_t known_component(size_t count, unsigned int size_class, enum block_home home,
-				uint64_t content)
-{
-	uint32_t first = rig_component(count, size_class, home, content);
-
-	rig.pager.table.components[rig_block(first)->component].named = 100;
-	return first;
-}
-
-static size_t want(enum policy_verb verb, uint32_t first, size_t count)
-{
-	struct policy_action actions[RIG_BLOCKS];
-
-	for (uint32_t i = 0; i < count; i++)
-		actions[i] = (struct policy_action){.verb = verb, .block = first + i};
-	return graced_want(&rig.pager, actions, count);
-}
-
-static enum way way_of(uint32_t id)
-{
-	return rig_block(id)->way ? rig.pager.graced->slots[rig_block(id)->way - 1].way
-				  : WAY_NONE;
-}
-
-static void step(void)
-{
-	graced_step(&rig.pager);
-}
-
-/* Until nothing is on its way: the GPU has time between steps. */
-static void step_to_the_end(void)
-{
-	for (int i = 0; graced_busy(&rig.pager) && i < 200; i++) {
-		step();
-		rig_run();
-	}
-	cr_assert_not(graced_busy(&rig.pager));
-}
 
 /* In, as it would come: hashed. */
 static uint32_t resident_and_hashed(size_t count, uint64_t content)
@@ -76,7 +24,7 @@ static bool frame_is_spare(const struct frame *frame)
 
 /* --- to the end */
 
-Test(overlap, keeps_what_a_block_holds_on_its_way_out_and_in, .init = start)
+Test(overlap, keeps_what_a_block_holds_on_its_way_out_and_in, .init = overlap_start)
 {
 	uint32_t b = known_component(4, 2, HOME_DEVICE, 100);
 
@@ -96,7 +44,7 @@ Test(overlap, keeps_what_a_block_holds_on_its_way_out_and_in, .init = start)
 	rig_check();
 }
 
-Test(overlap, copies_nothing_out_that_leaves_as_it_came, .init = start)
+Test(overlap, copies_nothing_out_that_leaves_as_it_came, .init = overlap_start)
 {
 	uint32_t b = resident_and_hashed(2, 7);
 	size_t copies = rig.calls[CALL_COPY];
@@ -109,7 +57,7 @@ Test(overlap, copies_nothing_out_that_leaves_as_it_came, .init = start)
 	rig_check();
 }
 
-Test(overlap, leaves_no_hash_with_a_block_in_ram, .init = start)
+Test(overlap, leaves_no_hash_with_a_block_in_ram, .init = overlap_start)
 {
 	uint32_t b = resident_and_hashed(1, 7);
 
@@ -119,7 +67,7 @@ Test(overlap, leaves_no_hash_with_a_block_in_ram, .init = start)
 	rig_check();
 }
 
-Test(overlap, copies_out_what_a_launch_changed, .init = start)
+Test(overlap, copies_out_what_a_launch_changed, .init = overlap_start)
 {
 	uint32_t b = resident_and_hashed(1, 7);
 
@@ -133,7 +81,7 @@ Test(overlap, copies_out_what_a_launch_changed, .init = start)
 }
 
 /* Somebody reaches it whom no launch shows: he may be at it right now. */
-Test(overlap, leaves_a_block_that_changed_unnamed_to_windows, .init = start)
+Test(overlap, leaves_a_block_that_changed_unnamed_to_windows, .init = overlap_start)
 {
 	uint32_t b = resident_and_hashed(1, 7);
 
@@ -172,7 +120,7 @@ static void others_come_and_go(void)
 	}
 }
 
-Test(overlap, waits_for_copies_that_named_the_block, .init = start)
+Test(overlap, waits_for_copies_that_named_the_block, .init = overlap_start)
 {
 	uint32_t b = known_component(4, 1, HOME_DEVICE, 7);
 	struct pager_use use;
@@ -192,7 +140,7 @@ Test(overlap, waits_for_copies_that_named_the_block, .init = start)
 	rig_check();
 }
 
-Test(overlap, stops_for_copies_that_name_the_block, .init = start)
+Test(overlap, stops_for_copies_that_name_the_block, .init = overlap_start)
 {
 	uint32_t b = known_component(4, 1, HOME_DEVICE, 7);
 	struct pager_use use;
@@ -211,7 +159,7 @@ Test(overlap, stops_for_copies_that_name_the_block, .init = start)
 
 /* --- what may be moved so at all */
 
-Test(overlap, moves_only_what_launches_have_named_often, .init = start)
+Test(overlap, moves_only_what_launches_have_named_often, .init = overlap_start)
 {
 	uint32_t b = rig_component(1, 0, HOME_DEVICE, 7);
 
@@ -222,7 +170,7 @@ Test(overlap, moves_only_what_launches_have_named_often, .init = start)
 	cr_assert(eq(int, way_of(b), LEAVE_WAIT));
 }
 
-Test(overlap, moves_no_pinned_or_barred_block, .init = start)
+Test(overlap, moves_no_pinned_or_barred_block, .init = overlap_start)
 {
 	uint32_t b = known_component(2, 0, HOME_DEVICE, 7);
 	uint32_t cold = known_component(2, 0, HOME_HOST, 8);
@@ -254,7 +202,7 @@ static uint64_t launched(uint32_t id)
 	return fence;
 }
 
-Test(overlap, begins_after_the_work_that_named_the_block, .init = start)
+Test(overlap, begins_after_the_work_that_named_the_block, .init = overlap_start)
 {
 	uint32_t out = known_component(1, 0, HOME_DEVICE, 7);
 	uint32_t in = known_component(1, 0, HOME_HOST, 8);
@@ -273,7 +221,7 @@ Test(overlap, begins_after_the_work_that_named_the_block, .init = start)
 	rig_check();
 }
 
-Test(overlap, begins_after_the_copy_that_named_the_block, .init = start)
+Test(overlap, begins_after_the_copy_that_named_the_block, .init = overlap_start)
 {
 	uint32_t out = known_component(1, 0, HOME_DEVICE, 7);
 
@@ -287,7 +235,7 @@ Test(overlap, begins_after_the_copy_that_named_the_block, .init = start)
 	rig_check();
 }
 
-Test(overlap, never_moves_a_block_of_whose_work_nothing_is_known, .init = start)
+Test(overlap, never_moves_a_block_of_whose_work_nothing_is_known, .init = overlap_start)
 {
 	uint32_t b = known_component(1, 0, HOME_DEVICE, 7);
 
@@ -302,7 +250,7 @@ Test(overlap, never_moves_a_block_of_whose_work_nothing_is_known, .init = start)
 }
 
 /* It would wait for ever; a window is owed to it. */
-Test(overlap, leaves_to_windows_what_has_work_of_which_nothing_is_known, .init = start)
+Test(overlap, leaves_to_windows_what_has_work_of_which_nothing_is_known, .init = overlap_start)
 {
 	uint32_t out = known_component(1, 0, HOME_DEVICE, 7);
 	uint32_t in = known_component(1, 0, HOME_HOST, 8);
@@ -315,7 +263,7 @@ Test(overlap, leaves_to_windows_what_has_work_of_which_nothing_is_known, .init =
 }
 
 /* Another stream's work may go on for long after that of this one has ended. */
-Test(overlap, does_not_take_later_work_that_has_ended_for_all_work, .init = start)
+Test(overlap, does_not_take_later_work_that_has_ended_for_all_work, .init = overlap_start)
 {
 	uint32_t b = known_component(1, 0, HOME_DEVICE, 7);
 	struct component *component = &rig.pager.table.components[rig_block(b)->component];
@@ -330,7 +278,7 @@ Test(overlap, does_not_take_later_work_that_has_ended_for_all_work, .init = star
 }
 
 /* Two later operations, so that one which the same program step launched is not raced. */
-Test(overlap, waits_for_the_operations_that_came_right_after, .init = start)
+Test(overlap, waits_for_the_operations_that_came_right_after, .init = overlap_start)
 {
 	uint32_t b = known_component(1, 0, HOME_DEVICE, 7);
 	uint32_t other = known_component(1, 0, HOME_DEVICE, 8);
@@ -355,7 +303,7 @@ Test(overlap, waits_for_the_operations_that_came_right_after, .init = start)
 
 /* --- stopped on the way */
 
-Test(overlap, switches_nothing_before_its_copy_is_seen_complete, .init = start)
+Test(overlap, switches_nothing_before_its_copy_is_seen_complete, .init = overlap_start)
 {
 	uint32_t out = known_component(2, 0, HOME_DEVICE, 7);
 	uint32_t in = known_component(2, 0, HOME_HOST, 70);
@@ -372,7 +320,7 @@ Test(overlap, switches_nothing_before_its_copy_is_seen_complete, .init = start)
 	rig_check();
 }
 
-Test(overlap, gives_no_frame_away_before_what_was_stopped_has_run_out, .init = start)
+Test(overlap, gives_no_frame_away_before_what_was_stopped_has_run_out, .init = overlap_start)
 {
 	uint32_t in = known_component(1, 0, HOME_HOST, 70);
 	const struct frame *frame;
@@ -394,7 +342,7 @@ Test(overlap, gives_no_frame_away_before_what_was_stopped_has_run_out, .init = s
 }
 
 Test(overlap, keeps_the_host_frame_of_a_copy_that_was_stopped_until_it_has_run_out,
-     .init = start)
+     .init = overlap_start)
 {
 	uint32_t out = known_component(1, 1, HOME_DEVICE, 7);
 	uint32_t other = rig_component(1, 1, HOME_DEVICE, 8);
@@ -416,7 +364,7 @@ Test(overlap, keeps_the_host_frame_of_a_copy_that_was_stopped_until_it_has_run_o
 }
 
 /* The host frame holds some of what was, and some of what came after. */
-Test(overlap, trusts_no_host_frame_after_a_copy_that_was_stopped, .init = start)
+Test(overlap, trusts_no_host_frame_after_a_copy_that_was_stopped, .init = overlap_start)
 {
 	uint32_t b = resident_and_hashed(1, 7);
 
@@ -439,7 +387,7 @@ Test(overlap, trusts_no_host_frame_after_a_copy_that_was_stopped, .init = start)
 	rig_check();
 }
 
-Test(overlap, leaves_a_block_that_a_launch_names_where_it_is, .init = start)
+Test(overlap, leaves_a_block_that_a_launch_names_where_it_is, .init = overlap_start)
 {
 	uint32_t b = known_component(2, 0, HOME_DEVICE, 7);
 
@@ -456,7 +404,7 @@ Test(overlap, leaves_a_block_that_a_launch_names_where_it_is, .init = start)
 }
 
 /* It waits for what it names; what else of the component would arrive, it may reach as well. */
-Test(overlap, lets_only_that_arrive_which_the_launch_waits_for, .init = start)
+Test(overlap, lets_only_that_arrive_which_the_launch_waits_for, .init = overlap_start)
 {
 	uint32_t b = known_component(3, 0, HOME_HOST, 7);
 	uint32_t other = known_component(1, 0, HOME_HOST, 70);
@@ -477,7 +425,7 @@ Test(overlap, lets_only_that_arrive_which_the_launch_waits_for, .init = start)
 
 /* --- what the driver refuses */
 
-Test(overlap, loses_nothing_whichever_call_fails, .init = start)
+Test(overlap, loses_nothing_whichever_call_fails, .init = overlap_start)
 {
 	for (enum rig_call call = CALL_COPY; call <= CALL_RECORD; call++) {
 		for (int nth = 1; nth <= 8; nth++) {
@@ -509,7 +457,7 @@ Test(overlap, loses_nothing_whichever_call_fails, .init = start)
 	}
 }
 
-Test(overlap, settles_everything_before_a_window, .init = start)
+Test(overlap, settles_everything_before_a_window, .init = overlap_start)
 {
 	uint32_t out = known_component(3, 0, HOME_DEVICE, 7);
 	uint32_t in = known_component(3, 0, HOME_HOST, 70);

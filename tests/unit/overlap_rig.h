@@ -1,0 +1,59 @@
+/* Moves beside the program's work, on the rig: what their tests share. */
+#ifndef OVERLAP_RIG_H
+#define OVERLAP_RIG_H
+
+#include "moves_rig.h"
+#include "pager/graced.h"
+#include "pager/parts.h"
+#include "pager/way.h"
+
+static void overlap_start(void)
+{
+	rig_start();
+	lt_driver.cuEventDestroy_v2 = NULL;
+	fences_init(&rig.pager.fences);
+	rig.pager.graced = graced_create(&rig.pager);
+	cr_assert(rig.pager.graced != NULL);
+}
+
+/* Named by launches often enough that nothing else is likely to reach it. */
+static uint32_t known_component(size_t count, unsigned int size_class, enum block_home home,
+				uint64_t content)
+{
+	uint32_t first = rig_component(count, size_class, home, content);
+
+	rig.pager.table.components[rig_block(first)->component].named = 100;
+	return first;
+}
+
+static size_t want(enum policy_verb verb, uint32_t first, size_t count)
+{
+	struct policy_action actions[RIG_BLOCKS];
+
+	for (uint32_t i = 0; i < count; i++)
+		actions[i] = (struct policy_action){.verb = verb, .block = first + i};
+	return graced_want(&rig.pager, actions, count);
+}
+
+static enum way way_of(uint32_t id)
+{
+	return rig_block(id)->way ? rig.pager.graced->slots[rig_block(id)->way - 1].way
+				  : WAY_NONE;
+}
+
+static void step(void)
+{
+	graced_step(&rig.pager);
+}
+
+/* Until nothing is on its way: the GPU has time between steps. */
+static void step_to_the_end(void)
+{
+	for (int i = 0; graced_busy(&rig.pager) && i < 200; i++) {
+		step();
+		rig_run();
+	}
+	cr_assert_not(graced_busy(&rig.pager));
+}
+
+#endif
