@@ -40,15 +40,22 @@ bool arrive_begin(struct pager *pager, struct slot *slot, bool make)
 	return true;
 }
 
-void arrive_switch(struct pager *pager, struct slot *slot)
+void arrive_switch_begin(struct pager *pager, struct slot *slot, struct home_change *change)
 {
 	struct block *block = way_block(pager, slot);
-	uint32_t id = slot->block;
 
 	verify_block(pager, block, slot->frame);
 	block->device = slot->frame;
 	memcpy(block->hash, way_hash(pager, slot), sizeof(block->hash));
-	if (home_switch(pager, &id, 1, HOME_DEVICE)) {
+	slot->way = ARRIVE_SWITCH;
+	home_change_begin(pager, slot->block, HOME_DEVICE, change);
+}
+
+void arrive_switch_end(struct pager *pager, struct slot *slot, const struct home_change *change)
+{
+	struct block *block = way_block(pager, slot);
+
+	if (home_change_end(pager, slot->block, change)) {
 		block->hashed = true;
 		block->named_since_in = false;
 		pager->stats.page_ins++;

@@ -260,6 +260,38 @@ void frame_give(struct frame_pool *pool, struct frame *frame)
 	count_spare(pool, frame, true);
 }
 
+struct frame *frame_take_spares(struct frame_pool *pool, bool host, uint64_t bytes)
+{
+	struct frame *taken = NULL;
+	uint64_t found = 0;
+
+	for (unsigned int c = FRAME_CLASSES; c-- > 0;)
+		while (found < bytes && pool->spare[host][c]) {
+			struct frame *frame = frame_take_spare(pool, host, c);
+
+			frame->next = taken;
+			taken = frame;
+			found += frame_bytes(c);
+		}
+	return taken;
+}
+
+void frames_undo(const struct frame_pool *pool, struct frame *frames)
+{
+	for (; frames; frames = frames->next)
+		unmake(pool, frames);
+}
+
+void frames_end(struct frame_pool *pool, struct frame *frames)
+{
+	while (frames) {
+		struct frame *next = frames->next;
+
+		frame_end(pool, frames);
+		frames = next;
+	}
+}
+
 uint64_t frame_release_spare(struct frame_pool *pool, bool host, uint64_t bytes)
 {
 	uint64_t gone = 0;

@@ -79,6 +79,12 @@ struct frame *frame_take(struct frame_pool *pool, bool host, unsigned int size_c
 struct frame *frame_take_spare(struct frame_pool *pool, bool host, unsigned int size_class);
 /* Back to the pool; NULL is fine. */
 void frame_give(struct frame_pool *pool, struct frame *frame);
+/* Spare frames of `bytes` in all, or what there is, chained by next: to be given back to the
+ * driver in two parts, of which the first needs no lock. */
+struct frame *frame_take_spares(struct frame_pool *pool, bool host, uint64_t bytes);
+void frames_undo(const struct frame_pool *pool, struct frame *frames);
+void frames_end(struct frame_pool *pool, struct frame *frames);
+
 /* Releases spare frames until so many bytes are gone from the device (or from RAM) or none is
  * left; how many went. */
 uint64_t frame_release_spare(struct frame_pool *pool, bool host, uint64_t bytes);

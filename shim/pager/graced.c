@@ -1,8 +1,10 @@
 #include "pager/graced.h"
 
 #include "door/driver.h"
+#include "lock.h"
 #include "pager/home.h"
 #include "pager/streams.h"
+#include "pager/switching.h"
 #include "pager/way.h"
 #include "settings.h"
 
@@ -43,6 +45,18 @@ bool graced_busy(const struct pager *pager)
 	return pager->graced && pager->graced->busy;
 }
 
+/* --- stopping one
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static void stop(struct pager *pager, struct slot *slot)
+{
+	if (slot->way == LEAVE_SWITCH || slot->way == ARRIVE_SWITCH)
+		switch_finish(pager);
+	else
+		way_stop(pager, slot);
+}
+
 /* --- steps
  * --------------------------------------------------------------------------------------------------
  */
@@ -76,9 +90,21 @@ bool graced_bus_is_fed(const struct pager *pager)
 	return copies_under_way(pager) >= COPIES_QUEUED;
 }
 
-/* Spare frames first, for all: making one of another size releases those that are spare.
- * Returns how many copies began. */
-static size_t begin_arrivals(struct pager *pager)
+static bool any_leaves(const struct pager *pager)
+{
+	const struct graced *graced = pager->graced;
+
+	for (size_t i = 0; i < graced->queued; i++) {
+		enum way way = graced->slots[graced->queue[i]].way;
+
+		if (way > WAY_NONE && way < LEAVE_VOID)
+			return true;
+	}
+	return false;
+}
+
+/* In the frames that are spare. Returns how many began. */
+static size_t begin_in_spares(struct pager *pager)
 {
 	struct graced *graced = pager->graced;
 	size_t begun = 0;
@@ -89,13 +115,25 @@ static size_t begin_arrivals(struct pager *pager)
 		if (slot->way == ARRIVE_WAIT)
 			begun += arrive_begin(pager, slot, false);
 	}
+	return begun;
+}
+
+/* Spare frames first, for all: making one of another size releases those that are spare. While
+ * more are to come, those are left to whoever is first: a large block would never have enough
+ * of what small ones behind it took. */
+static void begin_arrivals(struct pager *pager)
+{
+	struct graced *graced = pager->graced;
+	size_t begun = begin_in_spares(pager);
+
 	for (size_t i = 0; !begun && i < graced->queued; i++) {
 		struct slot *slot = &graced->slots[graced->queue[i]];
 
-		if (slot->way == ARRIVE_WAIT)
-			begun += arrive_begin(pager, slot, true);
+		if (slot->way != ARRIVE_WAIT || !way_is_over(pager, way_block(pager, slot)))
+			continue;
+		if (arrive_begin(pager, slot, true) || any_leaves(pager))
+			return;
 	}
-	return begun;
 }
 
 /* The event of the slot is asked; true: it is over. */
@@ -134,7 +172,8 @@ static void advance_leaving(struct pager *pager)
 	}
 }
 
-static void finish_arrivals(struct pager *pager)
+/* The first whose copy is complete; NULL: none. Gives the frames of those that were stopped. */
+static struct slot *next_arrived(struct pager *pager)
 {
 	struct graced *graced = pager->graced;
 
@@ -146,30 +185,53 @@ static void finish_arrivals(struct pager *pager)
 		if (!event_over(pager, slot)) {
 			if (slot->way == WAY_NONE)
 				continue;
-			return; /* nor are those behind it */
+			return NULL; /* nor are those behind it */
 		}
-		if (slot->way == ARRIVE_COPY) {
-			arrive_switch(pager, slot);
-			continue;
-		}
+		if (slot->way == ARRIVE_COPY)
+			return slot;
 		frame_give(&pager->frames, slot->frame);
 		way_end(pager, slot);
 	}
+	return NULL;
+}
+
+static void finish_arrivals(struct pager *pager)
+{
+	struct slot *slot;
+
+	while ((slot = next_arrived(pager)))
+		switch_here(pager, slot);
+}
+
+static struct slot *next_out(struct pager *pager)
+{
+	struct graced *graced = pager->graced;
+
+	for (size_t i = 0; i < graced->queued; i++)
+		if (graced->slots[graced->queue[i]].way == LEAVE_READY)
+			return &graced->slots[graced->queue[i]];
+	return NULL;
 }
 
 static bool switch_one_out(struct pager *pager)
 {
-	struct graced *graced = pager->graced;
+	struct slot *slot = next_out(pager);
 
-	for (size_t i = 0; i < graced->queued; i++) {
-		struct slot *slot = &graced->slots[graced->queue[i]];
+	if (slot)
+		switch_here(pager, slot);
+	return slot != NULL;
+}
 
-		if (slot->way != LEAVE_READY)
-			continue;
-		leave_switch(pager, slot);
-		return true;
-	}
-	return false;
+static bool bus_wants_frames(const struct pager *pager)
+{
+	return queue_holds(pager, ARRIVE_WAIT) && !graced_bus_is_fed(pager);
+}
+
+static void look_around(struct pager *pager)
+{
+	pager->graced->done_upto = fences_done_upto(&pager->fences);
+	pager->graced->newest = fences_newest(&pager->fences);
+	advance_leaving(pager);
 }
 
 /* A switch takes the processor about as long as a third of its copy takes the bus. So the first
@@ -178,22 +240,95 @@ static bool switch_one_out(struct pager *pager)
 void graced_step(struct pager *pager)
 {
 	CUstreamCaptureMode mode;
-	struct graced *graced = pager->graced;
 
 	if (!graced_busy(pager))
 		return;
 	mode = streams_relax();
-	graced->done_upto = fences_done_upto(&pager->fences);
-	graced->newest = fences_newest(&pager->fences);
-	advance_leaving(pager);
+	look_around(pager);
 	begin_arrivals(pager);
-	while (queue_holds(pager, ARRIVE_WAIT) && copies_under_way(pager) < COPIES_QUEUED &&
-	       switch_one_out(pager))
+	while (bus_wants_frames(pager) && switch_one_out(pager))
 		begin_arrivals(pager);
 	finish_arrivals(pager);
 	if (switch_one_out(pager))
 		begin_arrivals(pager);
 	streams_unrelax(mode);
+}
+
+/* A spare frame of that size, of the room there is or of spare frames of other sizes. The lock
+ * is given back meanwhile. False: there is neither. */
+static bool make_apart(struct pager *pager, unsigned int size_class)
+{
+	struct frame_pool *pool = &pager->frames;
+	struct frame *frame = frame_begin(pool, false, size_class), *spares = NULL;
+	bool made = false, given_back;
+
+	if (!frame)
+		spares = frame_take_spares(pool, false, frame_bytes(size_class));
+	given_back = spares != NULL;
+	if (!frame && !given_back)
+		return false;
+	pager->ahead_making = true;
+	lock_give(&pager->lock);
+	if (frame)
+		made = frame_make(pool, frame);
+	else
+		frames_undo(pool, spares);
+	lock_take(&pager->lock);
+	pager->ahead_making = false;
+	if (made)
+		frame_give(pool, frame);
+	else if (frame)
+		frame_cancel(pool, frame);
+	frames_end(pool, spares);
+	/* The last of what it was for was freed meanwhile. */
+	if (!pager->table.block_end)
+		frame_release_spare(pool, false, UINT64_MAX);
+	return made || given_back;
+}
+
+static bool make_for_the_first(struct pager *pager)
+{
+	struct graced *graced = pager->graced;
+
+	for (size_t i = 0; i < graced->queued; i++) {
+		struct slot *slot = &graced->slots[graced->queue[i]];
+
+		if (slot->way == ARRIVE_WAIT && way_is_over(pager, way_block(pager, slot)))
+			return make_apart(pager, way_block(pager, slot)->size_class);
+	}
+	return false;
+}
+
+static bool step_apart(struct pager *pager)
+{
+	struct slot *slot = NULL;
+
+	look_around(pager);
+	if (!begin_in_spares(pager) && bus_wants_frames(pager)) {
+		if (make_for_the_first(pager))
+			return true;
+		slot = next_out(pager);
+	}
+	if (!slot)
+		slot = next_arrived(pager);
+	if (!slot)
+		slot = next_out(pager);
+	if (slot)
+		switch_apart(pager, slot);
+	return slot != NULL;
+}
+
+bool graced_step_apart(struct pager *pager)
+{
+	CUstreamCaptureMode mode;
+	bool done;
+
+	if (!graced_busy(pager) || pager->apart)
+		return false;
+	mode = streams_relax();
+	done = step_apart(pager);
+	streams_unrelax(mode);
+	return done;
 }
 
 /* --- what the policy wants
@@ -238,7 +373,7 @@ static uint64_t give_up_place(struct pager *pager, const struct policy_action *a
 	if (block->way) {
 		if (graced->slots[block->way - 1].way < ARRIVE_WAIT)
 			return 0;
-		way_stop(pager, &graced->slots[block->way - 1]);
+		stop(pager, &graced->slots[block->way - 1]);
 	} else if (!block->host || !way_is_over(pager, block) ||
 		   graced_want(pager, action, 1) || !block->way) {
 		return 0;
@@ -267,6 +402,7 @@ static bool free_a_place(struct pager *pager, size_t actions, uint64_t bytes)
 	struct graced *graced = pager->graced;
 	uint64_t given = 0;
 
+	switch_finish(pager);
 	graced->done_upto = fences_done_upto(&pager->fences);
 	graced->newest = fences_newest(&pager->fences);
 	finish_arrivals(pager);
@@ -310,7 +446,7 @@ void graced_hold(struct pager *pager, const struct component *component)
 		    slot->block - component->first_block >= component->block_count)
 			continue;
 		if (slot->way < ARRIVE_WAIT || pager->named_mark[slot->block] != pager->epoch)
-			way_stop(pager, slot);
+			stop(pager, slot);
 	}
 }
 
@@ -355,7 +491,7 @@ bool graced_hopeless(struct pager *pager, uint32_t id)
 	return true;
 }
 
-/* --- stopping
+/* --- stopping all
  * -------------------------------------------------------------------------------------------------
  */
 
@@ -364,7 +500,7 @@ void graced_stop(struct pager *pager, uint32_t id)
 	const struct block *block = &pager->table.blocks[id];
 
 	if (block->way)
-		way_stop(pager, &pager->graced->slots[block->way - 1]);
+		stop(pager, &pager->graced->slots[block->way - 1]);
 }
 
 void graced_settle(struct pager *pager)
@@ -385,7 +521,7 @@ void graced_settle(struct pager *pager)
 
 		if (slot->way == WAY_NONE)
 			continue;
-		way_stop(pager, slot);
+		stop(pager, slot);
 		if (slot->way == WAY_NONE)
 			continue;
 		frame_give(&pager->frames, slot->frame);

@@ -5,8 +5,8 @@
  * The assumption: work that reaches a block's memory names it. Anything else is switched in
  * windows. Copies run beside the program's work, through aliases.
  *
- * A block on its way can be stopped at any moment before its mapping changes. The pager's lock
- * is held in all of these.
+ * A block on its way can be stopped at any moment before its mapping changes; while it does,
+ * whoever would stop it waits for that. The pager's lock is held in all of these.
  */
 #ifndef LOWTIDE_GRACED_H
 #define LOWTIDE_GRACED_H
@@ -27,6 +27,10 @@ size_t graced_want(struct pager *pager, const struct policy_action *actions, siz
 bool graced_make_place(struct pager *pager, size_t actions, unsigned int size_class);
 /* One step of everything on its way. */
 void graced_step(struct pager *pager);
+/* The same by a thread of its own: one piece of the driver's work at most, a switch or a frame,
+ * for which the lock is given back (switching.h). Whether there was one: there may be more to
+ * do at once. */
+bool graced_step_apart(struct pager *pager);
 /* Are copies into VRAM queued, so that the processor has time for something else? */
 bool graced_bus_is_fed(const struct pager *pager);
 /* Is anything on its way? */

@@ -133,24 +133,36 @@ static void lose(struct pager *pager, const struct block *block, CUresult why)
 	atomic_store(&pager->lost, (int)why);
 }
 
-/* The address holds nothing; maps the old home again, with access. Tries more than once: the
+/* The address holds nothing; maps what it held before, with access. Tries more than once: the
  * alternative is to lose the program's memory. */
-static void put_back(struct pager *pager, struct block *block, enum block_home home)
+static CUresult map_again(CUdeviceptr address, size_t bytes,
+			  CUmemGenericAllocationHandle handle, int device)
 {
 	CUresult result = CUDA_ERROR_UNKNOWN;
 
-	if (is_bare(pager, home))
-		return; /* it held nothing before */
 	for (int i = 0; i < 3; i++) {
-		result = map(block, home);
+		result = real(cuMemMap)(address, bytes, 0, handle, 0);
 		if (result != CUDA_SUCCESS)
 			continue;
-		result = access_allow(block->address, block_bytes(block), pager->device);
+		result = access_allow(address, bytes, device);
 		if (result == CUDA_SUCCESS)
-			return;
-		if (real(cuMemUnmap)(block->address, block_bytes(block)) != CUDA_SUCCESS)
+			return result;
+		if (real(cuMemUnmap)(address, bytes) != CUDA_SUCCESS)
 			break;
 	}
+	return result;
+}
+
+static void put_back(struct pager *pager, struct block *block, enum block_home home)
+{
+	CUresult result;
+
+	if (is_bare(pager, home))
+		return; /* it held nothing before */
+	result = map_again(block->address, block_bytes(block), frame_for(block, home)->handle,
+			   pager->device);
+	if (result == CUDA_SUCCESS)
+		return;
 	set_home(pager, block, HOME_NONE);
 	lose(pager, block, result);
 }
@@ -235,4 +247,57 @@ size_t home_switch(struct pager *pager, uint32_t *blocks, size_t count, enum blo
 	if (run)
 		done += allow_run(pager, &blocks[count - run], run, from, to);
 	return done;
+}
+
+void home_change_begin(const struct pager *pager, uint32_t id, enum block_home to,
+		       struct home_change *change)
+{
+	const struct block *block = &pager->table.blocks[id];
+	enum block_home from = to == HOME_DEVICE ? HOME_HOST : HOME_DEVICE;
+
+	*change = (struct home_change){
+	    .address = block->address,
+	    .bytes = block_bytes(block),
+	    .from = is_bare(pager, from) ? 0 : frame_for(block, from)->handle,
+	    .to = is_bare(pager, to) ? 0 : frame_for(block, to)->handle,
+	    .device = pager->device,
+	    .home = to,
+	};
+}
+
+void home_change_run(struct home_change *change)
+{
+	change->outcome = HOME_KEPT;
+	if (change->from && real(cuMemUnmap)(change->address, change->bytes) != CUDA_SUCCESS)
+		return;
+	change->outcome = HOME_CHANGED;
+	if (!change->to)
+		return;
+	if (real(cuMemMap)(change->address, change->bytes, 0, change->to, 0) == CUDA_SUCCESS) {
+		change->why = access_allow(change->address, change->bytes, change->device);
+		if (change->why == CUDA_SUCCESS)
+			return;
+		change->outcome = HOME_LOST;
+		if (real(cuMemUnmap)(change->address, change->bytes) != CUDA_SUCCESS)
+			return;
+	}
+	change->outcome = HOME_KEPT;
+	if (!change->from)
+		return; /* it held nothing before */
+	change->why = map_again(change->address, change->bytes, change->from, change->device);
+	if (change->why != CUDA_SUCCESS)
+		change->outcome = HOME_LOST;
+}
+
+bool home_change_end(struct pager *pager, uint32_t id, const struct home_change *change)
+{
+	struct block *block = &pager->table.blocks[id];
+
+	if (change->outcome == HOME_CHANGED) {
+		set_home(pager, block, change->home);
+	} else if (change->outcome == HOME_LOST) {
+		set_home(pager, block, HOME_NONE);
+		lose(pager, block, change->why);
+	}
+	return change->outcome == HOME_CHANGED;
 }

@@ -17,4 +17,21 @@ CUresult home_unmap(struct pager *pager, uint32_t block);
  * how many changed. */
 size_t home_switch(struct pager *pager, uint32_t *blocks, size_t count, enum block_home to);
 
+/* The same of one block, in three parts. The second, which is the driver's work, needs no lock;
+ * until the third nobody else may touch the block, its frames and its mapping. */
+enum home_outcome { HOME_CHANGED, HOME_KEPT, HOME_LOST };
+struct home_change {
+	uint64_t address, bytes;
+	CUmemGenericAllocationHandle from, to; /* 0: that home has no mapping */
+	int device;
+	enum block_home home; /* the new one */
+	enum home_outcome outcome;
+	CUresult why; /* of HOME_LOST */
+};
+void home_change_begin(const struct pager *pager, uint32_t block, enum block_home to,
+		       struct home_change *change);
+void home_change_run(struct home_change *change);
+/* Whether it changed. */
+bool home_change_end(struct pager *pager, uint32_t block, const struct home_change *change);
+
 #endif

@@ -70,13 +70,20 @@ void leave_go_on(struct pager *pager, struct slot *slot)
 	}
 }
 
-void leave_switch(struct pager *pager, struct slot *slot)
+void leave_switch_begin(struct pager *pager, struct slot *slot, struct home_change *change)
 {
 	struct block *block = way_block(pager, slot);
-	uint32_t id = slot->block;
 
 	verify_block(pager, block, block->device);
-	if (home_switch(pager, &id, 1, HOME_HOST)) {
+	slot->way = LEAVE_SWITCH;
+	home_change_begin(pager, slot->block, HOME_HOST, change);
+}
+
+void leave_switch_end(struct pager *pager, struct slot *slot, const struct home_change *change)
+{
+	struct block *block = way_block(pager, slot);
+
+	if (home_change_end(pager, slot->block, change)) {
 		frame_give(&pager->frames, block->device);
 		block->device = NULL;
 		block->hashed = false; /* a kernel may now write it in place */

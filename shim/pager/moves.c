@@ -130,7 +130,7 @@ bool pager_make_room(int device, uint64_t bytes)
 		refused = pager->stats.windows_refused;
 		gone += make_room(pager, bytes - gone);
 		refused = pager->stats.windows_refused - refused;
-		freed = gone < bytes && release_wait(pager, until_ns);
+		freed = gone < bytes && (release_wait(pager, until_ns) || ahead_wait(pager));
 		lock_give(&pager->lock);
 		if (freed)
 			continue;
@@ -142,23 +142,28 @@ bool pager_make_room(int device, uint64_t bytes)
 	return gone >= bytes;
 }
 
-/* The lock is held. The context need not be the current one of the calling thread. */
-static void step_in_context(struct pager *pager)
+/* The lock is held, but given back while a mapping is switched. The context need not be the
+ * current one of the calling thread. */
+static bool step_in_context(struct pager *pager)
 {
 	CUcontext current = NULL;
-	bool pushed = false;
+	bool pushed = false, switched = false;
 
 	if (streams_capturing() || !streams_one_context(pager->device) ||
 	    real(cuCtxGetCurrent)(&current) != CUDA_SUCCESS)
-		return;
+		return false;
 	if (current != pager->context) {
 		pushed = real(cuCtxPushCurrent_v2)(pager->context) == CUDA_SUCCESS;
 		if (!pushed)
-			return;
+			return false;
 	}
-	graced_step(pager);
+	if (stepper_is_absent())
+		graced_step(pager);
+	else
+		switched = graced_step_apart(pager);
 	if (pushed)
 		real(cuCtxPopCurrent_v2)(NULL);
+	return switched;
 }
 
 bool pager_step(void)
@@ -170,13 +175,14 @@ bool pager_step(void)
 
 		if (!pager)
 			continue;
-		/* Whoever holds the lock steps, or will have made more to do. */
+		/* Whoever holds the lock will have made more to do, and may be waiting for
+		 * this thread to pause. */
 		if (!lock_try(&pager->lock)) {
 			busy = true;
 			continue;
 		}
-		if (pager_on(i) && graced_busy(pager))
-			step_in_context(pager);
+		while (pager_on(i) && graced_busy(pager) && step_in_context(pager))
+			;
 		if (pager_on(i) && !streams_capturing() && ahead_wanted(pager))
 			ahead_make(pager, !stepper_is_absent());
 		busy = busy || (pager_on(i) && (graced_busy(pager) || ahead_wanted(pager)));

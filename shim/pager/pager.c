@@ -14,6 +14,7 @@
 #include "pager/resident.h"
 #include "pager/stepper.h"
 #include "pager/streams.h"
+#include "pager/switching.h"
 #include "pager/trial.h"
 #include "settings.h"
 
@@ -349,6 +350,7 @@ static void end(struct pager *pager)
 	lock_take(&pager->lock);
 	atomic_store(&alive[pager->device], false);
 	release_all(pager);
+	switch_finish(pager);
 	graced_destroy(pager->graced);
 	pager->graced = NULL;
 	fences_finish(&pager->fences);

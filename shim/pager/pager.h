@@ -54,12 +54,13 @@ struct pager {
 	struct frame_pool frames;
 	struct policy *policy;
 	uint64_t policy_cap_bytes;
-	uint64_t window_since_ns;  /* when the window that is open began */
-	uint64_t unpaged_since_ns; /* no window before this: the last one was refused or came
-				      late; 0: none was */
-	bool pushed;		   /* the open window's: our context was not the current one */
-	struct graced *graced;	   /* NULL: strict */
-	struct fences fences;	   /* own lock */
+	uint64_t window_since_ns;   /* when the window that is open began */
+	uint64_t unpaged_since_ns;  /* no window before this: the last one was refused or came
+				       late; 0: none was */
+	bool pushed;		    /* the open window's: our context was not the current one */
+	struct graced *graced;	    /* NULL: strict */
+	struct switch_apart *apart; /* the switch that goes on without the lock, if one does */
+	struct fences fences;	    /* own lock */
 	uint32_t owed,
 	    owed_limit; /* uses since the last window that wanted what only a window moves */
 	CUstream stream_in, stream_out, stream_hash_in, stream_hash_out;

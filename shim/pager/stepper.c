@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@ static void *step_along(void *unused)
 	bool busy;
 
 	(void)unused;
+	prctl(PR_SET_TIMERSLACK, 1ul); /* or a pause takes twice as long */
 	lock_take(&lock);
 	while (!ended) {
 		if (!wanted || paused) {

@@ -166,7 +166,8 @@ static void use_by_grace(struct pager *pager, const uint64_t *addresses, size_t 
 			pager->owed_limit =
 			    pager->owed_limit < OWED_MOST ? 2 * pager->owed_limit : OWED_MOST;
 		}
-		graced_step(pager);
+		if (stepper_is_absent())
+			graced_step(pager);
 	} else if (actions) {
 		tell_if_still(pager);
 	}

@@ -9,7 +9,8 @@
  * READY and a COPY that has ended need only the switch of the mapping, which is the processor's
  * work; graced_step spends it where it keeps the bus busy. Until that switch a way can be
  * stopped: the block stays where it is, and what the GPU was given for it runs out in a VOID
- * slot, whose frames nobody else may have until then.
+ * slot, whose frames nobody else may have until then. SWITCH: its mapping changes now, perhaps
+ * without the lock (switching.h).
  *
  * The policy is told of a move when it is put on its way, so that it plans the next one beside
  * it; and again if the block did not arrive.
@@ -17,6 +18,7 @@
 #ifndef LOWTIDE_WAY_H
 #define LOWTIDE_WAY_H
 
+#include "pager/home.h"
 #include "pager/pager.h"
 
 #define WAYS 256
@@ -27,9 +29,11 @@ enum way {
 	LEAVE_HASH,
 	LEAVE_COPY,
 	LEAVE_READY,
+	LEAVE_SWITCH,
 	LEAVE_VOID,
 	ARRIVE_WAIT,
 	ARRIVE_COPY,
+	ARRIVE_SWITCH,
 	ARRIVE_VOID,
 };
 
@@ -59,7 +63,7 @@ bool way_is_over(const struct pager *pager, const struct block *block);
 struct slot *way_open(struct pager *pager, uint32_t block, enum way way);
 /* The slot is free; a block that did not change its home stays where it is. */
 void way_end(struct pager *pager, struct slot *slot);
-/* The block stays where it is; what was begun runs out. */
+/* The block stays where it is; what was begun runs out. Not while it switches. */
 void way_stop(struct pager *pager, struct slot *slot);
 /* What was begun cannot be followed: waits for all of it, and ends. */
 void way_give_up(struct pager *pager, struct slot *slot);
@@ -79,11 +83,14 @@ static inline struct block *way_block(struct pager *pager, const struct slot *sl
 void leave_begin(struct pager *pager, struct slot *slot);
 /* Its event is over: HASH → READY or COPY, COPY → READY. */
 void leave_go_on(struct pager *pager, struct slot *slot);
-void leave_switch(struct pager *pager, struct slot *slot);
+void leave_switch_begin(struct pager *pager, struct slot *slot, struct home_change *change);
+void leave_switch_end(struct pager *pager, struct slot *slot, const struct home_change *change);
 
 /* --- arriving.c */
 /* `make`: a frame may be made where none is spare. True: the copy is under way. */
 bool arrive_begin(struct pager *pager, struct slot *slot, bool make);
-void arrive_switch(struct pager *pager, struct slot *slot);
+void arrive_switch_begin(struct pager *pager, struct slot *slot, struct home_change *change);
+void arrive_switch_end(struct pager *pager, struct slot *slot,
+		       const struct home_change *change);
 
 #endif

@@ -62,6 +62,7 @@ static struct {
 	int failing_for;
 	size_t calls[CALL_RECORD + 1], refused;
 	const char *wrong;
+	void (*beside)(void); /* what goes on during the next unmap or create; once */
 	struct pager pager;
 	uint32_t ids[RIG_BLOCKS];
 } rig;
@@ -70,6 +71,15 @@ static void rig_wrong(const char *what)
 {
 	if (!rig.wrong)
 		rig.wrong = what;
+}
+
+static void rig_go_on_beside(void)
+{
+	void (*beside)(void) = rig.beside;
+
+	rig.beside = NULL;
+	if (beside)
+		beside();
 }
 
 static CUresult rig_fails(enum rig_call call)
@@ -132,6 +142,7 @@ static CUresult rig_create(CUmemGenericAllocationHandle *handle, size_t bytes,
 	(void)flags;
 	if (rig.frame_count + 1 == RIG_FRAMES)
 		return CUDA_ERROR_OUT_OF_MEMORY;
+	rig_go_on_beside();
 	*handle = ++rig.frame_count;
 	rig.frames[*handle] = (struct rig_frame){
 	    true, prop->location.type != CU_MEM_LOCATION_TYPE_DEVICE, bytes, 0};
@@ -189,6 +200,7 @@ static CUresult rig_unmap(CUdeviceptr at, size_t bytes)
 		return CUDA_ERROR_INVALID_VALUE;
 	}
 	mapping->frame = 0;
+	rig_go_on_beside();
 	return CUDA_SUCCESS;
 }
 

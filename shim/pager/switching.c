@@ -1,0 +1,65 @@
+#include "pager/switching.h"
+
+#include "lock.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+
+/* On the stack of the thread that switches. */
+struct switch_apart {
+	struct slot *slot;
+	struct home_change change;
+	atomic_bool over; /* the driver's part is */
+};
+
+static void begin(struct pager *pager, struct slot *slot, struct home_change *change)
+{
+	if (slot->way < ARRIVE_WAIT)
+		leave_switch_begin(pager, slot, change);
+	else
+		arrive_switch_begin(pager, slot, change);
+}
+
+static void end(struct pager *pager, struct slot *slot, const struct home_change *change)
+{
+	if (slot->way < ARRIVE_WAIT)
+		leave_switch_end(pager, slot, change);
+	else
+		arrive_switch_end(pager, slot, change);
+}
+
+void switch_here(struct pager *pager, struct slot *slot)
+{
+	struct home_change change;
+
+	begin(pager, slot, &change);
+	home_change_run(&change);
+	end(pager, slot, &change);
+}
+
+void switch_apart(struct pager *pager, struct slot *slot)
+{
+	struct switch_apart apart = {.slot = slot};
+
+	begin(pager, slot, &apart.change);
+	pager->apart = &apart;
+	lock_give(&pager->lock);
+	home_change_run(&apart.change);
+	atomic_store(&apart.over, true);
+	lock_take(&pager->lock);
+	/* Somebody may have ended it, and with it even the slots. */
+	if (pager->apart == &apart)
+		switch_finish(pager);
+}
+
+void switch_finish(struct pager *pager)
+{
+	struct switch_apart *apart = pager->apart;
+
+	if (!apart)
+		return;
+	while (!atomic_load(&apart->over))
+		sched_yield();
+	pager->apart = NULL;
+	end(pager, apart->slot, &apart->change);
+}

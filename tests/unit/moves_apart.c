@@ -1,0 +1,276 @@
+/* Switches without the lock, on the rig: what other threads do while the driver is at it. */
+#include "lock.h"
+#include "overlap_rig.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+static uint32_t moving; /* the block that is switched */
+static pthread_t other;
+static atomic_bool other_is_in, other_is_through;
+static enum block_home seen_home;
+static bool lock_was_free;
+
+static bool step_apart(void)
+{
+	bool done;
+
+	lock_take(&rig.pager.lock);
+	done = graced_step_apart(&rig.pager);
+	lock_give(&rig.pager.lock);
+	return done;
+}
+
+/* Steps until the next would switch the block; what the GPU was given for it is over. */
+static void bring_to_its_switch(enum policy_verb verb)
+{
+	enum way last = verb == POLICY_EVICT ? LEAVE_COPY : ARRIVE_COPY;
+
+	want(verb, moving, 1);
+	for (int i = 0; way_of(moving) != last && i < 10; i++)
+		step_apart();
+	cr_assert(eq(int, way_of(moving), last));
+	rig_run();
+}
+
+static void look_at_the_lock(void)
+{
+	lock_was_free = lock_try(&rig.pager.lock);
+	if (lock_was_free)
+		lock_give(&rig.pager.lock);
+}
+
+/* The other thread has the lock, and time enough to go on if nothing holds it up. */
+static void start_other(void *(*what)(void *))
+{
+	cr_assert(eq(int, pthread_create(&other, NULL, what, NULL), 0));
+	while (!atomic_load(&other_is_in))
+		usleep(100);
+	usleep(2000);
+	cr_assert_not(atomic_load(&other_is_through));
+}
+
+static void *use_the_block(void *unused)
+{
+	lock_take(&rig.pager.lock);
+	atomic_store(&other_is_in, true);
+	graced_stop(&rig.pager, moving);
+	atomic_store(&other_is_through, true);
+	seen_home = atomic_load(&rig_block(moving)->home);
+	lock_give(&rig.pager.lock);
+	return unused;
+}
+
+static void use_beside(void)
+{
+	start_other(use_the_block);
+}
+
+static void *want_all_at_rest(void *unused)
+{
+	lock_take(&rig.pager.lock);
+	atomic_store(&other_is_in, true);
+	graced_settle(&rig.pager);
+	atomic_store(&other_is_through, true);
+	graced_destroy(rig.pager.graced);
+	rig.pager.graced = NULL;
+	lock_give(&rig.pager.lock);
+	return unused;
+}
+
+static void settle_beside(void)
+{
+	start_other(want_all_at_rest);
+}
+
+Test(apart, lets_others_have_the_lock_while_a_block_leaves, .init = overlap_start)
+{
+	moving = known_component(1, 1, HOME_DEVICE, 7);
+	bring_to_its_switch(POLICY_EVICT);
+	rig.beside = look_at_the_lock;
+	cr_assert(step_apart());
+	cr_assert(lock_was_free);
+	CHECK_HOME(moving, HOME_HOST);
+	CHECK_CONTENT(moving, 7);
+	cr_assert_not(graced_busy(&rig.pager));
+	rig_check();
+}
+
+Test(apart, lets_others_have_the_lock_while_a_block_arrives, .init = overlap_start)
+{
+	moving = known_component(1, 1, HOME_HOST, 7);
+	bring_to_its_switch(POLICY_PAGE_IN);
+	rig.beside = look_at_the_lock;
+	cr_assert(step_apart());
+	cr_assert(lock_was_free);
+	CHECK_HOME(moving, HOME_DEVICE);
+	CHECK_CONTENT(moving, 7);
+	rig_check();
+}
+
+Test(apart, lets_others_have_the_lock_while_a_frame_is_made, .init = overlap_start)
+{
+	moving = known_component(1, 1, HOME_HOST, 7);
+	want(POLICY_PAGE_IN, moving, 1);
+	rig.beside = look_at_the_lock;
+	cr_assert(step_apart());
+	cr_assert(lock_was_free);
+	cr_assert_not(rig.pager.ahead_making);
+	bring_to_its_switch(POLICY_PAGE_IN);
+	step_apart();
+	CHECK_HOME(moving, HOME_DEVICE);
+	rig_check();
+}
+
+/* Whoever names the block finds it where it is now, and moved once. */
+Test(apart, has_those_wait_who_name_the_block, .init = overlap_start)
+{
+	moving = known_component(1, 1, HOME_DEVICE, 7);
+	bring_to_its_switch(POLICY_EVICT);
+	rig.beside = use_beside;
+	cr_assert(step_apart());
+	pthread_join(other, NULL);
+	cr_assert(eq(int, seen_home, HOME_HOST));
+	cr_assert(eq(int, way_of(moving), WAY_NONE));
+	cr_assert(eq(u64, rig.pager.stats.evictions, 1));
+	cr_assert_not(graced_busy(&rig.pager));
+	CHECK_CONTENT(moving, 7);
+	rig_check();
+}
+
+Test(apart, has_those_wait_who_name_a_block_that_arrives, .init = overlap_start)
+{
+	moving = known_component(1, 1, HOME_HOST, 7);
+	bring_to_its_switch(POLICY_PAGE_IN);
+	rig.beside = use_beside;
+	cr_assert(step_apart());
+	pthread_join(other, NULL);
+	cr_assert(eq(int, seen_home, HOME_DEVICE));
+	cr_assert(eq(u64, rig.pager.stats.page_ins, 1));
+	cr_assert_not(graced_busy(&rig.pager));
+	CHECK_CONTENT(moving, 7);
+	rig_check();
+}
+
+/* As before a window; afterwards the slots themselves may go. */
+Test(apart, has_those_wait_who_want_all_at_rest, .init = overlap_start)
+{
+	moving = known_component(1, 1, HOME_DEVICE, 7);
+	bring_to_its_switch(POLICY_EVICT);
+	rig.beside = settle_beside;
+	cr_assert(step_apart());
+	pthread_join(other, NULL);
+	cr_assert(rig.pager.graced == NULL);
+	cr_assert(eq(u64, rig.pager.stats.evictions, 1));
+	CHECK_HOME(moving, HOME_HOST);
+	CHECK_CONTENT(moving, 7);
+	rig_check();
+}
+
+static bool second_stepped;
+
+static void step_beside(void)
+{
+	second_stepped = step_apart();
+}
+
+Test(apart, switches_one_block_at_a_time, .init = overlap_start)
+{
+	moving = known_component(2, 1, HOME_DEVICE, 7);
+	want(POLICY_EVICT, moving + 1, 1);
+	bring_to_its_switch(POLICY_EVICT);
+	rig.beside = step_beside;
+	cr_assert(step_apart());
+	cr_assert_not(second_stepped);
+	step_to_the_end();
+	CHECK_HOME(moving, HOME_HOST);
+	CHECK_HOME(moving + 1, HOME_HOST);
+	CHECK_CONTENT(moving, 7);
+	CHECK_CONTENT(moving + 1, 8);
+	rig_check();
+}
+
+Test(apart, leaves_a_block_where_it_was_that_the_driver_does_not_map, .init = overlap_start)
+{
+	moving = known_component(1, 1, HOME_DEVICE, 7);
+	bring_to_its_switch(POLICY_EVICT);
+	rig_fail(CALL_MAP, 1, 1);
+	cr_assert(step_apart());
+	CHECK_HOME(moving, HOME_DEVICE);
+	CHECK_CONTENT(moving, 7);
+	cr_assert(eq(u64, rig.pager.stats.failed_moves, 1));
+	cr_assert(eq(int, atomic_load(&rig.pager.lost), 0));
+	cr_assert_not(graced_busy(&rig.pager));
+	rig_check();
+}
+
+Test(apart, leaves_a_block_where_it_was_without_access_to_the_new_home, .init = overlap_start)
+{
+	moving = known_component(1, 1, HOME_HOST, 7);
+	bring_to_its_switch(POLICY_PAGE_IN);
+	rig_fail(CALL_ACCESS, 1, 1);
+	cr_assert(step_apart());
+	CHECK_HOME(moving, HOME_HOST);
+	CHECK_CONTENT(moving, 7);
+	cr_assert(rig_block(moving)->device == NULL);
+	rig_check();
+}
+
+Test(apart, tells_that_a_block_is_out_of_reach, .init = overlap_start)
+{
+	moving = known_component(1, 1, HOME_DEVICE, 7);
+	bring_to_its_switch(POLICY_EVICT);
+	rig_fail(CALL_MAP, 1, 4); /* and three times back */
+	cr_assert(step_apart());
+	cr_assert(eq(int, atomic_load(&rig_block(moving)->home), HOME_NONE));
+	cr_assert(eq(int, atomic_load(&rig.pager.lost), CUDA_ERROR_UNKNOWN));
+	cr_assert_not(graced_busy(&rig.pager));
+}
+
+/* Two small spares and one more small block's room would do for a large one; small ones behind
+ * it must not have the first two meanwhile. */
+Test(apart, keeps_the_room_for_the_large_block_that_is_first, .init = overlap_start)
+{
+	struct frame *filling = NULL, *frame, *small[2];
+	uint32_t leaves = known_component(1, 2, HOME_DEVICE, 5);
+	uint32_t large = known_component(1, 2, HOME_HOST, 6);
+	uint32_t behind = known_component(1, 1, HOME_HOST, 7);
+	uint64_t fence;
+
+	for (int i = 0; i < 4; i++) /* the grace of what was before */
+		fence_close(&rig.pager.fences, fence_open(&rig.pager.fences), NULL, true);
+	fence = fence_open(&rig.pager.fences);
+	small[0] = frame_take(&rig.pager.frames, false, 0);
+	small[1] = frame_take(&rig.pager.frames, false, 0);
+	while ((frame = frame_take(&rig.pager.frames, false, 0))) {
+		frame->next = filling;
+		filling = frame;
+	}
+	frame_give(&rig.pager.frames, small[0]);
+	frame_give(&rig.pager.frames, small[1]);
+	rig.pager.table.components[rig_block(leaves)->component].fence = fence;
+	want(POLICY_EVICT, leaves, 1);
+	want(POLICY_PAGE_IN, large, 1);
+	want(POLICY_PAGE_IN, behind, 1);
+	for (int i = 0; i < 5; i++) {
+		step();
+		rig_run();
+	}
+	cr_assert(eq(int, way_of(leaves), LEAVE_WAIT));
+	cr_assert(eq(int, way_of(large), ARRIVE_WAIT));
+	cr_assert(eq(int, way_of(behind), ARRIVE_WAIT));
+	cr_assert(eq(u64, rig.pager.frames.device_spare_bytes, 0));
+	fence_close(&rig.pager.fences, fence, NULL, true);
+	step_to_the_end();
+	CHECK_HOME(large, HOME_DEVICE);
+	CHECK_HOME(behind, HOME_DEVICE);
+	CHECK_CONTENT(large, 6);
+	CHECK_CONTENT(behind, 7);
+	while (filling) {
+		frame = filling;
+		filling = frame->next;
+		frame_give(&rig.pager.frames, frame);
+	}
+	rig_check();
+}
