@@ -1,6 +1,6 @@
-"""The programs of the catalogue, in three passes: (1) is each right, bare, without pressure and at half of its peak; (2) how
-fast each is there, alone on the card; (3) the rest of the matrix, of those that ask for it. What there is no time for is
-recorded as left out, by name."""
+"""The programs of the catalogue, in three passes: (1) is each right, bare, without pressure and at half of its peak, the two
+that matter most alone on the card; (2) how fast the others are there, alone; (3) the rest of the matrix, of those that ask for
+it. What there is no time for is recorded as left out, by name."""
 import concurrent.futures
 import importlib.util
 import os
@@ -44,15 +44,20 @@ class Matrix:
         return [c for c in every if c.name not in told]
 
     def run(self, rows, deadline, jobs):
-        """All of it, until the deadline. jobs: how many programs at once in the first pass."""
+        """All of it, until the deadline. jobs: how many programs at once while only rightness counts. Those whose whole matrix
+        is asked for run first, and alone: on the first card there was no time left for the speed of any."""
         self.programs = [Program(row) for row in rows]
         crowded = jobs > 1
-        runner = Runner(self.record, self.nvml, self.investigator, crowded)
+        runner, alone = (Runner(self.record, self.nvml, self.investigator, c) for c in (crowded, False))
+        first = [p for p in self.programs if p.full_matrix]
+        others = [p for p in self.programs if not p.full_matrix]
+        for program in first:
+            self._guarded_chain(alone, program, self.right(), deadline)
+            self._second_pair(alone, program, deadline)
         with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-            for done in [pool.submit(self._guarded_chain, runner, p, self.right(), deadline) for p in self.programs]:
+            for done in [pool.submit(self._guarded_chain, runner, p, self.right(), deadline) for p in others]:
                 done.result()
-        alone = Runner(self.record, self.nvml, self.investigator)
-        for program in self.programs:
+        for program in others:
             if crowded:  # what has failed has told what it can; its story says how it ran again
                 self._chain(alone, program, [c for c in self.right() if was_good(program, c)], deadline, "alone")
             self._second_pair(alone, program, deadline)

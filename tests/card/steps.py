@@ -238,7 +238,7 @@ def judge_goals(session):
 STEPS = [
     ("identity", "which card and machine, and lowtide doctor", 10, identity),
     ("probe", "probe --quick", 30, quick_probe),
-    ("hello", "a first program at a quarter of what it needs", 20, hello),
+    ("hello", "a first program at a quarter of what it needs", 40, hello),
     ("workloads", "at half, balanced, both levels of safety", 60, workloads),
     ("programs", "right, then fast, then the rest of the matrix", 240, programs),
     ("long trials", "of the probe, those that settle defaults", 90, long_trials),

@@ -9,7 +9,7 @@ import time
 
 MIB = 1 << 20
 CONTEXT, PEAK = 300 * MIB, 200 * MIB
-FAULTS = ["none", "digest", "crash", "hang", "nvml", "account", "absent", "talk", "moody", "silent"]
+FAULTS = ["none", "nowhere", "digest", "crash", "hang", "nvml", "account", "absent", "talk", "moody", "silent"]
 
 
 def row(fault, **more):

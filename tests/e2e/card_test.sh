@@ -103,8 +103,11 @@ check "its parts, one by one" ended parts 0
 grep -E '^(failed|skipped|Traceback|[A-Za-z]*Error)' "$dir/parts.out"
 
 check "planted: the status tells" ended planted 1
-says planted 'S("planted none, 50 % balanced strict") == ["passed", "passed"] and S("planted none, 75 % balanced strict") == ["passed"]' "a good program passes, also beside bad ones"
-says planted '[r["crowded"] for r in R("planted none, bare")] == [False, True, False]' "times beside others are told from those alone"
+says planted 'S("planted none, 50 % balanced strict") == S("planted none, 75 % balanced strict") == ["passed"]' "a good program passes"
+says planted 'S("planted nowhere, 50 % balanced strict") == ["passed", "passed"]' "also beside bad ones"
+says planted '[r["crowded"] for r in R("planted none, bare")] == [False, False]' "what matters most runs alone"
+says planted '[r["crowded"] for r in R("planted nowhere, bare")] == [True, False]' "times beside others are told from those alone"
+says planted '[r["name"] for r in C["results"] if r["step"] == "programs"][0] == "planted none, bare"' "and first"
 says planted 'W("planted digest, 50 % balanced strict").startswith("another digest: wrong, bare right") and S("planted digest, no pressure")[0] == "passed"'
 says planted 'W("planted crash, 50 % balanced strict").startswith("signal 11 (SIGSEGV)")'
 says planted 'W("planted hang, 50 % balanced strict").startswith("still running after")'
