@@ -5,12 +5,14 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-/* On the stack of the thread that switches. */
 struct switch_apart {
 	struct slot *slot;
 	struct home_change change;
 	atomic_bool over; /* the driver's part is */
 };
+
+/* By device: a pager's is taken while its `apart` is set, by one thread at a time. */
+static struct switch_apart records[PAGER_DEVICES];
 
 static void begin(struct pager *pager, struct slot *slot, struct home_change *change)
 {
@@ -39,17 +41,18 @@ void switch_here(struct pager *pager, struct slot *slot)
 
 void switch_apart(struct pager *pager, struct slot *slot)
 {
-	struct switch_apart apart = {.slot = slot};
+	struct switch_apart *apart = &records[pager->device];
 
-	begin(pager, slot, &apart.change);
-	pager->apart = &apart;
+	apart->slot = slot;
+	atomic_store(&apart->over, false);
+	begin(pager, slot, &apart->change);
+	pager->apart = apart;
 	lock_give(&pager->lock);
-	home_change_run(&apart.change);
-	atomic_store(&apart.over, true);
+	home_change_run(&apart->change);
+	atomic_store(&apart->over, true);
 	lock_take(&pager->lock);
-	/* Somebody may have ended it, and with it even the slots. */
-	if (pager->apart == &apart)
-		switch_finish(pager);
+	/* Unless somebody has ended it, and with it perhaps even the slots. */
+	switch_finish(pager);
 }
 
 void switch_finish(struct pager *pager)

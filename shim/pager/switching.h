@@ -12,7 +12,8 @@
 
 #include "pager/way.h"
 
-/* A way that needs only its switch: LEAVE_READY, or ARRIVE_COPY whose copy was seen complete. */
+/* A way that needs only its switch: LEAVE_READY, or ARRIVE_COPY whose copy was seen complete.
+ */
 void switch_here(struct pager *pager, struct slot *slot);
 
 /* The same, but gives the lock back meanwhile: afterwards even the slots may be gone. */
