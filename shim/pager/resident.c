@@ -7,6 +7,7 @@
 #include "pager/exchange.h"
 #include "pager/gate.h"
 #include "pager/ledger.h"
+#include "pager/release.h"
 #include "pager/streams.h"
 #include "pager/transit.h"
 #include "pager/window.h"
@@ -242,19 +243,26 @@ static CUresult bring_locked(struct pager *pager, const uint64_t *addresses, siz
 {
 	size_t named = name_all(pager, addresses, count, reach);
 	uint64_t bytes = bytes_of(pager, named), cold_bytes;
-	CUresult result;
+	CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
 
 	if (!list_cold(pager, named, pager->moving, &cold_bytes))
 		return CUDA_SUCCESS;
-	if (bytes > pager_frames_cap_bytes(pager)) {
+	/* Some of it may have been freed already, and go in a window. */
+	if (bytes > pager_frames_cap_bytes(pager) && !atomic_load(&pager->parked_count)) {
 		say_too_much(pager, bytes);
-		return CUDA_ERROR_OUT_OF_MEMORY;
+		return result;
 	}
 	/* No rest after a window that came late: this work cannot do without. */
 	pager->unpaged_since_ns = 0;
 	if (!window_open(pager))
 		return CUDA_ERROR_NOT_READY;
-	result = fetch(pager, named);
+	if (atomic_load(&pager->parked_count)) {
+		release_ripe(pager, true);
+		named = name_all(pager, addresses, count, reach);
+		bytes = bytes_of(pager, named);
+	}
+	if (bytes <= pager_frames_cap_bytes(pager))
+		result = fetch(pager, named);
 	window_close(pager);
 	if (result == CUDA_ERROR_OUT_OF_MEMORY)
 		say_too_much(pager, bytes);

@@ -158,6 +158,35 @@ static void captured(void)
 		check(pieces[i], 100 * i + 3, BYTES);
 }
 
+/* --- what was freed in stream order has VRAM that is wanted
+ * ---------------------------------------------------------------------------------------------
+ */
+
+static void freed(void)
+{
+	CUdeviceptr pieces[2], table;
+	CUstream stream;
+
+	start();
+	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	MUST(cuMemAlloc(&table, 4096));
+	for (unsigned int round = 0; round < 4; round++) {
+		for (unsigned int i = 0; i < 2; i++) {
+			MUST(cuMemAlloc(&pieces[i], LARGE));
+			fill(pieces[i], 10 * i, LARGE, NULL);
+		}
+		increment(pieces[0], 1, LARGE, NULL);
+		MUST(launch("increment_slowly", pieces[0], 1, LARGE, stream));
+		/* Any kernel may use both then, which is too much until the first has gone. */
+		if (round % 2)
+			MUST(cuMemcpyHtoD(table, pieces, sizeof(pieces)));
+		MUST(cuMemFreeAsync(pieces[0], stream));
+		increment(pieces[1], 1, LARGE, NULL);
+		check(pieces[1], 11, LARGE);
+		MUST(cuMemFree(pieces[1]));
+	}
+}
+
 /* --- refusals
  * ---------------------------------------------------------------------------------------------------
  */
@@ -275,7 +304,7 @@ static void unknown(void)
 }
 
 static const struct program_case cases[] = {
-    CASE(rivals), CASE(copies), CASE(captured),		CASE(too_large),
+    CASE(rivals), CASE(copies), CASE(captured),		CASE(freed),   CASE(too_large),
     CASE(tables), CASE(late),	CASE(beside_a_capture), CASE(unknown),
 };
 

@@ -50,7 +50,7 @@ judged() { # judged CASE: what was looked at is as it should be
 	check "$what: all is well (status $status)" [ "$status" -eq 0 ]
 	check "$what: sound" sound
 	case $1 in
-	rivals | copies | captured) check "$what: pages" paged ;;
+	rivals | copies | captured | freed) check "$what: pages" paged ;;
 	late | beside_a_capture) check "$what: says why" said 'cannot be brought to VRAM now' ;;
 	*) check "$what: says why" said 'must be in VRAM together' ;;
 	esac
