@@ -35,9 +35,15 @@ struct graced *graced_create(struct pager *pager)
 	return graced;
 }
 
-void graced_destroy(struct graced *graced)
+void graced_destroy(struct pager *pager)
 {
+	struct graced *graced = pager->graced;
+
+	switch_finish(pager);
+	for (size_t i = 0; graced && i < graced->queued; i++)
+		frame_give(&pager->frames, graced->slots[graced->queue[i]].frame);
 	free(graced);
+	pager->graced = NULL;
 }
 
 bool graced_busy(const struct pager *pager)

@@ -17,7 +17,8 @@ struct graced;
 
 /* NULL: out of memory. The context is current. */
 struct graced *graced_create(struct pager *pager);
-void graced_destroy(struct graced *graced); /* its context is gone; NULL is fine */
+/* Its context is gone, or nothing is on its way. Frames of what was go back to the pool. */
+void graced_destroy(struct pager *pager);
 
 /* The policy's actions: whichever are by evidence possible are begun. Returns how many
  * evictions are not: there a window is needed. */

@@ -14,7 +14,6 @@
 #include "pager/resident.h"
 #include "pager/stepper.h"
 #include "pager/streams.h"
-#include "pager/switching.h"
 #include "pager/trial.h"
 #include "settings.h"
 
@@ -211,8 +210,7 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	pager->policy = make_policy(pager);
 	if (pager->policy)
 		return CUDA_SUCCESS;
-	graced_destroy(pager->graced);
-	pager->graced = NULL;
+	graced_destroy(pager);
 finish_frames:
 	content_hash_undo(pager);
 	frame_pool_finish(&pager->frames);
@@ -349,10 +347,8 @@ static void end(struct pager *pager)
 {
 	lock_take(&pager->lock);
 	atomic_store(&alive[pager->device], false);
+	graced_destroy(pager);
 	release_all(pager);
-	switch_finish(pager);
-	graced_destroy(pager->graced);
-	pager->graced = NULL;
 	fences_finish(&pager->fences);
 	content_hash_finish(pager);
 	frame_pool_forget_plain(&pager->frames);

@@ -318,8 +318,7 @@ void pager_unknown_work(const char *call)
 		lock_take(&pager->lock);
 		if (pager->graced) {
 			graced_settle(pager);
-			graced_destroy(pager->graced);
-			pager->graced = NULL;
+			graced_destroy(pager);
 			log_warn("device %d: nobody can tell what memory %s may use; from now "
 				 "on mappings change only while the device is idle, as by "
 				 "LOWTIDE_SAFETY=strict",

@@ -157,16 +157,20 @@ static void contexts(void)
 
 	MUST(cuInit(0));
 	for (unsigned int round = 0; round < 4; round++) {
-		CUdeviceptr left;
+		CUdeviceptr left[PIECES]; /* they go with the context */
 
 		MUST(cuCtxCreate(&context, NULL, 0, 0));
 		MUST(cuModuleLoad(&module, getenv("SIM_IMAGE")));
 		if (!before)
 			before = free_bytes();
 		work(NULL, round);
-		for (int i = 0; i < PIECES; i++)
-			MUST(cuMemAlloc(&left, PIECE_BYTES)); /* goes with the context */
-		fill(left, 1, PIECE_BYTES, NULL);
+		for (unsigned int i = 0; i < PIECES; i++) {
+			MUST(cuMemAlloc(&left[i], PIECE_BYTES));
+			fill(left[i], i, PIECE_BYTES, NULL);
+		}
+		/* What is used next is on its way when they do. */
+		for (unsigned int i = 0; i < 4 * PIECES + round; i++)
+			increment(left[i % PIECES], 1, PIECE_BYTES, NULL);
 		MUST(cuCtxDestroy(context));
 	}
 	MUST(cuCtxCreate(&context, NULL, 0, 0));

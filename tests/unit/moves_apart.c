@@ -73,8 +73,7 @@ static void *want_all_at_rest(void *unused)
 	atomic_store(&other_is_in, true);
 	graced_settle(&rig.pager);
 	atomic_store(&other_is_through, true);
-	graced_destroy(rig.pager.graced);
-	rig.pager.graced = NULL;
+	graced_destroy(&rig.pager);
 	lock_give(&rig.pager.lock);
 	return unused;
 }

@@ -482,3 +482,24 @@ Test(overlap, settles_everything_before_a_window, .init = overlap_start)
 	}
 	rig_check();
 }
+
+/* --- its context ends */
+
+Test(overlap, gives_back_the_frames_of_what_is_arriving_when_its_context_ends,
+     .init = overlap_start)
+{
+	uint32_t b = known_component(2, 1, HOME_HOST, 7);
+
+	want(POLICY_PAGE_IN, b, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		step(); /* each makes one frame */
+		cr_assert(eq(int, way_of(b + i), ARRIVE_COPY));
+	}
+	graced_stop(&rig.pager, b + 1);
+	cr_assert(zero(u64, rig.pager.frames.device_spare_bytes));
+	rig_run();
+	graced_destroy(&rig.pager);
+	cr_assert(eq(u64, rig.pager.frames.device_spare_bytes, 2 * frame_bytes(1)));
+	cr_assert(zero(ptr, rig.pager.graced));
+	rig_check();
+}
