@@ -145,7 +145,10 @@ static void forget_parent(struct pager *pager)
 	pager->parked = 0;
 	atomic_store(&pager->parked_count, 0);
 	atomic_store(&pager->lost, 0);
-	pager->ahead_making = false; /* the thread that did stayed behind */
+	/* The thread that was at it stayed behind. */
+	pager->ahead_making = false;
+	pager->apart = NULL;
+	pager->graced = NULL;
 }
 
 static CUresult make(struct pager *pager, int device, CUcontext context)
