@@ -1,9 +1,9 @@
 /* Ways in: from RAM to VRAM, beside unrelated work. */
 #include "door/driver.h"
+#include "pager/block_moved.h"
 #include "pager/home.h"
 #include "pager/verify.h"
 #include "pager/way.h"
-#include "settings.h"
 
 #include <string.h>
 
@@ -21,8 +21,7 @@ bool arrive_begin(struct pager *pager, struct slot *slot, bool make)
 		return false;
 	slot->frame = frame;
 	slot->way = ARRIVE_COPY;
-	result = real(cuMemcpyAsync)(frame->alias, block->host->alias, block_bytes(block),
-				     pager->stream_in);
+	result = block_copy_in(pager, block, frame);
 	/* The hashes have streams of their own: they may have to wait for the program's
 	 * kernels, which the next copy must not; and one of what leaves must not wait for what
 	 * is still to come. */
@@ -36,7 +35,6 @@ bool arrive_begin(struct pager *pager, struct slot *slot, bool make)
 		way_give_up(pager, slot);
 		return false;
 	}
-	pager->stats.bytes_in += block_bytes(block);
 	return true;
 }
 
@@ -57,13 +55,7 @@ void arrive_switch_end(struct pager *pager, struct slot *slot, const struct home
 
 	if (home_change_end(pager, slot->block, change)) {
 		block->hashed = true;
-		block->named_since_in = false;
-		pager->stats.page_ins++;
-		if (settings_get()->dirty == DIRTY_NEVER_CLEAN) {
-			frame_give(&pager->frames, block->host);
-			block->host = NULL;
-			block->hashed = false;
-		}
+		block_arrived(pager, block);
 	} else {
 		frame_give(&pager->frames, block->device);
 		block->device = NULL;

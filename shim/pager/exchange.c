@@ -1,6 +1,7 @@
 #include "pager/exchange.h"
 
 #include "door/driver.h"
+#include "pager/block_moved.h"
 #include "pager/content_hash.h"
 #include "pager/transit.h"
 
@@ -86,9 +87,7 @@ static bool begin_crossing(struct exchange *exchange)
 	block = next_to_come(exchange);
 	if (!block)
 		return false;
-	result = real(cuMemcpyAsync)(block->device->alias, block->host->alias,
-				     block_bytes(block), pager->stream_in);
-	pager->stats.bytes_in += block_bytes(block);
+	result = block_copy_in(pager, block, block->device);
 	if (result == CUDA_SUCCESS)
 		result =
 		    real(cuEventRecord)(event_of(exchange, exchange->begun), pager->stream_in);

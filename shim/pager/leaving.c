@@ -1,5 +1,6 @@
 /* Ways out: from VRAM to RAM, beside unrelated work. */
 #include "door/driver.h"
+#include "pager/block_moved.h"
 #include "pager/home.h"
 #include "pager/transit.h"
 #include "pager/verify.h"
@@ -11,20 +12,14 @@
 static void copy_out(struct pager *pager, struct slot *slot)
 {
 	struct block *block = way_block(pager, slot);
-	CUresult result = real(cuMemcpyAsync)(block->host->alias, block->device->alias,
-					      block_bytes(block), pager->stream_out);
+	CUresult result = block_copy_out(pager, block);
 
 	block->hashed = false; /* stopped, it leaves some of each there */
 	slot->way = LEAVE_COPY;
 	if (result == CUDA_SUCCESS)
 		result = real(cuEventRecord)(slot->event, pager->stream_out);
-	if (result != CUDA_SUCCESS) {
+	if (result != CUDA_SUCCESS)
 		way_give_up(pager, slot);
-		return;
-	}
-	pager->stats.bytes_out += block_bytes(block);
-	if (block->was_out)
-		pager->stats.bytes_out_again += block_bytes(block);
 }
 
 void leave_begin(struct pager *pager, struct slot *slot)
@@ -84,11 +79,7 @@ void leave_switch_end(struct pager *pager, struct slot *slot, const struct home_
 	struct block *block = way_block(pager, slot);
 
 	if (home_change_end(pager, slot->block, change)) {
-		frame_give(&pager->frames, block->device);
-		block->device = NULL;
-		block->hashed = false; /* a kernel may now write it in place */
-		block->was_out = true;
-		pager->stats.evictions++;
+		block_evicted(pager, block);
 	} else {
 		pager->stats.failed_moves++;
 	}

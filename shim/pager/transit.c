@@ -1,6 +1,7 @@
 #include "pager/transit.h"
 
 #include "door/driver.h"
+#include "pager/block_moved.h"
 #include "pager/content_hash.h"
 #include "pager/home.h"
 #include "pager/verify.h"
@@ -109,25 +110,16 @@ static CUresult copy_out(struct pager *pager, const uint32_t *blocks, size_t cou
 			pager->stats.clean_evictions++;
 			continue;
 		}
-		result = real(cuMemcpyAsync)(block->host->alias, block->device->alias,
-					     block_bytes(block), pager->stream_out);
-		pager->stats.bytes_out += block_bytes(block);
-		if (block->was_out)
-			pager->stats.bytes_out_again += block_bytes(block);
+		result = block_copy_out(pager, block);
 	}
 	return settle(result, pager->stream_out);
 }
 
-static void drop_device_frame(struct pager *pager, struct block *block)
+static void end_leaving(struct pager *pager, struct block *block)
 {
 	block->leaving = false;
-	if (atomic_load(&block->home) != HOME_HOST)
-		return;
-	frame_give(&pager->frames, block->device);
-	block->device = NULL;
-	block->hashed = false; /* a kernel may now write it in place */
-	block->was_out = true;
-	pager->stats.evictions++;
+	if (atomic_load(&block->home) == HOME_HOST)
+		block_evicted(pager, block);
 }
 
 size_t transit_begin_leaving(struct pager *pager, uint32_t *blocks, size_t count)
@@ -156,7 +148,7 @@ void transit_leave(struct pager *pager, uint32_t *blocks, size_t count)
 		 * any more. */
 		if (atomic_load(&block->home) == HOME_DEVICE && !block->clean)
 			block->hashed = false;
-		drop_device_frame(pager, block);
+		end_leaving(pager, block);
 	}
 }
 
@@ -187,9 +179,7 @@ static CUresult copy_in(struct pager *pager, const uint32_t *blocks, size_t coun
 	for (size_t i = 0; i < count && result == CUDA_SUCCESS; i++) {
 		struct block *block = &pager->table.blocks[blocks[i]];
 
-		result = real(cuMemcpyAsync)(block->device->alias, block->host->alias,
-					     block_bytes(block), pager->stream_in);
-		pager->stats.bytes_in += block_bytes(block);
+		result = block_copy_in(pager, block, block->device);
 	}
 	return settle(result, pager->stream_in);
 }
@@ -247,15 +237,10 @@ void transit_land(struct pager *pager, uint32_t *blocks, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct block *block = &pager->table.blocks[blocks[i]];
 
-		if (atomic_load(&block->home) != HOME_DEVICE) {
+		if (atomic_load(&block->home) == HOME_DEVICE)
+			block_arrived(pager, block);
+		else
 			transit_give_up(pager, block);
-			continue;
-		}
-		pager->stats.page_ins++;
-		if (settings_get()->dirty != DIRTY_NEVER_CLEAN)
-			continue;
-		frame_give(&pager->frames, block->host);
-		block->host = NULL;
 	}
 }
 
