@@ -313,6 +313,8 @@ static bool step_apart(struct pager *pager)
 	if (!begin_in_spares(pager) && bus_wants_frames(pager)) {
 		if (make_for_the_first(pager))
 			return true;
+		if (!pager->graced) /* nothing moves beside the work any more */
+			return false;
 		slot = next_out(pager);
 	}
 	if (!slot)

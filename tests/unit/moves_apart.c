@@ -122,6 +122,27 @@ Test(apart, lets_others_have_the_lock_while_a_frame_is_made, .init = overlap_sta
 	rig_check();
 }
 
+static void end_all_grace(void)
+{
+	lock_take(&rig.pager.lock);
+	graced_settle(&rig.pager);
+	graced_destroy(&rig.pager);
+	lock_give(&rig.pager.lock);
+}
+
+Test(apart, goes_no_further_once_nothing_moves_beside_the_work, .init = overlap_start)
+{
+	moving = known_component(1, 1, HOME_HOST, 7);
+	want(POLICY_PAGE_IN, moving, 1);
+	rig.beside = end_all_grace;
+	rig_fail(CALL_MAP, 1, 1); /* of the frame that is made meanwhile */
+	cr_assert_not(step_apart());
+	cr_assert(zero(ptr, rig.pager.graced));
+	CHECK_HOME(moving, HOME_HOST);
+	CHECK_CONTENT(moving, 7);
+	rig_check();
+}
+
 /* Whoever names the block finds it where it is now, and moved once. */
 Test(apart, has_those_wait_who_name_the_block, .init = overlap_start)
 {
