@@ -3,35 +3,13 @@
 #include "pager/exchange.h"
 #include "pager/parts.h"
 
-static void ids_of(uint32_t first, size_t count, uint32_t *ids)
-{
-	for (uint32_t i = 0; i < count; i++)
-		ids[i] = first + i;
-}
-
-static void evict(uint32_t first, size_t count)
-{
-	uint32_t ids[RIG_BLOCKS];
-
-	ids_of(first, count, ids);
-	transit_evict(&rig.pager, ids, count);
-}
-
-static void page_in(uint32_t first, size_t count)
-{
-	uint32_t ids[RIG_BLOCKS];
-
-	ids_of(first, count, ids);
-	transit_page_in(&rig.pager, ids, count);
-}
-
 static void exchange(uint32_t leaving, size_t leaving_count, uint32_t coming,
 		     size_t coming_count)
 {
 	uint32_t out[RIG_BLOCKS], in[RIG_BLOCKS];
 
-	ids_of(leaving, leaving_count, out);
-	ids_of(coming, coming_count, in);
+	rig_ids(leaving, leaving_count, out);
+	rig_ids(coming, coming_count, in);
 	exchange_homes(&rig.pager, out, leaving_count, in, coming_count);
 }
 
@@ -41,13 +19,13 @@ Test(moves, keep_what_a_block_holds_on_its_way_out_and_in, .init = rig_start)
 {
 	uint32_t b = rig_component(4, 2, HOME_DEVICE, 100);
 
-	evict(b, 4);
+	rig_evict(b, 4);
 	for (uint32_t i = 0; i < 4; i++) {
 		CHECK_HOME(b + i, HOME_HOST);
 		CHECK_CONTENT(b + i, 100 + i);
 		rig_write(b + i, 200 + i);
 	}
-	page_in(b, 4);
+	rig_page_in(b, 4);
 	for (uint32_t i = 0; i < 4; i++) {
 		CHECK_HOME(b + i, HOME_DEVICE);
 		CHECK_CONTENT(b + i, 200 + i);
@@ -60,9 +38,9 @@ Test(moves, copy_nothing_out_that_leaves_as_it_came, .init = rig_start)
 	uint32_t b = rig_component(3, 1, HOME_HOST, 7);
 	size_t copies;
 
-	page_in(b, 3);
+	rig_page_in(b, 3);
 	copies = rig.calls[CALL_COPY];
-	evict(b, 3);
+	rig_evict(b, 3);
 	cr_assert(eq(sz, rig.calls[CALL_COPY], copies));
 	cr_assert(eq(u64, rig.pager.stats.clean_evictions, 3));
 	CHECK_CONTENT(b + 2, 9);
@@ -73,9 +51,9 @@ Test(moves, copy_out_what_changed_while_it_was_in, .init = rig_start)
 {
 	uint32_t b = rig_component(3, 0, HOME_HOST, 7);
 
-	page_in(b, 3);
+	rig_page_in(b, 3);
 	rig_write(b + 1, 77);
-	evict(b, 3);
+	rig_evict(b, 3);
 	cr_assert(eq(u64, rig.pager.stats.clean_evictions, 2));
 	CHECK_CONTENT(b + 1, 77);
 	rig_check();
@@ -86,14 +64,14 @@ Test(moves, leave_no_hash_with_a_block_in_ram, .init = rig_start)
 {
 	uint32_t b = rig_component(1, 0, HOME_HOST, 7);
 
-	page_in(b, 1);
+	rig_page_in(b, 1);
 	cr_assert(rig_block(b)->hashed);
-	evict(b, 1);
+	rig_evict(b, 1);
 	cr_assert_not(rig_block(b)->hashed);
 	rig_write(b, 8);
-	page_in(b, 1);
+	rig_page_in(b, 1);
 	rig_write(b, 7);
-	evict(b, 1);
+	rig_evict(b, 1);
 	CHECK_CONTENT(b, 7);
 	rig_check();
 }
@@ -102,12 +80,12 @@ Test(moves, hold_a_block_for_dirty_whose_hash_cannot_be_had, .init = rig_start)
 {
 	uint32_t b = rig_component(2, 0, HOME_HOST, 7);
 
-	page_in(b, 2);
-	evict(b, 2); /* clean, both */
-	page_in(b, 2);
+	rig_page_in(b, 2);
+	rig_evict(b, 2); /* clean, both */
+	rig_page_in(b, 2);
 	rig_write(b, 70);
 	rig_fail(CALL_HASH, 1, 1);
-	evict(b, 2);
+	rig_evict(b, 2);
 	CHECK_CONTENT(b, 70);
 	CHECK_CONTENT(b + 1, 8);
 	rig_check();
@@ -117,14 +95,14 @@ Test(moves, hold_a_block_for_dirty_that_was_not_hashed_as_it_came_in, .init = ri
 {
 	uint32_t b = rig_component(1, 0, HOME_HOST, 7);
 
-	page_in(b, 1);
-	evict(b, 1);
+	rig_page_in(b, 1);
+	rig_evict(b, 1);
 	rig_write(b, 8); /* in place */
 	rig_fail(CALL_HASH, 1, 1);
-	page_in(b, 1);
+	rig_page_in(b, 1);
 	cr_assert_not(rig_block(b)->hashed);
 	rig_write(b, 7);
-	evict(b, 1);
+	rig_evict(b, 1);
 	CHECK_CONTENT(b, 7);
 	rig_check();
 }
@@ -136,13 +114,13 @@ Test(moves, leave_blocks_where_they_are_if_a_copy_out_fails, .init = rig_start)
 	uint32_t b = rig_component(3, 0, HOME_DEVICE, 7);
 
 	rig_fail(CALL_COPY, 2, 1);
-	evict(b, 3);
+	rig_evict(b, 3);
 	cr_assert_not(rig_is_pending(rig.pager.stream_out), "the first copy still runs");
 	for (uint32_t i = 0; i < 3; i++) {
 		CHECK_HOME(b + i, HOME_DEVICE);
 		CHECK_CONTENT(b + i, 7 + i);
 	}
-	evict(b, 3);
+	rig_evict(b, 3);
 	CHECK_HOME(b + 2, HOME_HOST);
 	CHECK_CONTENT(b + 2, 9);
 	rig_check();
@@ -153,14 +131,14 @@ Test(moves, trust_no_host_frame_after_a_copy_that_failed, .init = rig_start)
 {
 	uint32_t b = rig_component(2, 0, HOME_HOST, 7);
 
-	page_in(b, 2);
+	rig_page_in(b, 2);
 	rig_write(b, 70);
 	rig_write(b + 1, 80);
 	rig_fail(CALL_COPY, 2, 1); /* that of b has been made: its host frame holds 70 */
-	evict(b, 2);
+	rig_evict(b, 2);
 	CHECK_HOME(b, HOME_DEVICE);
 	rig_write(b, 7); /* what its hash is of */
-	evict(b, 2);
+	rig_evict(b, 2);
 	CHECK_CONTENT(b, 7);
 	CHECK_CONTENT(b + 1, 80);
 	rig_check();
@@ -171,7 +149,7 @@ Test(moves, give_no_frame_away_while_a_copy_in_is_pending, .init = rig_start)
 	uint32_t b = rig_component(3, 0, HOME_HOST, 7);
 
 	rig_fail(CALL_COPY, 3, 1);
-	page_in(b, 3);
+	rig_page_in(b, 3);
 	cr_assert_not(rig_is_pending(rig.pager.stream_in), "the first copies still run");
 	for (uint32_t i = 0; i < 3; i++) {
 		CHECK_HOME(b + i, HOME_HOST);
@@ -207,7 +185,7 @@ Test(moves, wait_for_what_crosses_before_they_give_its_frame_away, .init = rig_s
 
 		rig_fail(CALL_COPY, nth, 1);
 		exchange(out, 4, in, 4);
-		rig.failing = CALL_NONE;
+		rig_fail_no_more();
 		cr_assert_not(rig_is_pending(rig.pager.stream_in));
 		cr_assert_not(rig_is_pending(rig.pager.stream_out));
 		for (uint32_t i = 0; i < 4; i++) {
@@ -227,7 +205,7 @@ Test(moves, wait_for_what_crosses_if_its_event_cannot_be_recorded, .init = rig_s
 
 		rig_fail(CALL_RECORD, nth, 1);
 		exchange(in, 0, in, 4);
-		rig.failing = CALL_NONE;
+		rig_fail_no_more();
 		cr_assert_not(rig_is_pending(rig.pager.stream_in));
 		for (uint32_t i = 0; i < 4; i++)
 			CHECK_CONTENT(in + i, 200 + i);
@@ -377,20 +355,20 @@ Test(moves, take_the_copy_in_ram_of_a_resident_block_of_that_class, .init = rig_
 	uint32_t wanting = rig_component(1, 1, HOME_DEVICE, 5);
 	struct frame *frame;
 
-	page_in(small, 1);
-	page_in(leaving, 1);
-	page_in(kept, 1);
+	rig_page_in(small, 1);
+	rig_page_in(leaving, 1);
+	rig_page_in(kept, 1);
 	rig_block(leaving)->leaving = true;
 	ram_is_full();
 	frame = rig_block(kept)->host;
-	evict(wanting, 1);
+	rig_evict(wanting, 1);
 	cr_assert(eq(ptr, rig_block(wanting)->host, frame));
 	cr_assert(rig_block(kept)->host == NULL);
 	CHECK_CONTENT(wanting, 5);
 	CHECK_CONTENT(cold, 2);
 	/* It has nothing to compare itself with any more. */
 	rig.pager.frames.host_limit_bytes = 256 * MIB;
-	evict(kept, 1);
+	rig_evict(kept, 1);
 	CHECK_CONTENT(kept, 4);
 	rig_check();
 }
@@ -401,7 +379,7 @@ Test(moves, let_a_block_stay_where_no_host_frame_can_be_had, .init = rig_start)
 	uint32_t wanting = rig_component(1, 1, HOME_DEVICE, 5);
 
 	ram_is_full();
-	evict(wanting, 1);
+	rig_evict(wanting, 1);
 	CHECK_HOME(wanting, HOME_DEVICE);
 	CHECK_CONTENT(wanting, 5);
 	CHECK_CONTENT(cold + 1, 3);

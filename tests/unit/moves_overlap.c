@@ -438,7 +438,7 @@ Test(overlap, loses_nothing_whichever_call_fails, .init = overlap_start)
 			want(POLICY_EVICT, out, 2);
 			want(POLICY_PAGE_IN, in, 2);
 			step_to_the_end();
-			rig.failing = CALL_NONE;
+			rig_fail_no_more();
 			CHECK_CONTENT(out, 9);
 			CHECK_CONTENT(out + 1, 8);
 			CHECK_CONTENT(in, 70);

@@ -27,7 +27,7 @@
 #define RIG_EVENTS 512
 #define RIG_BLOCKS 16
 
-enum rig_call { CALL_NONE, CALL_COPY, CALL_HASH, CALL_MAP, CALL_ACCESS, CALL_RECORD };
+enum rig_call { CALL_COPY, CALL_HASH, CALL_MAP, CALL_UNMAP, CALL_ACCESS, CALL_RECORD };
 
 struct rig_frame {
 	bool made, host;
@@ -57,9 +57,8 @@ static struct {
 	size_t record_of[RIG_EVENTS]; /* operation + 1 */
 	CUdeviceptr reserved_upto;
 	uint64_t sums[4096]; /* what device memory at the scratch frame holds */
-	enum rig_call failing;
-	int failing_in; /* the nth from now; then failing_for calls in a row */
-	int failing_for;
+	/* By call: the nth from now fails, and failing_for calls in a row in all. */
+	int failing_in[CALL_RECORD + 1], failing_for[CALL_RECORD + 1];
 	size_t calls[CALL_RECORD + 1], refused;
 	const char *wrong;
 	void (*beside)(void); /* what goes on during the next unmap or create; once */
@@ -85,20 +84,21 @@ static void rig_go_on_beside(void)
 static CUresult rig_fails(enum rig_call call)
 {
 	rig.calls[call]++;
-	if (rig.failing != call || --rig.failing_in > 0)
+	if (!rig.failing_for[call] || --rig.failing_in[call] > 0)
 		return CUDA_SUCCESS;
-	if (rig.failing_for-- > 1)
-		rig.failing_in = 1;
-	else
-		rig.failing = CALL_NONE;
+	rig.failing_for[call]--;
 	return CUDA_ERROR_UNKNOWN;
 }
 
 static inline void rig_fail(enum rig_call call, int nth, int times)
 {
-	rig.failing = call;
-	rig.failing_in = nth;
-	rig.failing_for = times;
+	rig.failing_in[call] = nth;
+	rig.failing_for[call] = times;
+}
+
+static inline void rig_fail_no_more(void)
+{
+	memset(rig.failing_for, 0, sizeof(rig.failing_for));
 }
 
 /* --- addresses */
@@ -169,6 +169,16 @@ static CUresult rig_release(CUmemGenericAllocationHandle handle)
 	return CUDA_SUCCESS;
 }
 
+static CUresult rig_map_frame(CUdeviceptr at, size_t bytes, size_t frame, bool accessible)
+{
+	for (size_t i = 0; i < RIG_MAPPINGS; i++)
+		if (!rig.mappings[i].frame) {
+			rig.mappings[i] = (struct rig_mapping){at, bytes, frame, accessible};
+			return CUDA_SUCCESS;
+		}
+	return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
 static CUresult rig_map(CUdeviceptr at, size_t bytes, size_t offset,
 			CUmemGenericAllocationHandle handle, unsigned long long flags)
 {
@@ -183,18 +193,40 @@ static CUresult rig_map(CUdeviceptr at, size_t bytes, size_t offset,
 	}
 	if (rig_pending_on(handle))
 		rig_wrong("mapped while a copy of the frame was pending");
-	for (size_t i = 0; i < RIG_MAPPINGS; i++)
-		if (!rig.mappings[i].frame) {
-			rig.mappings[i] = (struct rig_mapping){at, bytes, handle, false};
-			return CUDA_SUCCESS;
-		}
-	return CUDA_ERROR_OUT_OF_MEMORY;
+	return rig_map_frame(at, bytes, handle, false);
+}
+
+/* Plain pinned memory: there from the start, and where nobody else maps anything. */
+static CUresult rig_host_alloc(void **at, size_t bytes, unsigned int flags)
+{
+	static uintptr_t next = 0x100000000000ull;
+
+	if (rig.frame_count + 1 == RIG_FRAMES)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (!(flags & CU_MEMHOSTALLOC_PORTABLE))
+		rig_wrong("memory in RAM that other contexts cannot reach");
+	*at = (void *)next;
+	rig.frames[++rig.frame_count] = (struct rig_frame){true, true, bytes, 0};
+	next += bytes;
+	return rig_map_frame((CUdeviceptr)(uintptr_t)*at, bytes, rig.frame_count, true);
+}
+
+static CUresult rig_free_host(void *at)
+{
+	struct rig_mapping *mapping = rig_mapping_at((CUdeviceptr)(uintptr_t)at);
+
+	rig.frames[mapping->frame].made = false;
+	mapping->frame = 0;
+	return CUDA_SUCCESS;
 }
 
 static CUresult rig_unmap(CUdeviceptr at, size_t bytes)
 {
 	struct rig_mapping *mapping = rig_mapping_at(at);
+	CUresult result = rig_fails(CALL_UNMAP);
 
+	if (result != CUDA_SUCCESS)
+		return result;
 	if (!mapping || mapping->at != at || mapping->bytes != bytes) {
 		rig_wrong("unmapped what is not mapped");
 		return CUDA_ERROR_INVALID_VALUE;
@@ -249,7 +281,7 @@ static bool rig_is_spare(const struct rig_frame *frame)
 		for (unsigned int c = 0; c < FRAME_CLASSES; c++)
 			for (const struct frame *spare = rig.pager.frames.spare[host][c]; spare;
 			     spare = spare->next)
-				if (spare->handle == handle)
+				if (rig_mapping_at(spare->alias)->frame == handle)
 					return true;
 	return false;
 }
@@ -453,7 +485,7 @@ static CUresult rig_current(CUcontext *context)
 
 /* --- the pager */
 
-static void rig_start(void)
+static void rig_start_with(bool plain_host)
 {
 	static const struct policy_config config = {
 	    .cap_bytes = 256 * MIB, .h2d_bytes_per_s = 25e9, .d2h_bytes_per_s = 25e9};
@@ -468,6 +500,8 @@ static void rig_start(void)
 	lt_driver.cuMemMap = rig_map;
 	lt_driver.cuMemUnmap = rig_unmap;
 	lt_driver.cuMemSetAccess = rig_allow;
+	lt_driver.cuMemHostAlloc = rig_host_alloc;
+	lt_driver.cuMemFreeHost = rig_free_host;
 	lt_driver.cuMemcpyAsync = rig_copy;
 	lt_driver.cuMemcpyHtoDAsync_v2 = rig_upload;
 	lt_driver.cuMemcpyDtoHAsync_v2 = rig_download;
@@ -484,7 +518,7 @@ static void rig_start(void)
 	ledger_open(0, 256 * MIB);
 	pager->context = (CUcontext)&rig;
 	cr_assert(block_table_init(&pager->table, 0));
-	cr_assert(frame_pool_init(&pager->frames, 0, 256 * MIB, false));
+	cr_assert(frame_pool_init(&pager->frames, 0, 256 * MIB, plain_host));
 	pager->stream_in = (CUstream)(uintptr_t)0x10;
 	pager->stream_out = (CUstream)(uintptr_t)0x20;
 	pager->stream_hash_in = (CUstream)(uintptr_t)0x30;
@@ -497,6 +531,17 @@ static void rig_start(void)
 	pager->moving = calloc((size_t)2 * PAGER_ACTIONS, sizeof(uint32_t));
 	pager->policy = policy_create("lru", &config);
 	cr_assert(pager->hash_scratch != NULL && pager->policy != NULL);
+}
+
+static inline void rig_start(void)
+{
+	rig_start_with(false);
+}
+
+/* Cold memory has no mapping. */
+static inline void rig_start_unmapped(void)
+{
+	rig_start_with(true);
 }
 
 /* A component of so many blocks of a class, all with that home; the content of block i is
@@ -517,7 +562,7 @@ static inline uint32_t rig_component(size_t count, unsigned int size_class,
 
 		cr_assert(frame != NULL);
 		*(home == HOME_HOST ? &block->host : &block->device) = frame;
-		rig.frames[frame->handle].content = content + i;
+		rig_reach(frame->alias)->content = content + i;
 		ids[i] = id;
 		policy_block_added(pager->policy, id, block_bytes(block), block->component, 0,
 				   home == HOME_DEVICE, 0);
@@ -529,6 +574,12 @@ static inline uint32_t rig_component(size_t count, unsigned int size_class,
 static struct block *rig_block(uint32_t id)
 {
 	return &rig.pager.table.blocks[id];
+}
+
+static inline void rig_ids(uint32_t first, size_t count, uint32_t *ids)
+{
+	for (uint32_t i = 0; i < count; i++)
+		ids[i] = first + i;
 }
 
 /* Freed: its frames are spare again. */
@@ -546,17 +597,44 @@ static inline void rig_component_gone(uint32_t first)
 	component_unmake(&pager->table, component);
 }
 
+/* So many, from that on. */
+static inline void rig_evict(uint32_t first, size_t count)
+{
+	uint32_t ids[RIG_BLOCKS];
+
+	rig_ids(first, count, ids);
+	transit_evict(&rig.pager, ids, count);
+}
+
+static inline void rig_page_in(uint32_t first, size_t count)
+{
+	uint32_t ids[RIG_BLOCKS];
+
+	rig_ids(first, count, ids);
+	transit_page_in(&rig.pager, ids, count);
+}
+
+/* What of a block has no mapping is reached where its frame lies. */
+static inline CUdeviceptr rig_where(uint32_t id)
+{
+	const struct block *block = rig_block(id);
+
+	return rig.pager.frames.plain_host && atomic_load(&block->home) == HOME_HOST
+		   ? block->host->alias
+		   : block->address;
+}
+
 /* What the program reads at the block's address, and writes there. */
 static inline uint64_t rig_read(uint32_t id)
 {
-	const struct rig_frame *frame = rig_reach(rig_block(id)->address);
+	const struct rig_frame *frame = rig_reach(rig_where(id));
 
 	return frame ? frame->content : UINT64_MAX;
 }
 
 static inline void rig_write(uint32_t id, uint64_t content)
 {
-	struct rig_frame *frame = rig_reach(rig_block(id)->address);
+	struct rig_frame *frame = rig_reach(rig_where(id));
 
 	if (frame)
 		frame->content = content;
