@@ -127,6 +127,11 @@ bool pager_make_room(int device, uint64_t bytes)
 		return false;
 	for (int i = 0; i < ROOM_TRIES; i++) {
 		lock_take(&pager->lock);
+		/* Its context may have ended meanwhile, by another thread. */
+		if (!pager_on(device)) {
+			lock_give(&pager->lock);
+			break;
+		}
 		refused = pager->stats.windows_refused;
 		gone += make_room(pager, bytes - gone);
 		refused = pager->stats.windows_refused - refused;

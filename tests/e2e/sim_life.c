@@ -194,6 +194,48 @@ static void primary(void)
 	}
 }
 
+static atomic_bool first_has_ended;
+
+/* Wants room on the card again and again, which may be refused. */
+static void *ask_for_room(void *unused)
+{
+	CUcontext own;
+	CUdeviceptr at;
+
+	MUST(cuCtxCreate(&own, NULL, 0, 0));
+	while (!atomic_load(&first_has_ended))
+		if (cuMemAlloc(&at, 10 * UNIT) == CUDA_SUCCESS)
+			MUST(cuMemFree(at));
+	MUST(cuCtxDestroy(own));
+	return unused;
+}
+
+/* What pages ends while another context's thread asks it for room. */
+static void ends_beside_another(void)
+{
+	pthread_t other;
+
+	MUST(cuInit(0));
+	for (unsigned int round = 0; round < 12; round++) {
+		CUdeviceptr piece[4];
+
+		MUST(cuCtxCreate(&context, NULL, 0, 0));
+		MUST(cuModuleLoad(&module, getenv("SIM_IMAGE")));
+		for (int i = 0; i < 4; i++)
+			MUST(cuMemAlloc(&piece[i], 2 * UNIT));
+		atomic_store(&first_has_ended, false);
+		if (pthread_create(&other, NULL, ask_for_room, NULL))
+			wrong("no thread");
+		for (unsigned int i = 0; i < 4; i++)
+			fill(piece[i], i, 2 * UNIT, NULL);
+		for (unsigned int i = 0; i < 4; i++)
+			check(piece[i], i, 2 * UNIT);
+		MUST(cuCtxDestroy(context));
+		atomic_store(&first_has_ended, true);
+		pthread_join(other, NULL);
+	}
+}
+
 static void two_contexts(void)
 {
 	CUcontext second;
@@ -419,9 +461,19 @@ static void questions(void)
 }
 
 static const struct program_case cases[] = {
-    CASE(threads),	    CASE(forks),	CASE(graph_forks), CASE(contexts),
-    CASE(primary),	    CASE(two_contexts), CASE(leave_busy),  CASE(trap),
-    CASE(destroyed_stream), CASE(per_thread),	CASE(capture),	   CASE(sizes),
+    CASE(threads),
+    CASE(forks),
+    CASE(graph_forks),
+    CASE(contexts),
+    CASE(ends_beside_another),
+    CASE(primary),
+    CASE(two_contexts),
+    CASE(leave_busy),
+    CASE(trap),
+    CASE(destroyed_stream),
+    CASE(per_thread),
+    CASE(capture),
+    CASE(sizes),
     CASE(questions),
 };
 
