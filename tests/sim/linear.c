@@ -78,14 +78,19 @@ static void slab_leave(uintptr_t address)
 
 CUresult sim_linear_alloc(CUcontext context, size_t bytes, CUdeviceptr *out)
 {
+	return sim_linear_alloc_on(context->device, context, bytes, out);
+}
+
+CUresult sim_linear_alloc_on(int device, CUcontext context, size_t bytes, CUdeviceptr *out)
+{
 	size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 	struct sim_region region = {.kind = SIM_LINEAR,
-				    .device = context->device,
-				    .readable = 1u << context->device,
-				    .writable = 1u << context->device,
+				    .device = device,
+				    .readable = 1u << device,
+				    .writable = 1u << device,
 				    .context = context,
 				    .id = next_id++};
-	struct sim_physical memory = {.device = context->device};
+	struct sim_physical memory = {.device = device};
 
 	if (!bytes || bytes > SIZE_MAX / 2)
 		return bytes ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_INVALID_VALUE;
@@ -101,7 +106,7 @@ CUresult sim_linear_alloc(CUcontext context, size_t bytes, CUdeviceptr *out)
 	} else {
 		size_t pages = (bytes + SIM_PAGE - 1) / SIM_PAGE * SIM_PAGE;
 
-		if (sim_physical_take(false, context->device, pages, &memory) != CUDA_SUCCESS)
+		if (sim_physical_take(false, device, pages, &memory) != CUDA_SUCCESS)
 			return CUDA_ERROR_OUT_OF_MEMORY;
 		region.start = map_file(&memory, pages);
 		if (!region.start) {

@@ -2,7 +2,8 @@
  * Stream-ordered allocation: memory exists from the call on, and a free takes effect once its
  * stream has reached it and somebody synchronized. What is free then goes back to the device,
  * but for as much as the pool's release threshold lets it keep; a later allocation of the same
- * size takes from that.
+ * size takes from that. A pool that is destroyed keeps what it has until none of its memory is
+ * in use or being freed: what the driver's manual promises, and no more.
  */
 #include "pool.h"
 
@@ -18,6 +19,7 @@ struct CUmemPoolHandle_st {
 	CUdevice device;
 	cuuint64_t threshold;
 	cuuint64_t used, reserved, used_high, reserved_high; /* bytes, of whole pages */
+	bool destroyed; /* lives on for what is in use of it */
 };
 
 struct piece {
@@ -46,7 +48,16 @@ static void give_back(struct piece **link)
 	*link = p->next;
 	p->pool->reserved -= p->bytes;
 	sim_linear_free(p->ptr);
+	if (p->pool->destroyed && !p->pool->reserved)
+		free(p->pool);
 	free(p);
+}
+
+static cuuint64_t kept_by(CUmemoryPool pool, const cuuint64_t *keep)
+{
+	if (pool->destroyed)
+		return pool->used ? UINT64_MAX : 0;
+	return keep ? *keep : pool->threshold;
 }
 
 /* Of one pool (NULL: of all) what is free beyond what it keeps goes. The lock is held. */
@@ -56,7 +67,7 @@ static void release(CUmemoryPool pool, const cuuint64_t *keep)
 		struct piece *p = *link;
 
 		if (p->spare && (!pool || p->pool == pool) &&
-		    p->pool->reserved > (keep ? *keep : p->pool->threshold))
+		    p->pool->reserved > kept_by(p->pool, keep))
 			give_back(link);
 		else
 			link = &p->next;
@@ -109,11 +120,19 @@ void sim_pool_forget(CUcontext context)
 			link = &p->next;
 			continue;
 		}
+		p->pool->used -= p->spare ? 0 : p->bytes;
+		p->spare = true;
+		p->freed = NULL;
+		if (p->pool->destroyed) {
+			p->context = sim_region_at(p->ptr)->context = NULL;
+			link = &p->next;
+			continue;
+		}
 		*link = p->next;
 		p->pool->reserved -= p->bytes;
-		p->pool->used -= p->spare ? 0 : p->bytes;
 		free(p);
 	}
+	release(NULL, NULL);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -141,7 +160,7 @@ static CUresult take(CUdeviceptr *out, size_t bytes, CUmemoryPool pool)
 	p = spare_piece(pool, pages);
 	if (!p) {
 		p = calloc(1, sizeof(*p));
-		result = p ? sim_linear_alloc(sim_context(), pages, &p->ptr)
+		result = p ? sim_linear_alloc_on(pool->device, sim_context(), pages, &p->ptr)
 			   : CUDA_ERROR_OUT_OF_MEMORY;
 		if (result != CUDA_SUCCESS) {
 			free(p);
@@ -249,17 +268,13 @@ SIM_EXPORT CUresult cuMemPoolDestroy(CUmemoryPool pool)
 	for (int i = 0; i < DEVICES; i++)
 		if (current[i] == pool)
 			current[i] = &defaults[i];
-	/* What is still in use lives on, and goes as the default pool's does. */
 	pthread_mutex_lock(&lock);
-	for (struct piece *p = pieces; p; p = p->next)
-		if (p->pool == pool) {
-			p->pool = &defaults[pool->device];
-			p->pool->reserved += p->bytes;
-			p->pool->used += p->spare ? 0 : p->bytes;
-		}
-	release(&defaults[pool->device], NULL);
+	pool->destroyed = true;
+	if (pool->reserved)
+		release(pool, NULL);
+	else
+		free(pool);
 	pthread_mutex_unlock(&lock);
-	free(pool);
 	return CUDA_SUCCESS;
 }
 
@@ -350,6 +365,12 @@ SIM_EXPORT CUresult cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute
 		return CUDA_SUCCESS;
 	case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
 		*(cuuint64_t *)value = pool->used_high;
+		return CUDA_SUCCESS;
+	case 12: /* CU_MEMPOOL_ATTR_LOCATION_TYPE, of newer headers */
+		*(CUmemLocationType *)value = CU_MEM_LOCATION_TYPE_DEVICE;
+		return CUDA_SUCCESS;
+	case 11: /* CU_MEMPOOL_ATTR_LOCATION_ID */
+		*(int *)value = pool->device;
 		return CUDA_SUCCESS;
 	default:
 		*(int *)value = 1;

@@ -313,6 +313,8 @@ void sim_physical_give(const struct sim_physical *memory);
 int sim_physical_file(bool host, int device);
 CUresult sim_linear_free(CUdeviceptr address);
 CUresult sim_linear_alloc(CUcontext context, size_t bytes, CUdeviceptr *out);
+/* The same on another device than the context's. */
+CUresult sim_linear_alloc_on(int device, CUcontext context, size_t bytes, CUdeviceptr *out);
 CUdeviceptr sim_array_memory(CUarray array); /* 0: it is not known */
 void sim_forget_context_memory(CUcontext context);
 /* Memory of the card that no allocation of the program's names: managed pages, page tables. */

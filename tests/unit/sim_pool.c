@@ -110,3 +110,104 @@ Test(sim_pool, what_is_freed_stays_with_the_pool_up_to_its_threshold)
 	OK(cuMemPoolTrimTo(pool, 0));
 	cr_assert_eq(sim_free_bytes(), before);
 }
+
+static CUmemoryPool own_pool(int device)
+{
+	CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+				.location = {CU_MEM_LOCATION_TYPE_DEVICE, device}};
+	CUmemoryPool pool;
+
+	OK(cuMemPoolCreate(&pool, &props));
+	return pool;
+}
+
+/* Its manual promises no more than that all is released once nothing is outstanding. */
+Test(sim_pool, a_destroyed_pool_lives_on_until_its_last_memory_is_freed)
+{
+	cuuint64_t threshold = UINT64_MAX;
+	CUdeviceptr kept, first, last;
+	CUmemoryPool pool;
+	size_t before;
+
+	sim_start();
+	before = sim_free_bytes();
+	pool = own_pool(0);
+	OK(cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &threshold));
+	OK(cuMemAllocFromPoolAsync(&kept, 2 * MIB, pool, NULL));
+	OK(cuMemAllocFromPoolAsync(&first, 4 * MIB, pool, NULL));
+	OK(cuMemAllocFromPoolAsync(&last, 2 * MIB, pool, NULL));
+	OK(cuMemFreeAsync(kept, NULL));
+	OK(cuCtxSynchronize());
+	OK(cuMemPoolDestroy(pool));
+	OK(sim_fill(last, 7, 1000, 4, NULL));
+	OK(cuMemFree(first));
+	sim_check_fill(last, 7, 1000);
+	cr_assert_eq(before - sim_free_bytes(), 8 * MIB);
+	OK(sim_spin(1e8, NULL));
+	OK(cuMemFreeAsync(last, NULL));
+	cr_assert_eq(before - sim_free_bytes(), 8 * MIB);
+	OK(cuCtxSynchronize());
+	cr_assert_eq(sim_free_bytes(), before);
+}
+
+Test(sim_pool, a_destroyed_pool_without_memory_in_use_goes_at_once)
+{
+	cuuint64_t threshold = UINT64_MAX;
+	CUdeviceptr ptr;
+	CUmemoryPool pool;
+	size_t before;
+
+	sim_start();
+	before = sim_free_bytes();
+	OK(cuMemPoolDestroy(own_pool(0)));
+	pool = own_pool(0);
+	OK(cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &threshold));
+	OK(cuMemAllocFromPoolAsync(&ptr, 2 * MIB, pool, NULL));
+	OK(cuMemFreeAsync(ptr, NULL));
+	OK(cuCtxSynchronize());
+	cr_assert_eq(before - sim_free_bytes(), 2 * MIB);
+	OK(cuMemPoolDestroy(pool));
+	cr_assert_eq(sim_free_bytes(), before);
+}
+
+Test(sim_pool, a_destroyed_pool_outlives_a_context_that_had_memory_of_it)
+{
+	CUcontext primary = sim_start(), second;
+	size_t before = sim_free_bytes();
+	CUmemoryPool pool = own_pool(0);
+	CUdeviceptr of_first, of_second;
+
+	OK(cuMemAllocFromPoolAsync(&of_first, 2 * MIB, pool, NULL));
+	OK(cuCtxCreate(&second, NULL, 0, 0));
+	OK(cuMemAllocFromPoolAsync(&of_second, 4 * MIB, pool, NULL));
+	OK(cuMemPoolDestroy(pool));
+	OK(cuCtxDestroy(second));
+	OK(cuCtxSetCurrent(primary));
+	cr_assert_eq(before - sim_free_bytes(), 6 * MIB);
+	OK(cuMemFree(of_first));
+	cr_assert_eq(sim_free_bytes(), before);
+}
+
+Test(sim_pool, a_pool_of_another_device_takes_its_memory_there)
+{
+	CUcontext first, other;
+	CUdeviceptr ptr;
+	CUmemoryPool pool;
+	size_t before_here, before_there;
+
+	setenv("LOWTIDE_SIM_DEVICES", "2", 1);
+	first = sim_start();
+	OK(cuDevicePrimaryCtxRetain(&other, 1));
+	OK(cuCtxSetCurrent(other));
+	before_there = sim_free_bytes();
+	OK(cuCtxSetCurrent(first));
+	before_here = sim_free_bytes();
+	pool = own_pool(1);
+	OK(cuMemAllocFromPoolAsync(&ptr, 2 * MIB, pool, NULL));
+	cr_assert_eq(sim_free_bytes(), before_here);
+	OK(cuCtxSetCurrent(other));
+	cr_assert_eq(before_there - sim_free_bytes(), 2 * MIB);
+	OK(cuMemPoolDestroy(pool));
+	OK(cuMemFree(ptr));
+	cr_assert_eq(sim_free_bytes(), before_there);
+}
