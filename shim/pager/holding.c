@@ -2,6 +2,7 @@
 
 #include "lock.h"
 #include "pager/ledger.h"
+#include "pager/outstanding.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,8 +14,8 @@
 #include <uthash.h>
 
 struct linear {
-	uint64_t address, bytes, context;
-	int device;
+	uint64_t address;
+	struct holding held;
 	bool lost;
 	UT_hash_handle hh;
 };
@@ -59,21 +60,32 @@ void holding_uncharge(int device, uint64_t bytes)
 		ledger_give_back(device, ledger_charge_bytes(bytes));
 }
 
-void holding_remember(uint64_t address, int device, uint64_t context, uint64_t bytes)
+static void remember(uint64_t address, struct holding held)
 {
 	struct linear *entry = calloc(1, sizeof(*entry));
 
 	if (!entry)
 		return;
 	entry->address = address;
-	entry->device = device;
-	entry->context = context;
-	entry->bytes = bytes;
+	entry->held = held;
 	lock_take(&holdings.lock);
 	HASH_ADD(hh, holdings.linear, address, sizeof(entry->address), entry);
 	lock_give(&holdings.lock);
 	if (entry->lost)
 		free(entry);
+}
+
+void holding_remember(uint64_t address, int device, uint64_t context, uint64_t bytes)
+{
+	remember(address,
+		 (struct holding){.device = device, .context = context, .bytes = bytes});
+}
+
+void holding_remember_outstanding(uint64_t address, int device, uint64_t context,
+				  struct outstanding *pool)
+{
+	outstanding_add(pool);
+	remember(address, (struct holding){.device = device, .context = context, .pool = pool});
 }
 
 struct holding holding_detach(uint64_t address)
@@ -87,12 +99,18 @@ struct holding holding_detach(uint64_t address)
 		HASH_DEL(holdings.linear, entry);
 	lock_give(&holdings.lock);
 	if (entry) {
-		held.device = entry->device;
-		held.context = entry->context;
-		held.bytes = entry->bytes;
+		held = entry->held;
 		free(entry);
 	}
 	return held;
+}
+
+static void uncharge(struct holding held)
+{
+	if (held.pool)
+		outstanding_freed(held.pool);
+	else
+		holding_uncharge(held.device, held.bytes);
 }
 
 void holding_settle_free(struct holding held, uint64_t address, bool freed)
@@ -100,9 +118,9 @@ void holding_settle_free(struct holding held, uint64_t address, bool freed)
 	if (held.device < 0)
 		return;
 	if (!freed)
-		holding_remember(address, held.device, held.context, held.bytes);
+		remember(address, held);
 	else
-		holding_uncharge(held.device, held.bytes);
+		uncharge(held);
 }
 
 void holding_handle_created(uint64_t handle, int device, uint64_t bytes)
@@ -217,10 +235,10 @@ void holding_forget_context(uint64_t context)
 	lock_take(&holdings.lock);
 	for (entry = holdings.linear; entry; entry = next) {
 		next = entry->hh.next;
-		if (!context || entry->context != context)
+		if (!context || entry->held.context != context)
 			continue;
 		HASH_DEL(holdings.linear, entry);
-		holding_uncharge(entry->device, entry->bytes);
+		uncharge(entry->held);
 		free(entry);
 	}
 	lock_give(&holdings.lock);
@@ -229,11 +247,13 @@ void holding_forget_context(uint64_t context)
 void holding_fork_prepare(void)
 {
 	lock_take(&holdings.lock);
+	outstanding_fork_prepare();
 	ledger_fork_prepare();
 }
 
 void holding_fork_done(void)
 {
 	ledger_fork_done();
+	outstanding_fork_done();
 	lock_give(&holdings.lock);
 }

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct outstanding;
+
 /* Charges `bytes` on `device` before the driver is asked. False: it does not fit under the cap.
  */
 bool holding_charge(int device, uint64_t bytes);
@@ -21,6 +23,9 @@ void holding_uncharge(int device, uint64_t bytes);
 /* The driver gave `address` for a charge of `bytes`: remember it, until holding_detach. */
 /* `context`: whose end frees it; 0 for memory of a pool, which outlives contexts. */
 void holding_remember(uint64_t address, int device, uint64_t context, uint64_t bytes);
+/* The same for memory of a pool that may be destroyed, and is charged as a whole. */
+void holding_remember_outstanding(uint64_t address, int device, uint64_t context,
+				  struct outstanding *pool);
 
 /* Freeing, in two steps: the entry goes before the driver is asked (another thread may be given
  * the same address the moment it is free), the charge after. A device of -1: nothing was known
@@ -29,6 +34,7 @@ struct holding {
 	int device;
 	uint64_t context;
 	uint64_t bytes;
+	struct outstanding *pool; /* NULL: charged by itself */
 };
 struct holding holding_detach(uint64_t address);
 /* `freed`: the driver did it, the charge goes. Otherwise the entry comes back. */

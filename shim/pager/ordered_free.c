@@ -17,20 +17,39 @@ struct waiting {
 	CUevent event;
 };
 
+#define SETTLE_AT 128 /* a guess: so many events are worth some questions */
+
 static struct waiting *all; /* guarded by lock */
+/* How many, and from how many on they are looked at although nobody waits: a program that only
+ * polls would have more and more events. Guarded by lock. */
+static unsigned int count, settle_at = SETTLE_AT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_bool any; /* atomic: there may be some */
 
-static void add(struct waiting *list)
+/* True: it is time to look at them. */
+static bool add(struct waiting *list)
 {
 	struct waiting **last = &list;
+	unsigned int added = 0;
+	bool many;
 
-	while (*last)
-		last = &(*last)->next;
+	for (; *last; last = &(*last)->next)
+		added++;
 	lock_take(&lock);
+	count += added;
+	many = count > settle_at;
 	*last = all;
 	all = list;
 	atomic_store(&any, all != NULL);
+	lock_give(&lock);
+	return many;
+}
+
+static void settle_many(void)
+{
+	ordered_free_settle();
+	lock_take(&lock);
+	settle_at = count > SETTLE_AT / 2 ? 2 * count : SETTLE_AT;
 	lock_give(&lock);
 }
 
@@ -49,6 +68,7 @@ static struct waiting *take_of(CUcontext context)
 		*link = one->next;
 		one->next = taken;
 		taken = one;
+		count--;
 	}
 	lock_give(&lock);
 	return taken;
@@ -60,7 +80,9 @@ static bool driver_can(void)
 	       real(cuEventQuery) && real(cuEventSynchronize) && real(cuEventDestroy_v2);
 }
 
-/* The driver has been told to free it. Where no event can be had for it, it is waited for. */
+/* The driver has been told to free it. Where no event can be had for it, it is waited for; but
+ * memory of a pool, charged as a whole, then counts as outstanding for ever: a driver that need
+ * not wait for it is not made to. */
 static void charge_until_freed(struct holding held, CUstream named)
 {
 	struct waiting *one = calloc(1, sizeof(*one));
@@ -70,10 +92,13 @@ static void charge_until_freed(struct holding held, CUstream named)
 		one->event = release_event_behind(named, &result);
 	if (one && one->event) {
 		one->held = held;
-		add(one);
+		if (add(one))
+			settle_many();
 		return;
 	}
 	free(one);
+	if (held.pool)
+		return;
 	if (real(cuStreamSynchronize))
 		real(cuStreamSynchronize)(named);
 	holding_settle_free(held, 0, true);

@@ -3,7 +3,10 @@
 #include "door/driver.h"
 #include "lock.h"
 #include "pager/admission.h"
+#include "pager/captures.h"
+#include "pager/holding.h"
 #include "pager/ledger.h"
+#include "pager/outstanding.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,7 +17,9 @@ static struct account {
 	CUmemoryPool pool; /* NULL: free */
 	int device;
 	uint64_t charged_bytes;
-} accounts[POOLS];					 /* guarded by lock */
+	struct outstanding
+	    *outstanding; /* NULL: it is never destroyed, or no memory was left */
+} accounts[POOLS];	  /* guarded by lock */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* ranked before the pagers' */
 static atomic_bool any;
 
@@ -45,6 +50,16 @@ static bool balance(struct account *account, uint64_t held_bytes)
 	return account->charged_bytes == now;
 }
 
+/* A device's default pool cannot be destroyed, and most programs know no other: of what is
+ * taken from it nothing is counted. */
+static bool is_default(CUmemoryPool pool, int device)
+{
+	CUmemoryPool ours;
+
+	return real(cuDeviceGetDefaultMemPool) &&
+	       real(cuDeviceGetDefaultMemPool)(&ours, device) == CUDA_SUCCESS && ours == pool;
+}
+
 static struct account *account_of(CUmemoryPool pool, int device)
 {
 	struct account *unused = NULL;
@@ -58,7 +73,9 @@ static struct account *account_of(CUmemoryPool pool, int device)
 	}
 	if (!unused || !asked(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT, &bytes))
 		return NULL;
-	*unused = (struct account){pool, device, 0};
+	*unused = (struct account){.pool = pool, .device = device};
+	if (!is_default(pool, device))
+		unused->outstanding = outstanding_open(device);
 	atomic_store(&any, true);
 	return unused;
 }
@@ -97,6 +114,19 @@ CUresult pooled_ask(struct pooled *pooled, CUmemoryPool pool, size_t bytes)
 	return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+/* What is captured is an allocation of the graph's, not of the pool. */
+static void remember(const struct account *account, CUdeviceptr address, CUstream stream)
+{
+	CUcontext context = NULL;
+
+	if (!account->outstanding || streams_is_captured(stream))
+		return;
+	if (!real(cuCtxGetCurrent) || real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
+		context = NULL;
+	holding_remember_outstanding(address, account->device, (uintptr_t)context,
+				     account->outstanding);
+}
+
 CUresult pooled_settle(const struct pooled *pooled, CUresult result, CUdeviceptr address,
 		       CUstream stream)
 {
@@ -115,6 +145,8 @@ CUresult pooled_settle(const struct pooled *pooled, CUresult result, CUdeviceptr
 		balance(account, 0);
 		result = CUDA_ERROR_OUT_OF_MEMORY;
 	}
+	if (result == CUDA_SUCCESS)
+		remember(account, address, stream);
 	lock_give(&lock);
 	return result;
 }
@@ -130,11 +162,23 @@ void pooled_refresh(void)
 	lock_give(&lock);
 }
 
-/* What is still in use of it stays charged: nobody will say when it goes. */
+/* What it had until then goes from the account with what is outstanding of it. Where that could
+ * not be counted it stays there: too much rather than too little. */
+static void close_account(struct account *account, uint64_t reserved_bytes)
+{
+	if (reserved_bytes < account->charged_bytes) {
+		ledger_give_back(account->device, account->charged_bytes - reserved_bytes);
+		account->charged_bytes = reserved_bytes;
+	}
+	if (account->outstanding)
+		outstanding_pool_destroyed(account->outstanding, account->charged_bytes);
+	*account = (struct account){0};
+}
+
 CUresult pooled_destroy(CUmemoryPool pool, CUresult (*driver_destroy)(CUmemoryPool))
 {
 	struct account *account = NULL;
-	uint64_t used = UINT64_MAX;
+	uint64_t reserved_bytes = UINT64_MAX;
 	CUresult result;
 
 	/* Held meanwhile: its handle may come again at once. */
@@ -142,14 +186,11 @@ CUresult pooled_destroy(CUmemoryPool pool, CUresult (*driver_destroy)(CUmemoryPo
 	for (int i = 0; i < POOLS && pool; i++)
 		if (accounts[i].pool == pool)
 			account = &accounts[i];
-	if (account && !asked(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT, &used))
-		used = UINT64_MAX;
+	if (account && !asked(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT, &reserved_bytes))
+		reserved_bytes = UINT64_MAX;
 	result = driver_destroy(pool);
-	if (account && result == CUDA_SUCCESS) {
-		if (used < account->charged_bytes)
-			ledger_give_back(account->device, account->charged_bytes - used);
-		*account = (struct account){0};
-	}
+	if (account && result == CUDA_SUCCESS)
+		close_account(account, reserved_bytes);
 	lock_give(&lock);
 	return result;
 }
