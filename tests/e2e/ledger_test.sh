@@ -15,9 +15,7 @@ policies=(lru balanced none sequential group)
 # the driver packs; crosswise: freed by another call than it was made by; pools: the program's own; contexts: besides the
 # primary one; resets: of that; threads.
 all_kinds="linear pitched ordered own arrays managed small large packed crosswise pools contexts resets threads"
-# Those that are exact today: all but a destroyed pool's, of which what was in use stays charged for ever.
-exact="linear pitched ordered own arrays managed small large packed crosswise contexts resets threads"
-export KINDS=${KINDS:-$exact}
+export KINDS=${KINDS:-all}
 [ "$KINDS" != all ] || KINDS=$all_kinds
 
 one() { # one FIRST COUNT ROW

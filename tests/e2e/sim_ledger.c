@@ -1,9 +1,9 @@
 /*
  * The ledger equals the card: random sequences of every call that allocates or frees, and
  * whenever all is quiet, what the library has on its account is what the simulated card holds,
- * to the byte. usage: sim_ledger FIRST COUNT: so many seeds, one after the other in one
- * process. KINDS: words, which calls are in it (all without; ledger_test.sh has the list);
- * TRACE=1 tells each call. A seed repeats under the token.
+ * to the byte; on the way there it is never less. usage: sim_ledger FIRST COUNT: so many seeds,
+ * one after the other in one process. KINDS: words, which calls are in it (all without;
+ * ledger_test.sh has the list); TRACE=1 tells each call. A seed repeats under the token.
  *
  * Two things are never equal, and are told apart: managed memory is charged as if all of it
  * were on the card; and what the driver packs into pages of its own (small arrays, small
@@ -58,9 +58,10 @@ static CUmemoryPool pools[POOLS]; /* NULL: none */
 static struct one all[THREADS];
 static uint64_t seed;
 static unsigned int first_seed, checks;
-static bool trace;
+static bool trace, together;	/* all threads at once */
 static uint64_t (*ledger)(int); /* NULL: no library */
 static uint64_t (*counted)(const char *);
+static int (*fails)(const char *, uint64_t, CUresult);
 
 static bool with(const char *kind)
 {
@@ -393,6 +394,41 @@ static void end(struct one *me, struct piece *p)
 	tell(me, "end", &was);
 }
 
+static void refuse_to_destroy(CUmemoryPool pool)
+{
+	uint64_t before = ledger ? ledger(0) : 0;
+
+	if (!fails("cuMemPoolDestroy", 1, CUDA_ERROR_UNKNOWN))
+		wrong("the simulated driver does not fail when told to");
+	MUST_FAIL(CUDA_ERROR_UNKNOWN, cuMemPoolDestroy(pool));
+	if (ledger && ledger(0) != before)
+		unlike("a pool that the driver would not destroy has another account");
+}
+
+/* A pool may end while memory of it lives, is being freed, and is kept by it. */
+static void change_pools(struct one *me)
+{
+	CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+				.location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
+	int i = (int)roll(me, POOLS);
+	cuuint64_t kept = roll(me, 2) * 4 * PAGE;
+
+	if (!with("pools") || roll(me, 2))
+		return;
+	MUST(cuCtxSetCurrent(contexts[0].context));
+	if (pools[i]) {
+		if (roll(me, 4) == 0)
+			refuse_to_destroy(pools[i]);
+		MUST(cuMemPoolDestroy(pools[i]));
+		pools[i] = NULL;
+	} else {
+		MUST(cuMemPoolCreate(&pools[i], &props));
+		MUST(cuMemPoolSetAttribute(pools[i], CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &kept));
+	}
+	if (trace)
+		fprintf(stderr, "  pool %d; %+" PRId64 "\n", i, beyond());
+}
+
 static void touch(struct one *me, struct piece *p)
 {
 	MUST(cuCtxSetCurrent(contexts[p->context].context));
@@ -402,6 +438,8 @@ static void touch(struct one *me, struct piece *p)
 		verify(me, p);
 	if (with("pools") && pools[0] && roll(me, 8) == 0)
 		MUST(cuMemPoolTrimTo(pools[0], roll(me, 2) * PAGE));
+	if (with("pools") && !together && roll(me, 8) == 0)
+		change_pools(me);
 	tell(me, "use", p);
 }
 
@@ -418,11 +456,13 @@ static void *work(void *argument)
 			end(me, p);
 		else
 			touch(me, p);
+		if (!together && beyond() < 0)
+			unlike("the card holds more than is on the account");
 	}
 	return NULL;
 }
 
-/* --- contexts and pools, while nobody works --------------------------------------------------
+/* --- contexts, while nobody works --------------------------------------------------
  */
 
 static void open_context(int i)
@@ -493,27 +533,6 @@ static void change_contexts(struct one *me)
 		close_context(me, 0);
 		open_context(0);
 	}
-}
-
-static void change_pools(struct one *me)
-{
-	CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
-				.location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
-	int i = (int)roll(me, POOLS);
-	cuuint64_t kept = roll(me, 2) * 4 * PAGE;
-
-	if (!with("pools") || roll(me, 2))
-		return;
-	MUST(cuCtxSetCurrent(contexts[0].context));
-	if (pools[i]) {
-		MUST(cuMemPoolDestroy(pools[i]));
-		pools[i] = NULL;
-	} else {
-		MUST(cuMemPoolCreate(&pools[i], &props));
-		MUST(cuMemPoolSetAttribute(pools[i], CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &kept));
-	}
-	if (trace)
-		fprintf(stderr, "  pool %d; %+" PRId64 "\n", i, beyond());
 }
 
 /* --- the comparison -------------------------------------------------------------------------
@@ -587,8 +606,7 @@ static void end_all(void)
 
 static void run_seed(void)
 {
-	bool together = with("threads") && seed % 2;
-
+	together = with("threads") && seed % 2;
 	if (trace)
 		fprintf(stderr, "seed %" PRIu64 "\n", seed);
 	memset(all, 0, sizeof(all));
@@ -626,6 +644,8 @@ int main(int argc, char **argv)
 	trace = getenv("TRACE") != NULL;
 	counted =
 	    __extension__(uint64_t(*)(const char *)) dlsym(RTLD_DEFAULT, "lowtide_sim_counted");
+	fails = __extension__(int (*)(const char *, uint64_t, CUresult))
+	    dlsym(RTLD_DEFAULT, "lowtide_sim_fail");
 	memcpy(&ledger, &found, sizeof(ledger));
 	MUST(cuInit(0));
 	for (seed = first_seed; seed < first_seed + count; seed++)
