@@ -12,6 +12,9 @@
 #include <stdatomic.h>
 
 #define POOLS 64
+/* Not all headers that this is built with have them. */
+#define ATTRIBUTE_LOCATION_ID ((CUmemPool_attribute)11)
+#define ATTRIBUTE_LOCATION_TYPE ((CUmemPool_attribute)12)
 
 static struct account {
 	CUmemoryPool pool; /* NULL: free */
@@ -50,6 +53,20 @@ static bool balance(struct account *account, uint64_t held_bytes)
 	return account->charged_bytes == now;
 }
 
+/* Newer drivers tell where a pool lies; with older ones it is taken to be the current device.
+ */
+static int device_of(CUmemoryPool pool, int current)
+{
+	CUmemLocationType type = CU_MEM_LOCATION_TYPE_INVALID;
+	int id = -1;
+
+	if (real(cuMemPoolGetAttribute)(pool, ATTRIBUTE_LOCATION_TYPE, &type) != CUDA_SUCCESS ||
+	    real(cuMemPoolGetAttribute)(pool, ATTRIBUTE_LOCATION_ID, &id) != CUDA_SUCCESS ||
+	    type != CU_MEM_LOCATION_TYPE_DEVICE || id < 0 || id >= LEDGER_DEVICES)
+		return current;
+	return id;
+}
+
 /* A device's default pool cannot be destroyed, and most programs know no other: of what is
  * taken from it nothing is counted. */
 static bool is_default(CUmemoryPool pool, int device)
@@ -60,7 +77,7 @@ static bool is_default(CUmemoryPool pool, int device)
 	       real(cuDeviceGetDefaultMemPool)(&ours, device) == CUDA_SUCCESS && ours == pool;
 }
 
-static struct account *account_of(CUmemoryPool pool, int device)
+static struct account *account_of(CUmemoryPool pool, int current)
 {
 	struct account *unused = NULL;
 	uint64_t bytes;
@@ -73,9 +90,9 @@ static struct account *account_of(CUmemoryPool pool, int device)
 	}
 	if (!unused || !asked(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT, &bytes))
 		return NULL;
-	*unused = (struct account){.pool = pool, .device = device};
-	if (!is_default(pool, device))
-		unused->outstanding = outstanding_open(device);
+	*unused = (struct account){.pool = pool, .device = device_of(pool, current)};
+	if (!is_default(pool, unused->device))
+		unused->outstanding = outstanding_open(unused->device);
 	atomic_store(&any, true);
 	return unused;
 }
@@ -101,6 +118,8 @@ CUresult pooled_ask(struct pooled *pooled, CUmemoryPool pool, size_t bytes)
 		return admission_ask_pooled(bytes, &pooled->device);
 	}
 	pooled->pool = pool;
+	pooled->device = account->device;
+	admission_open_account(account->device);
 	balance(account, 0);
 	if (admission_ask_pages(account->device, pages))
 		return CUDA_SUCCESS;

@@ -25,7 +25,7 @@ static struct {
 	struct CUmemPoolHandle_st defaults[2], own[2];
 	CUdeviceptr next;
 	size_t recorded, over, made, destroyed, waits;
-	bool no_events, captured;
+	bool tells_location, no_events, captured;
 	CUresult destroys, frees;
 } card;
 
@@ -60,6 +60,12 @@ static CUresult attribute(CUmemoryPool pool, CUmemPool_attribute attribute, void
 	case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT:
 		*(cuuint64_t *)value = pool->reserved_bytes;
 		return CUDA_SUCCESS;
+	case 11: /* CU_MEMPOOL_ATTR_LOCATION_ID */
+		*(int *)value = pool->device;
+		return card.tells_location ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+	case 12: /* CU_MEMPOOL_ATTR_LOCATION_TYPE */
+		*(CUmemLocationType *)value = CU_MEM_LOCATION_TYPE_DEVICE;
+		return card.tells_location ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 	default:
 		return CUDA_ERROR_INVALID_VALUE;
 	}
@@ -153,6 +159,7 @@ static void start(void)
 	card.context = (CUcontext)&card;
 	card.defaults[1].device = card.own[1].device = 1;
 	card.next = 0x10000000;
+	card.tells_location = true;
 	lt_driver.cuCtxGetDevice = current_device;
 	lt_driver.cuCtxGetCurrent = current_context;
 	lt_driver.cuDeviceTotalMem_v2 = total;
@@ -403,6 +410,39 @@ Test(pools, of_a_device_are_never_destroyed_and_their_memory_is_not_followed, .i
 	card.defaults[0].reserved_bytes = PAGE;
 	pooled_refresh();
 	CHARGED(0, 1);
+}
+
+Test(pools, of_another_device_are_charged_there, .init = start)
+{
+	CUdeviceptr last = alloc_pages(&card.own[1], 3);
+
+	CHARGED(0, 0);
+	CHARGED(1, 3);
+	destroy_pool(&card.own[1]);
+	CHARGED(1, 3);
+	free_in_order(last);
+	wait_for_all();
+	CHARGED(1, 0);
+	/* The other device's default pool is one too. */
+	alloc_pages(&card.defaults[1], 1);
+	CHARGED(1, 1);
+	cr_assert(
+	    eq(int, (int)pooled_destroy(&card.defaults[1], destroy), CUDA_ERROR_INVALID_VALUE));
+	CHARGED(1, 1);
+}
+
+Test(pools, of_which_the_driver_does_not_tell_where_are_the_current_devices, .init = start)
+{
+	CUdeviceptr last;
+
+	card.tells_location = false;
+	last = alloc_pages(&card.own[1], 3);
+	CHARGED(0, 3);
+	CHARGED(1, 0);
+	destroy_pool(&card.own[1]);
+	free_in_order(last);
+	wait_for_all();
+	CHARGED(0, 0);
 }
 
 Test(pools, nobody_asks_about_are_unknown_when_they_are_destroyed, .init = start)
