@@ -48,7 +48,7 @@ struct policy_config {
 	double switch_ns;	/* price of changing one block's home, both directions alike */
 	uint32_t
 	    look_ahead; /* sequential: blocks to bring in beyond those named; 0 = its default */
-	bool overlap;	/* moves run beside the work (graced); false: each batch of moves stops
+	bool overlap;	/* moves run beside the work; false: each batch of moves stops
 			   all   work for as long as its copies take (strict) */
 };
 

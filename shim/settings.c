@@ -164,12 +164,23 @@ static int word_index(const char *value, const char *const *words, int count)
 	}
 PARSE_WORDS(report, enum settings_report, "physical", "cap", "virtual")
 PARSE_WORDS(cold, enum settings_cold, "mapped", "unmapped")
-PARSE_WORDS(safety, enum settings_safety, "strict", "graced")
 PARSE_WORDS(dirty, enum settings_dirty, "hash", "always", "never-clean")
 PARSE_WORDS(disable, bool, "0", "1")
 PARSE_WORDS(required, bool, "0", "1")
 PARSE_WORDS(verify, bool, "0", "1")
 PARSE_WORDS(thread, bool, "0", "1")
+
+/* "graced": what overlap was called before. */
+static bool parse_safety(struct settings *settings, const char *value)
+{
+	static const char *const words[] = {"strict", "overlap", "graced"};
+	int index = word_index(value, words, 3);
+
+	settings->safety_old_word = index == 2;
+	if (index >= 0)
+		settings->safety = index ? SAFETY_OVERLAP : SAFETY_STRICT;
+	return index >= 0;
+}
 
 static bool parse_patience(struct settings *settings, const char *value)
 {
@@ -427,13 +438,16 @@ static void read_one(struct settings *settings, const char *variable)
 static struct settings current; /* immutable after read_once */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* By grace, mappings change beside work that may reach what is not mapped. */
+/* By overlap, mappings change beside work that may reach what is not mapped. */
 static void reconcile(struct settings *settings)
 {
-	if (settings->cold != COLD_UNMAPPED || settings->safety != SAFETY_GRACED)
+	if (settings->safety_old_word)
+		log_warn("LOWTIDE_SAFETY=graced is called overlap now; the next release will "
+			 "not know the old word");
+	if (settings->cold != COLD_UNMAPPED || settings->safety != SAFETY_OVERLAP)
 		return;
 	log_warn(
-	    "LOWTIDE_SAFETY=graced is not offered with LOWTIDE_COLD=unmapped: strict holds");
+	    "LOWTIDE_SAFETY=overlap is not offered with LOWTIDE_COLD=unmapped: strict holds");
 	settings->safety = SAFETY_STRICT;
 }
 

@@ -25,7 +25,7 @@ struct settings_cap {
 /* In the order of the words that settings.c accepts for each. */
 enum settings_report { REPORT_PHYSICAL, REPORT_CAP, REPORT_VIRTUAL };
 enum settings_cold { COLD_MAPPED, COLD_UNMAPPED };
-enum settings_safety { SAFETY_STRICT, SAFETY_GRACED };
+enum settings_safety { SAFETY_STRICT, SAFETY_OVERLAP };
 enum settings_dirty { DIRTY_HASH, DIRTY_ALWAYS, DIRTY_NEVER_CLEAN };
 
 struct settings {
@@ -39,6 +39,7 @@ struct settings {
 	enum settings_report report;
 	enum settings_cold cold;
 	enum settings_safety safety;
+	bool safety_old_word; /* it was given as "graced" */
 	enum settings_dirty dirty;
 	bool disable, required, verify, thread, stats;
 	char *stats_file; /* of the heap; NULL: the log */

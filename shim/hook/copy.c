@@ -50,7 +50,7 @@ static void look_for_maps(const unsigned char *bytes, size_t count)
 bool copy_may_hold_pointers(CUdeviceptr src, uint64_t bytes)
 {
 	return src && bytes && bytes <= TABLE_BYTES && pager_any_made() &&
-	       (settings_get()->safety == SAFETY_GRACED || work_needs_residence()) &&
+	       (settings_get()->safety == SAFETY_OVERLAP || work_needs_residence()) &&
 	       copy_place_of(src) != COPY_DEVICE;
 }
 

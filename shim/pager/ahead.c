@@ -20,10 +20,10 @@ static unsigned int class_of(uint64_t bytes)
 }
 
 /* Not before paging has begun, nor when everything is in VRAM. Plain frames are made in a
- * context, and only where nothing moves by grace. */
+ * context, and only where nothing moves by overlap. */
 static bool is_used(const struct pager *pager)
 {
-	return pager->graced && !pager->frames.plain_host && pager->told_ns &&
+	return pager->overlap && !pager->frames.plain_host && pager->told_ns &&
 	       atomic_load(&pager->cold_blocks) && pager->frames.asked_bytes;
 }
 

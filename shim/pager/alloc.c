@@ -5,7 +5,7 @@
 #include "clock.h"
 #include "door/driver.h"
 #include "pager/ahead.h"
-#include "pager/graced.h"
+#include "pager/overlap.h"
 #include "pager/home.h"
 #include "pager/release.h"
 #include "pager/stepper.h"
@@ -16,15 +16,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* By grace alone: a window would stop all work for one allocation. */
+/* By overlap alone: a window would stop all work for one allocation. */
 static bool make_place(struct pager *pager, const struct block *block)
 {
 	size_t actions;
 
-	if (!pager->graced || streams_capturing() || !streams_one_context(pager->device))
+	if (!pager->overlap || streams_capturing() || !streams_one_context(pager->device))
 		return false;
 	actions = policy_make_place(pager->policy, pager->actions, PAGER_ACTIONS);
-	return actions && graced_make_place(pager, actions, block->size_class);
+	return actions && overlap_make_place(pager, actions, block->size_class);
 }
 
 static bool give_frame(struct pager *pager, struct block *block)

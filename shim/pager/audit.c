@@ -1,7 +1,7 @@
 #include "pager/audit.h"
 
 #include "pager/content_hash.h"
-#include "pager/graced.h"
+#include "pager/overlap.h"
 #include "pager/streams.h"
 #include "pager/window.h"
 #include "settings.h"
@@ -79,7 +79,7 @@ void audit_step(struct pager *pager)
 
 	if (settings_get()->dirty != DIRTY_HASH || !content_hash_can(pager) ||
 	    pager->frames.plain_host || !streams_one_context(pager->device) ||
-	    graced_busy(pager))
+	    overlap_busy(pager))
 		return;
 	pager->audit.block = NO_BLOCK;
 	if (id >= pager->table.block_end || !is_unasked(pager, id)) {

@@ -41,7 +41,7 @@ struct block {
 			in; never of a block in RAM, nor of one without a host frame */
 	bool was_out;	/* has been evicted before */
 	uint64_t fence; /* of the last copy or fill that named it; FENCE_NEVER: not known */
-	uint32_t way;	/* its slot in graced.c + 1; 0: not on its way */
+	uint32_t way;	/* its slot in overlap.c + 1; 0: not on its way */
 	bool barred;	/* in a graph, in a table, changed unnamed: moves in windows only */
 	bool named_since_in;
 	uint32_t pins;	      /* may not change home while not 0 */

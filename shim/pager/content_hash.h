@@ -29,7 +29,7 @@ const uint64_t *content_hash(struct pager *pager, size_t count);
 CUresult content_hash_launch(struct pager *pager, void **params, uint64_t largest, size_t count,
 			     CUstream stream);
 /* Where in the scratch frame, and in hash_host, rows for single frames begin. */
-#define GRACED_ROWS_OFFSET ((size_t)64 << 10)
+#define OVERLAP_ROWS_OFFSET ((size_t)64 << 10)
 #define HASH_SCRATCH_BYTES ((size_t)128 << 10)
 
 /* The same sum, by the processor; for the trial at start. */

@@ -1,5 +1,5 @@
 /* Carrying moves out: the policy's actions in a window, room for what cannot page, and the
- * steps of what is on its way by grace. */
+ * steps of what is on its way by overlap. */
 #include "lock.h"
 #include "pager/parts.h"
 
@@ -8,7 +8,7 @@
 #include "pager/ahead.h"
 #include "pager/audit.h"
 #include "pager/exchange.h"
-#include "pager/graced.h"
+#include "pager/overlap.h"
 #include "pager/release.h"
 #include "pager/stepper.h"
 #include "pager/streams.h"
@@ -25,10 +25,10 @@ static void tell_of_moves(struct pager *pager, const uint32_t *blocks, size_t co
 /* Everything launched before has ended. */
 static void forget_unknown_fences(struct pager *pager)
 {
-	for (uint32_t i = 0; pager->graced && i < pager->table.block_end; i++)
+	for (uint32_t i = 0; pager->overlap && i < pager->table.block_end; i++)
 		if (pager->table.blocks[i].fence == FENCE_NEVER)
 			pager->table.blocks[i].fence = 0;
-	for (uint32_t i = 0; pager->graced && i < pager->table.component_end; i++)
+	for (uint32_t i = 0; pager->overlap && i < pager->table.component_end; i++)
 		if (pager->table.components[i].fence == FENCE_NEVER)
 			pager->table.components[i].fence = 0;
 }
@@ -66,7 +66,7 @@ void carry_out(struct pager *pager, size_t actions)
 
 	if (!moves.leaving_count && !moves.coming_count)
 		return;
-	graced_settle(pager);
+	overlap_settle(pager);
 	if (!window_open(pager)) {
 		tell_if_still(pager);
 		return;
@@ -163,9 +163,9 @@ static bool step_in_context(struct pager *pager)
 			return false;
 	}
 	if (stepper_is_absent())
-		graced_step(pager);
+		overlap_step(pager);
 	else
-		switched = graced_step_apart(pager);
+		switched = overlap_step_apart(pager);
 	if (pushed)
 		real(cuCtxPopCurrent_v2)(NULL);
 	return switched;
@@ -186,11 +186,11 @@ bool pager_step(void)
 			busy = true;
 			continue;
 		}
-		while (pager_on(i) && graced_busy(pager) && step_in_context(pager))
+		while (pager_on(i) && overlap_busy(pager) && step_in_context(pager))
 			;
 		if (pager_on(i) && !streams_capturing() && ahead_wanted(pager))
 			ahead_make(pager, !stepper_is_absent());
-		busy = busy || (pager_on(i) && (graced_busy(pager) || ahead_wanted(pager)));
+		busy = busy || (pager_on(i) && (overlap_busy(pager) || ahead_wanted(pager)));
 		lock_give(&pager->lock);
 	}
 	return busy;
@@ -207,7 +207,7 @@ bool pager_wants_steps(void)
 
 		if (!pager || !lock_try(&pager->lock))
 			continue;
-		busy = graced_busy(pager) || ahead_wanted(pager);
+		busy = overlap_busy(pager) || ahead_wanted(pager);
 		lock_give(&pager->lock);
 	}
 	return busy;

@@ -8,7 +8,7 @@
 #include "pager/admission.h"
 #include "pager/content_hash.h"
 #include "pager/gate.h"
-#include "pager/graced.h"
+#include "pager/overlap.h"
 #include "pager/ledger.h"
 #include "pager/release.h"
 #include "pager/resident.h"
@@ -81,7 +81,7 @@ static struct policy *make_policy(struct pager *pager)
 	    .d2h_bytes_per_s = 25e9,
 	    .in_place_ratio = settings->cold == COLD_UNMAPPED ? 0 : 0.6,
 	    .switch_ns = 200000,
-	    .overlap = settings->safety == SAFETY_GRACED,
+	    .overlap = settings->safety == SAFETY_OVERLAP,
 	};
 
 	pager->policy_cap_bytes = cap;
@@ -148,7 +148,7 @@ static void forget_parent(struct pager *pager)
 	/* The thread that was at it stayed behind. */
 	pager->ahead_making = false;
 	pager->apart = NULL;
-	pager->graced = NULL;
+	pager->overlap = NULL;
 }
 
 static CUresult make(struct pager *pager, int device, CUcontext context)
@@ -203,9 +203,9 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 		goto finish_frames;
 	result = CUDA_ERROR_OUT_OF_MEMORY;
 	start_step(start, START_TABLES, result);
-	if (settings_get()->safety == SAFETY_GRACED) {
-		pager->graced = graced_create(pager);
-		if (!pager->graced)
+	if (settings_get()->safety == SAFETY_OVERLAP) {
+		pager->overlap = overlap_create(pager);
+		if (!pager->overlap)
 			goto finish_frames;
 		/* Whatever was ever launched must have left its fence. */
 		atomic_store(&pager->pressed, true);
@@ -213,7 +213,7 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	pager->policy = make_policy(pager);
 	if (pager->policy)
 		return CUDA_SUCCESS;
-	graced_destroy(pager);
+	overlap_destroy(pager);
 finish_frames:
 	content_hash_undo(pager);
 	frame_pool_finish(&pager->frames);
@@ -350,7 +350,7 @@ static void end(struct pager *pager)
 {
 	lock_take(&pager->lock);
 	atomic_store(&alive[pager->device], false);
-	graced_destroy(pager);
+	overlap_destroy(pager);
 	release_all(pager);
 	fences_finish(&pager->fences);
 	content_hash_finish(pager);
@@ -381,7 +381,7 @@ void pager_peer_enabled(int owner, int accessor)
 		return;
 	pager = &pagers[owner];
 	lock_take(&pager->lock);
-	graced_settle(pager);
+	overlap_settle(pager);
 	for (uint32_t i = 0; i < pager->table.block_end; i++) {
 		const struct block *block = &pager->table.blocks[i];
 		enum block_home home = atomic_load(&block->home);

@@ -58,7 +58,7 @@ struct pager {
 	uint64_t unpaged_since_ns;  /* no window before this: the last one was refused or came
 				       late; 0: none was */
 	bool pushed;		    /* the open window's: our context was not the current one */
-	struct graced *graced;	    /* NULL: strict */
+	struct overlap *overlap;    /* NULL: strict */
 	struct switch_apart *apart; /* the switch that goes on without the lock, if one does */
 	struct fences fences;	    /* own lock */
 	uint32_t owed,

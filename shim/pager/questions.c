@@ -1,6 +1,6 @@
 /* What the hooks and the reports ask of components and blocks. */
 #include "lock.h"
-#include "pager/graced.h"
+#include "pager/overlap.h"
 #include "pager/parts.h"
 
 /* The lock is held. */
@@ -142,7 +142,7 @@ void pager_pin(CUdeviceptr start, uint64_t bytes, bool pin)
 			continue;
 		/* Or what is on its way to the other home would still go there. */
 		if (pin)
-			graced_stop(pager, pager->named[i]);
+			overlap_stop(pager, pager->named[i]);
 		block->pins += pin ? 1 : -1u;
 		if (block->pins <= 1 && pin == (block->pins == 1))
 			policy_block_pinned(pager->policy, pager->named[i], pin);

@@ -3,7 +3,7 @@
 #include "clock.h"
 #include "door/driver.h"
 #include "lock.h"
-#include "pager/graced.h"
+#include "pager/overlap.h"
 #include "pager/home.h"
 #include "pager/parts.h"
 #include "pager/streams.h"
@@ -97,7 +97,7 @@ static bool empty(struct pager *pager, const struct component *component)
 
 bool release_component(struct pager *pager, struct component *component)
 {
-	graced_settle_component(pager, component);
+	overlap_settle_component(pager, component);
 	if (!empty(pager, component))
 		return false;
 	component_unmake(&pager->table, component);

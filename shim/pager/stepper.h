@@ -1,5 +1,5 @@
 /*
- * The stepper: goes on with what is on its way (graced.h) while the program does something
+ * The stepper: goes on with what is on its way (overlap.h) while the program does something
  * else: computes on the processor, or waits for the GPU.
  *
  * A thread of ours does it, started with the first move; under LOWTIDE_THREAD=0, where one seed

@@ -3,7 +3,7 @@
 #include "door/driver.h"
 #include "lock.h"
 #include "pager/fallback.h"
-#include "pager/graced.h"
+#include "pager/overlap.h"
 #include "pager/parts.h"
 
 /* How often it is tried again where another thread kept a window from being opened. */
@@ -50,7 +50,7 @@ static CUresult set(struct pager *pager, struct component *component, bool on)
 	if (component->sync_memops == on)
 		return CUDA_SUCCESS;
 	if (on) {
-		graced_settle_component(pager, component);
+		overlap_settle_component(pager, component);
 		fallback_bring_in(pager, &range);
 		if (atomic_load(&component->cold_count))
 			return CUDA_ERROR_OUT_OF_MEMORY;

@@ -7,7 +7,7 @@
 #include "log.h"
 #include "pager/ahead.h"
 #include "pager/fence.h"
-#include "pager/graced.h"
+#include "pager/overlap.h"
 #include "pager/resident.h"
 #include "pager/stepper.h"
 #include "pager/streams.h"
@@ -16,7 +16,7 @@
 #include <sched.h>
 #include <string.h>
 
-/* By grace: how many uses wait for what only a window can move, before one is made. */
+/* By overlap: how many uses wait for what only a window can move, before one is made. */
 #define OWED_MOST 4096
 /* Arrivals that a launch waits for at once; more in the next round. */
 #define AWAITED_MOST 64
@@ -83,26 +83,26 @@ static size_t name_all(struct pager *pager, const uint64_t *addresses, size_t co
  * too long, or they cannot come. */
 static bool await(struct pager *pager, const uint32_t *blocks, size_t count)
 {
-	uint64_t until_ns = graced_wait_until_ns(pager, clock_now_ns());
+	uint64_t until_ns = overlap_wait_until_ns(pager, clock_now_ns());
 
-	for (size_t i = 0; i < count && pager->graced;) {
+	for (size_t i = 0; i < count && pager->overlap;) {
 		if (!pager->table.blocks[blocks[i]].way) {
 			i++;
 			continue;
 		}
 		if (streams_capturing())
 			return false;
-		graced_step(pager);
+		overlap_step(pager);
 		if (!pager->table.blocks[blocks[i]].way)
 			continue;
-		if (graced_hopeless(pager, blocks[i]))
+		if (overlap_hopeless(pager, blocks[i]))
 			return false;
-		if (ahead_wanted(pager) && graced_bus_is_fed(pager) && stepper_is_absent()) {
+		if (ahead_wanted(pager) && overlap_bus_is_fed(pager) && stepper_is_absent()) {
 			ahead_make(pager, false);
 			continue;
 		}
 		if (clock_now_ns() > until_ns) {
-			graced_waited_in_vain(pager, clock_now_ns());
+			overlap_waited_in_vain(pager, clock_now_ns());
 			return false;
 		}
 		lock_give(&pager->lock);
@@ -130,36 +130,36 @@ static size_t hold_still(struct pager *pager, const uint64_t *addresses, size_t 
 	uint32_t arriving[AWAITED_MOST];
 	bool patient = !streams_capturing();
 
-	while (graced_busy(pager)) {
+	while (overlap_busy(pager)) {
 		size_t waiting;
 
 		for (size_t i = 0; i < count; i++) {
 			const struct component *component = component_at(pager, addresses[i]);
 
 			if (component)
-				graced_hold(pager, component);
+				overlap_hold(pager, component);
 		}
-		waiting = graced_arriving(pager, pager->named, named, arriving, AWAITED_MOST);
+		waiting = overlap_arriving(pager, pager->named, named, arriving, AWAITED_MOST);
 		if (!waiting)
 			break;
 		patient = patient && await_counted(pager, arriving, waiting);
 		/* Names and marks may be another thread's by now. */
 		named = name_all(pager, addresses, count);
 		for (size_t i = 0; !patient && i < named; i++)
-			graced_stop(pager, pager->named[i]);
+			overlap_stop(pager, pager->named[i]);
 	}
 	return named;
 }
 
-static void use_by_grace(struct pager *pager, const uint64_t *addresses, size_t count,
-			 size_t named, size_t actions, struct pager_use *use)
+static void use_with_overlap(struct pager *pager, const uint64_t *addresses, size_t count,
+			     size_t named, size_t actions, struct pager_use *use)
 {
 	uint64_t fence;
 
 	if (!streams_capturing() && streams_one_context(pager->device)) {
-		if (graced_want(pager, pager->actions, actions) &&
+		if (overlap_want(pager, pager->actions, actions) &&
 		    ++pager->owed >= pager->owed_limit) {
-			/* What grace cannot move holds frames that are wanted: a window, ever
+			/* What overlap cannot move holds frames that are wanted: a window, ever
 			 * more rarely. */
 			carry_out(pager, actions);
 			pager->owed = 0;
@@ -167,7 +167,7 @@ static void use_by_grace(struct pager *pager, const uint64_t *addresses, size_t 
 			    pager->owed_limit < OWED_MOST ? 2 * pager->owed_limit : OWED_MOST;
 		}
 		if (stepper_is_absent())
-			graced_step(pager);
+			overlap_step(pager);
 	} else if (actions) {
 		tell_if_still(pager);
 	}
@@ -208,8 +208,8 @@ static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t co
 	refresh_cap(pager);
 	actions = policy_use(pager->policy, pager->named, named, now_ns, pager->actions,
 			     PAGER_ACTIONS);
-	if (pager->graced)
-		use_by_grace(pager, addresses, count, named, actions, use);
+	if (pager->overlap)
+		use_with_overlap(pager, addresses, count, named, actions, use);
 	else
 		carry_out(pager, actions);
 	/* It may have been brought in just now; without a mapping, it will be. */
@@ -242,7 +242,7 @@ void use_ranges_of(struct pager *pager, const struct pager_range *ranges, size_t
 	for (size_t i = 0; i < count; i++)
 		named = name_range(pager, ranges[i].start, end_of(&ranges[i]), named);
 	for (size_t i = 0; i < named; i++)
-		graced_stop(pager, pager->named[i]);
+		overlap_stop(pager, pager->named[i]);
 	fence = open_fence(pager, use);
 	for (size_t i = 0; i < named; i++) {
 		struct block *block = &pager->table.blocks[pager->named[i]];
@@ -272,7 +272,7 @@ void pager_use_ranges(const struct pager_range *ranges, size_t count, struct pag
 	for (size_t i = 0; i < count; i++) {
 		struct pager *pager = next_named(ranges[i].start, &seen);
 
-		if (pager && pager->graced)
+		if (pager && pager->overlap)
 			use_ranges_of(pager, ranges, count, use);
 	}
 }
@@ -283,14 +283,14 @@ void pager_bar(const uint64_t *addresses, size_t count)
 		struct pager *pager = pager_of(addresses[i]);
 		const struct component *component;
 
-		if (!pager || !pager->graced)
+		if (!pager || !pager->overlap)
 			continue;
 		lock_take(&pager->lock);
 		component = component_at(pager, addresses[i]);
 		for (uint32_t b = 0; component && b < component->block_count; b++)
 			pager->table.blocks[component->first_block + b].barred = true;
 		if (component)
-			graced_settle(pager);
+			overlap_settle(pager);
 		lock_give(&pager->lock);
 	}
 }
@@ -313,12 +313,12 @@ void pager_unknown_work(const char *call)
 	for (int i = 0; i < PAGER_DEVICES; i++) {
 		struct pager *pager = pager_on(i);
 
-		if (!pager || !pager->graced)
+		if (!pager || !pager->overlap)
 			continue;
 		lock_take(&pager->lock);
-		if (pager->graced) {
-			graced_settle(pager);
-			graced_destroy(pager);
+		if (pager->overlap) {
+			overlap_settle(pager);
+			overlap_destroy(pager);
 			log_warn("device %d: nobody can tell what memory %s may use; from now "
 				 "on mappings change only while the device is idle, as by "
 				 "LOWTIDE_SAFETY=strict",

@@ -24,12 +24,12 @@ bool way_by_evidence(const struct pager *pager, const struct block *block)
 /* Where less than the grace has been launched since, all of that. */
 static bool passed(const struct pager *pager, uint64_t fence)
 {
-	const struct graced *graced = pager->graced;
+	const struct overlap *overlap = pager->overlap;
 	uint64_t until = fence + GRACE;
 
 	if (fence == FENCE_NEVER)
 		return false;
-	return graced->done_upto >= (until < graced->newest ? until : graced->newest);
+	return overlap->done_upto >= (until < overlap->newest ? until : overlap->newest);
 }
 
 bool way_is_over(const struct pager *pager, const struct block *block)
@@ -47,43 +47,43 @@ static void tell_policy(struct pager *pager, uint32_t id)
 
 /* Ended slots leave the queue only here, so that a walk along it is not disturbed by what it
  * ends. */
-static void sweep(struct graced *graced)
+static void sweep(struct overlap *overlap)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < graced->queued; i++)
-		if (graced->slots[graced->queue[i]].way != WAY_NONE)
-			graced->queue[kept++] = graced->queue[i];
-	graced->queued = kept;
+	for (size_t i = 0; i < overlap->queued; i++)
+		if (overlap->slots[overlap->queue[i]].way != WAY_NONE)
+			overlap->queue[kept++] = overlap->queue[i];
+	overlap->queued = kept;
 }
 
-static bool is_queued(const struct graced *graced, size_t index)
+static bool is_queued(const struct overlap *overlap, size_t index)
 {
-	for (size_t i = 0; i < graced->queued; i++)
-		if (graced->queue[i] == index)
+	for (size_t i = 0; i < overlap->queued; i++)
+		if (overlap->queue[i] == index)
 			return true;
 	return false;
 }
 
 struct slot *way_open(struct pager *pager, uint32_t id, enum way way)
 {
-	struct graced *graced = pager->graced;
+	struct overlap *overlap = pager->overlap;
 	size_t i = 0;
 
-	sweep(graced);
-	while (i < WAYS && is_queued(graced, i))
+	sweep(overlap);
+	while (i < WAYS && is_queued(overlap, i))
 		i++;
 	if (i == WAYS)
 		return NULL;
-	graced->slots[i].way = way;
-	graced->slots[i].block = id;
-	graced->slots[i].frame = NULL;
-	graced->queue[graced->queued++] = (uint16_t)i;
-	graced->busy++;
+	overlap->slots[i].way = way;
+	overlap->slots[i].block = id;
+	overlap->slots[i].frame = NULL;
+	overlap->queue[overlap->queued++] = (uint16_t)i;
+	overlap->busy++;
 	pager->table.blocks[id].way = (uint32_t)i + 1;
 	policy_block_moved(pager->policy, id, way == ARRIVE_WAIT);
 	stepper_wake();
-	return &graced->slots[i];
+	return &overlap->slots[i];
 }
 
 /* The block is no longer on its way; the slot may still be. */
@@ -91,7 +91,7 @@ static void let_go(struct pager *pager, struct slot *slot)
 {
 	struct block *block = way_block(pager, slot);
 
-	if (block->way != (uint32_t)(slot - pager->graced->slots) + 1)
+	if (block->way != (uint32_t)(slot - pager->overlap->slots) + 1)
 		return;
 	block->way = 0;
 	tell_policy(pager, slot->block);
@@ -104,7 +104,7 @@ void way_end(struct pager *pager, struct slot *slot)
 		way_block(pager, slot)->leaving = false;
 	slot->way = WAY_NONE;
 	slot->frame = NULL;
-	pager->graced->busy--;
+	pager->overlap->busy--;
 }
 
 void way_stop(struct pager *pager, struct slot *slot)
@@ -145,11 +145,11 @@ void way_give_up(struct pager *pager, struct slot *slot)
 
 #define ROW_BYTES 32 /* address, bytes, two sums */
 
-_Static_assert(GRACED_ROWS_OFFSET + WAYS * ROW_BYTES <= HASH_SCRATCH_BYTES, "a row a slot");
+_Static_assert(OVERLAP_ROWS_OFFSET + WAYS * ROW_BYTES <= HASH_SCRATCH_BYTES, "a row a slot");
 
 static size_t row_offset(const struct pager *pager, const struct slot *slot)
 {
-	return GRACED_ROWS_OFFSET + (size_t)(slot - pager->graced->slots) * ROW_BYTES;
+	return OVERLAP_ROWS_OFFSET + (size_t)(slot - pager->overlap->slots) * ROW_BYTES;
 }
 
 /* The kernel reads its row where it lies in pinned RAM: a copy of it would queue behind the

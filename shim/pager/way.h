@@ -1,13 +1,13 @@
 /*
- * Ways: the blocks that graced switches have on their way, each in a slot, in the order in
- * which they were asked for. Shared by graced.c, leaving.c and arriving.c, and by nobody else;
- * all of it is guarded by the pager's lock.
+ * Ways: the blocks that overlapped switches have on their way, each in a slot, in the order in
+ * which they were asked for. Shared by overlapd.c, leaving.c and arriving.c, and by nobody
+ * else; all of it is guarded by the pager's lock.
  *
  *   out: WAIT (for the work that named it) → HASH (is it as it came in?) → COPY if not → READY
  *   in:  WAIT (for a frame, and for work that uses it in place) → COPY (and the hash of it)
  *
  * READY and a COPY that has ended need only the switch of the mapping, which is the processor's
- * work; graced_step spends it where it keeps the bus busy. Until that switch a way can be
+ * work; overlap_step spends it where it keeps the bus busy. Until that switch a way can be
  * stopped: the block stays where it is, and what the GPU was given for it runs out in a VOID
  * slot, whose frames nobody else may have until then. SWITCH: its mapping changes now, perhaps
  * without the lock (switching.h).
@@ -44,7 +44,7 @@ struct slot {
 	CUevent event;
 };
 
-struct graced {
+struct overlap {
 	struct slot slots[WAYS];
 	uint16_t queue[WAYS]; /* slots in use and, until the next sweep, some that were */
 	size_t queued, busy;

@@ -86,7 +86,7 @@ def paged(workload, policy, percent, safety, bare, touched):
     short, long, moved = steady(workload, arguments_of(workload), STEPS, cap, policy=policy, safety=safety)
     if long.digest != bare.digest:
         sys.exit(f"{workload} {policy} {percent} % {safety}: another digest")
-    name = f"{workload}/{policy}/{percent}" + ("" if safety == "strict" else "/graced")
+    name = f"{workload}/{policy}/{percent}" + ("" if safety == "strict" else "/overlap")
     rows = [(f"step_ratio/{name}", (long.total_ms - short.total_ms) / STEPS / limit_ms, "x")]
     if crossing:
         came = moved["bytes_h2d"] + moved["bytes_zero_copy"]
@@ -109,7 +109,7 @@ def simulated(pool):
             touched = statistics.mean(run(workload, arguments_of(workload) + ["--steps", steps]).report["vram_peak"]
                                       for steps in range(STEPS + 1, 2 * STEPS + 1))
         cells += [pool.submit(paged, workload, policy, percent, safety, bare, touched)
-                  for percent in (75, 50, 25) for policy in POLICIES for safety in ("strict", "graced")]
+                  for percent in (75, 50, 25) for policy in POLICIES for safety in ("strict", "overlap")]
     for cell in cells:
         for name, value, unit in cell.result():
             add(name, value, unit, "simulated")
@@ -133,13 +133,13 @@ def table():
         return
     for workload in ("diffusion", "decode"):
         print(f"\nsimulated, {workload} ({MEGABYTES} MiB): step time ÷ max(compute, bytes that must cross ÷ bus)")
-        print("  " + " " * 12 + "".join(f"{c:>8}% strict graced" for c in (75, 50, 25)))
+        print("  " + " " * 12 + "".join(f"{c:>8}% strict overlap" for c in (75, 50, 25)))
         for policy in POLICIES:
             cells = ""
             for c in (75, 50, 25):
                 strict = values[f"step_ratio/{workload}/{policy}/{c}"]["value"]
-                graced = values[f"step_ratio/{workload}/{policy}/{c}/graced"]["value"]
-                cells += f"{'':>9}{strict:>7.2f}{graced:>7.2f}"
+                overlap = values[f"step_ratio/{workload}/{policy}/{c}/overlap"]["value"]
+                cells += f"{'':>9}{strict:>7.2f}{overlap:>8.2f}"
             print(f"  {policy:<12}{cells}")
     worst = max(r["value"] for r in results if r["name"].startswith("peak_vram_ratio"))
     print(f"\nVRAM peak ÷ cap, worst of all runs: {worst:.3f}")

@@ -11,7 +11,7 @@ WORKLOAD = os.environ.get("WORKLOAD", "diffusion")
 MEGABYTES = int(os.environ.get("MB", "1024"))
 STEPS = int(os.environ.get("STEPS", "12"))
 CAPS = [int(c) for c in os.environ.get("CAPS", "75 50 35").split()]
-ORDER = os.environ.get("POLICIES", "balanced balanced/graced sequential group auto lru none").split()
+ORDER = os.environ.get("POLICIES", "balanced balanced/overlap sequential group auto lru none").split()
 # Tensors of about 32 MiB, and as long a computation a layer as a large transformer has on a consumer card.
 ARGUMENTS = ["--mb", MEGABYTES, "--tensors", max(32, MEGABYTES // 32), "--stride", 1024, "--compute-us", 800, "--steps", STEPS]
 

@@ -64,7 +64,7 @@ class Session:
     def __init__(self, record, told, nvml, budget):
         self.record, self.device, self.nvml, self.budget = record, told, nvml, budget
         self.investigator = Investigator(record, budget.total_s / 5)
-        self.overlap = overlap_word()
+        self.overlap = "overlap"
         self.matrix = Matrix(record, nvml, self.investigator, self.overlap)
         self.catalogue = os.environ.get("CARD_CATALOG") or steps.CATALOGUE
         self.probed, self.memory_by, self.medians = None, None, {}
@@ -82,12 +82,6 @@ class Session:
             return []
         row = catalogue(path)[1]
         return [row] if row else []
-
-
-def overlap_word():
-    """What LOWTIDE_SAFETY calls switches beside the work in what was built: the command says what it accepts."""
-    told = child.run([f"{card.BUILD}/lowtide", "help", "env"], card.environment({}), 10).stdout
-    return "overlap" if "strict or overlap" in told or "overlap or" in told else "graced"
 
 
 def budget_s():

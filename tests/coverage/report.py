@@ -15,7 +15,7 @@ import sys
 
 # The pager's state machine: how a block comes and goes.
 STATES = "the pager's states", ("shim/pager/" + n for n in (
-    "block.c", "transit.c", "arriving.c", "leaving.c", "resident.c", "home.c", "exchange.c", "graced.c", "way.c", "moves.c"))
+    "block.c", "transit.c", "arriving.c", "leaving.c", "resident.c", "home.c", "exchange.c", "overlap.c", "way.c", "moves.c"))
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 

@@ -9,7 +9,7 @@ run() { # run CASE CAP_MIB VARIABLE=VALUE...: under each level of safety and sch
 	local case=$1 cap=$(($2 << 20)) safety scheduler what seen
 	shift 2
 	[[ " ${CASES:-$case} " == *" $case "* ]] || return 1
-	for safety in ${SAFETIES:-strict graced}; do
+	for safety in ${SAFETIES:-strict overlap}; do
 		for scheduler in ${SCHEDS:-$([ "$safety" = strict ] && echo virtual || echo seeded)}; do
 			what="$case, $safety, $scheduler, $*"
 			rm -f "$report"
@@ -54,7 +54,7 @@ run arrays 22
 # Where nothing moves, that is said, and not that paging begins.
 begins='paging begins'
 still='nothing moves between VRAM and RAM while it has more than one context'
-for safety in ${SAFETIES:-strict graced}; do
+for safety in ${SAFETIES:-strict overlap}; do
 	for when in first later gone; do
 		SAFETIES=$safety SCHEDS=virtual run second_context 22 WHEN=$when || continue
 		check "second context, $when, $safety: paging begins" [ "$(lines "$begins")" -eq $([ $when = first ] && echo 0 || echo 1) ]
@@ -73,7 +73,7 @@ windows() { # windows CAP_MIB VARIABLE=VALUE...: how many there were, in $count
 	count=$(grep -oE '"windows": [0-9]+' "$stats" | tail -1 | grep -oE '[0-9]+')
 }
 for policy in ${POLICIES:-lru balanced sequential group}; do
-	for safety in ${SAFETIES:-strict graced}; do
+	for safety in ${SAFETIES:-strict overlap}; do
 		what="short_card, $policy, $safety"
 		windows 34 || continue
 		as_many=$count

@@ -14,7 +14,7 @@ check 'without the library: nothing is wrong' eval '! grep -q WRONG "$dir/bare"'
 check 'without the library: some return, some wait' \
 	eval 'grep -q ", waits," "$dir/bare" && grep -q ", returns," "$dir/bare"'
 # Of VRAM: 6 MiB that the program maps, 2 MiB of scratch, and 8 MiB for the first allocation and a part of the second.
-for safety in strict graced; do
+for safety in strict overlap; do
 	LOWTIDE_VRAM=16M LOWTIDE_BLOCK=2M LOWTIDE_POLICY=lru LOWTIDE_SAFETY=$safety LOWTIDE_LOG=error \
 		LD_PRELOAD=$O/liblowtide.so timeout 120 "$O/e2e/sim_blocking" >"$dir/$safety" 2>"$dir/$safety.homes"
 	check "$safety: ends well" [ $? -eq 0 ]

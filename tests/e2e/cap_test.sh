@@ -37,6 +37,11 @@ check "and the default holds" [ "$(peak)" -eq 768 ]
 check "and the program ran on" [ $status -eq 0 ]
 run LOWTIDE_VRAM=1G LOWTIDE_VRAMM=1
 check "an unknown name is reported with the nearest" said 'LOWTIDE_VRAMM is not a setting.*LOWTIDE_VRAM'
+run LOWTIDE_VRAM=256M LOWTIDE_SAFETY=graced
+check "the old word for overlap is taken, and one line says so" said 'LOWTIDE_SAFETY=graced is called overlap now'
+check "and the program ran on" [ $status -eq 0 ]
+run LOWTIDE_VRAM=256M LOWTIDE_SAFETY=overlap
+check "of the new word nothing is said" [ "$(grep -c 'called overlap' <<<"$err")" -eq 0 ]
 run LOWTIDE_VRAM=256M LOWTIDE_LOG=off
 check "the log can be silenced" [ "$(grep -c '^lowtide' <<<"$err")" -eq 0 ]
 run LOWTIDE_VRAM=256M LOWTIDE_POLICY=balanced

@@ -179,7 +179,7 @@ def test_goals():
     library = {"peak_bytes": 2000 << 20, "bytes_in": 1000, "bytes_out_again": 5}
     results = [run("bare", 10.0), run("no pressure", 10.2, library=library), run("no pressure", 10.04, library=library),
                run("bare", 5.0, crowded=True), run("50 % balanced strict", 44.0, cap_bytes=1000 << 20, library=library),
-               run("50 % balanced graced", 42.5, cap_bytes=1000 << 20, library=library),
+               run("50 % balanced overlap", 42.5, cap_bytes=1000 << 20, library=library),
                run("25 % group strict", 100.0, cap_bytes=500 << 20, library=library)]
     told = {g["goal"].split(":")[0]: g for g in goals.goals(results, 25.0, False)}
     check("no pressure: the faster pair counts, crowded runs do not", told["no pressure"]["met"] is True)
@@ -193,10 +193,10 @@ def test_goals():
 
 
 def test_matrix():
-    m = matrix.Matrix(None, None, None, "graced")
+    m = matrix.Matrix(None, None, None, "overlap")
     names = [c.name for c in m.right()] + [c.name for c in m.rest()]
     check("the matrix is whole, each case once", len(names) == len(set(names)) == 2 + 3 * 3 * 2)
-    check("what is right comes first", names[:4] == ["bare", "no pressure", "50 % balanced strict", "50 % balanced graced"])
+    check("what is right comes first", names[:4] == ["bare", "no pressure", "50 % balanced strict", "50 % balanced overlap"])
     os.environ["CARD_JOBS"] = "4"
     check("CARD_JOBS is heard", matrix.jobs_for(False, {}) == 4)
     del os.environ["CARD_JOBS"]

@@ -111,7 +111,7 @@ says planted '[r["name"] for r in C["results"] if r["step"] == "programs"][0] ==
 says planted 'W("planted digest, 50 % balanced strict").startswith("another digest: wrong, bare right") and S("planted digest, no pressure")[0] == "passed"'
 says planted 'W("planted crash, 50 % balanced strict").startswith("signal 11 (SIGSEGV)")'
 says planted 'W("planted hang, 50 % balanced strict").startswith("still running after")'
-says planted 'W("planted hang") == "it hung (50 % balanced strict): 50 % balanced graced" and S("planted hang")[0] == "skipped"' "what hung is not tried again, and that is told"
+says planted 'W("planted hang") == "it hung (50 % balanced strict): 50 % balanced overlap" and S("planted hang")[0] == "skipped"' "what hung is not tried again, and that is told"
 says planted 'W("planted nvml, 50 % balanced strict").startswith("above the cap by NVML (pid): 500 MiB; cap 108, context 300")'
 says planted 'W("planted account, 50 % balanced strict").startswith("above the cap by the library")'
 says planted 'S("planted absent, bare")[0] == "skipped" and "needs a framework that is nowhere" in W("planted absent, bare")' "what is absent is no failure"

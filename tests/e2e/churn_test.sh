@@ -18,7 +18,7 @@ one() { # one SEED
 	read -r block mb ops caps <<<"${sizes[$(((seed + seed / 5 + seed / 45) % 10))]}"
 	read -ra caps <<<"$caps"
 	cap=$((${caps[$((seed / 5 % 3))]} << 20))
-	[ $((seed / 45 % 2)) -eq 0 ] || safety=graced
+	[ $((seed / 45 % 2)) -eq 0 ] || safety=overlap
 	case $((seed % 7)) in
 	1) settings=(LOWTIDE_LOW=50% LOWTIDE_HIGH=75%) ;;
 	4) settings=(LOWTIDE_HOST=$((mb / 2))M) ;;

@@ -107,7 +107,7 @@ except Exception as error:
 sys.exit(not good)
 PYTHON
 }
-second=$(grep -qa 'strict or overlap' "$O/liblowtide.so" && echo overlap || echo graced)
+second=overlap
 G=1073741824
 ms='"none": 40, "diffusers_group_leaf": 90, "sdnext_sequential": 500, "lowtide balanced strict": 95, "lowtide balanced '$second'": 80'
 standin whole '{"peak": '$((2 * G))', "weights": '$G', "ms": {'"$ms"'}, "takes": {"diffusers_group_leaf": 700000000, "sdnext_sequential": 300000000}}' --models decoder

@@ -13,7 +13,7 @@ took() { # took CASE BEFORE: its time in the simulated GPU's microseconds, in $u
 }
 cap=$((22 << 20))
 for policy in ${POLICIES:-sequential balanced lru}; do
-	for safety in ${SAFETIES:-strict graced}; do
+	for safety in ${SAFETIES:-strict overlap}; do
 		for case in ${CASES:-activation model}; do
 			[ "$case" = unseen ] && continue
 			new=0
@@ -34,7 +34,7 @@ for policy in ${POLICIES:-sequential balanced lru}; do
 done
 # By demand alone it is known what should be where in the end.
 policy=lru
-for safety in ${SAFETIES:-strict graced}; do
+for safety in ${SAFETIES:-strict overlap}; do
 	[[ " ${CASES:-unseen} " == *" unseen "* ]] && check "unseen, $safety: it is noticed what else is used" took unseen 0
 done
 finish

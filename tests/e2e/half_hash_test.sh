@@ -17,7 +17,7 @@ for half in low high; do
 	ends_well "$half, without the library" timeout 120 "$O/e2e/sim_half_hash" $half
 	for block in 2M 8M; do
 		ends_well "$half, strict, blocks of $block" loses_nothing $half lru strict $block
-		ends_well "$half, overlap, blocks of $block" loses_nothing $half sequential graced $block
+		ends_well "$half, overlap, blocks of $block" loses_nothing $half sequential overlap $block
 	done
 done
 finish

@@ -33,14 +33,14 @@ onebuffer 12 2M lru strict mapped 13000 onebuffer --mb $mb --steps 3
 churn 12 2M lru strict mapped 13000 churn --mb $mb --steps 3
 capture 12 2M lru strict mapped 13000 capture --mb $mb --steps 3
 older 12 2M lru strict mapped 12030 diffusion --mb $mb --steps 3
-graced_diffusion 12 2M balanced graced mapped 13000 diffusion --mb $mb --steps 3
-graced_streams 12 2M balanced graced mapped 13000 streams --mb $((mb * 2)) --steps 2 --stride 4
+overlap_diffusion 12 2M balanced overlap mapped 13000 diffusion --mb $mb --steps 3
+overlap_streams 12 2M balanced overlap mapped 13000 streams --mb $((mb * 2)) --steps 2 --stride 4
 exchange_diffusion 12 2M sequential strict mapped 13000 diffusion --mb $mb --steps 3
 exchange_onebuffer 12 2M sequential strict mapped 13000 onebuffer --mb $mb --steps 3
 unmapped_diffusion 12 2M lru strict unmapped 13000 diffusion --mb $mb --steps 3
 unmapped_churn 20 2M lru strict unmapped 13000 churn --mb $mb --steps 3
-deferred_frees 52 8M balanced graced mapped 13000 capture --mb $((mb * 5)) --tensors 6 --steps 3 --stride 16
-large_graced 44 8M balanced graced mapped 13000 diffusion --mb $((mb * 5)) --tensors 6 --steps 3 --stride 16
+deferred_frees 52 8M balanced overlap mapped 13000 capture --mb $((mb * 5)) --tensors 6 --steps 3 --stride 16
+large_overlap 44 8M balanced overlap mapped 13000 diffusion --mb $((mb * 5)) --tensors 6 --steps 3 --stride 16
 large_exchange 44 8M sequential strict mapped 13000 decode --mb $((mb * 5)) --tensors 6 --steps 2 --stride 16
 largest 76 32M lru strict mapped 13000 diffusion --mb $((mb * 9)) --tensors 2 --steps 2 --stride 64"
 

@@ -22,7 +22,7 @@ one() { # one FIRST COUNT ROW
 	local first=$1 count=$2 row=$3 key=$dir/$1 cap=48 card=4096 said status line policy safety=strict scheduler=virtual
 	read -ra policies <<<"$policies_"
 	policy=${policies[$((row % 5))]}
-	[ $((row / 5 % 2)) -eq 0 ] || safety=graced
+	[ $((row / 5 % 2)) -eq 0 ] || safety=overlap
 	[ $((row / 2 % 2)) -eq 0 ] || scheduler=seeded
 	[ $((row / 3 % 2)) -eq 0 ] || card=40 # less than the cap
 	line="seeds $first to $((first + count - 1)): $policy, $safety, $scheduler, a card of $card MiB"

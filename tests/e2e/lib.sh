@@ -94,7 +94,7 @@ run_cases() {
 			said=$(timeout 60 "$O/e2e/$program" "$case" 2>&1) || fail "$program $case, without the library: $said"
 		done
 		for scheduler in virtual seeded threads; do
-			for safety in strict graced; do
+			for safety in strict overlap; do
 				[ -n "${SHORT:-}" ] && [ $((row - turn + 1)) -ne "$only" ] && row=$((row + 1)) && continue
 				block=${sizes[$((row % 6))]} policy=${policies[$((row % 5))]} program=$name scale=1
 				row=$((row + 1))
@@ -144,7 +144,7 @@ run_at_2m() {
 			fail "$case, without the library: $said"
 			continue
 		fi
-		for row in 'virtual strict' 'virtual graced' 'seeded graced' 'threads strict'; do
+		for row in 'virtual strict' 'virtual overlap' 'seeded overlap' 'threads strict'; do
 			read -r scheduler safety <<<"$row"
 			what="$case, $scheduler, $safety"
 			rm -f "$report"

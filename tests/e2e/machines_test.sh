@@ -63,7 +63,7 @@ for name in ${NAMES:-diffusion decode experts onebuffer streams inplace capture}
 		check "$name, nearest RAM said to be node ${nodes%,*}, frames only on ${nodes#*,}: pages" \
 			eval '! grep -q "nothing is paged" <<<"$err"'
 	done
-	for safety in strict graced; do
+	for safety in strict overlap; do
 		run $name LOWTIDE_POLICY=lru LOWTIDE_SAFETY=$safety LOWTIDE_PATIENCE=60 LOWTIDE_SIM_PROFILE="$dir/not_ready.json"
 		check "$name, access not given while work runs, $safety: the same digest" [ "$out" = "$bare" ]
 	done
@@ -72,10 +72,10 @@ for name in ${NAMES:-diffusion decode experts onebuffer streams inplace capture}
 		eval '[ "$out" = "$bare" ] || grep -q OUT_OF_MEMORY <<<"$err"'
 	# Kept copies of what is in VRAM are taken for others here, never one that a move is using.
 	for room in 24M 32M 40M; do
-		run $name LOWTIDE_POLICY=balanced LOWTIDE_SAFETY=graced LOWTIDE_VRAM=20M LOWTIDE_HOST=$room LOWTIDE_STATS="$dir/stats"
-		check "$name, $room of RAM, graced: the same, or out of memory" \
+		run $name LOWTIDE_POLICY=balanced LOWTIDE_SAFETY=overlap LOWTIDE_VRAM=20M LOWTIDE_HOST=$room LOWTIDE_STATS="$dir/stats"
+		check "$name, $room of RAM, overlap: the same, or out of memory" \
 			eval '[ "$out" = "$bare" ] || grep -q OUT_OF_MEMORY <<<"$err"'
-		check "$name, $room of RAM, graced: no more than that is pinned" \
+		check "$name, $room of RAM, overlap: no more than that is pinned" \
 			[ "$(field "$dir/stats" host_peak_bytes)" -le $((${room%M} << 20)) ]
 	done
 	run $name LOWTIDE_POLICY=lru LOWTIDE_DIRTY=always

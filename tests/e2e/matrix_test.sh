@@ -112,7 +112,7 @@ for name in $workloads; do
 		grep ^digest "$bare.out" >"$bare.digest"
 	done
 done
-pairs=("virtual strict" "seeded graced" "threads strict" "virtual graced" "seeded strict" "threads graced")
+pairs=("virtual strict" "seeded overlap" "threads strict" "virtual overlap" "seeded strict" "threads overlap")
 turn=0
 [ -n "${BLOCKS:-}${SCHEDS:-}${SEEDS:-}${SAFETIES:-}" ] && product=1
 for name in $workloads; do
@@ -131,8 +131,8 @@ for name in $workloads; do
 					fi
 					for scheduler in ${SCHEDS:-virtual seeded threads}; do
 						for seed in $([ "$scheduler" = seeded ] && echo "${SEEDS:-$SEED $((SEED + 1))}" || echo "$SEED"); do
-							for safety in ${SAFETIES:-strict graced}; do
-								[ "$policy" = none ] && [ "$safety" = graced ] && continue
+							for safety in ${SAFETIES:-strict overlap}; do
+								[ "$policy" = none ] && [ "$safety" = overlap ] && continue
 								[ "$cold" = unmapped ] && [ "$policy $safety" != "${policy#none} strict" ] && continue
 								echo "$name $policy $percent $scheduler $seed $safety $cold $block $turn"
 								turn=$((turn + 1))

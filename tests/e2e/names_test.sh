@@ -67,10 +67,10 @@ for case in $(of $flavours $lists tensor_tiled from_library); do
 	check "$case, nobody tells: counted" [ "$(field "$dir/stats" unknown_launches)" -gt 0 ]
 done
 for case in $(of packed_buffer); do ends_well "$case, nobody tells" capped "$case" noticed $old; done
-# By grace a piece moves while work runs that does not name it. Work of which nothing is known may use any piece.
+# By overlap a piece moves while work runs that does not name it. Work of which nothing is known may use any piece.
 for seed in 1 2 3 4; do
 	for case in $(of unknown_beside); do
-		ends_well "$case, seed $seed" capped "$case" noticed $old LOWTIDE_SAFETY=graced LOWTIDE_SIM_SCHED=seeded \
+		ends_well "$case, seed $seed" capped "$case" noticed $old LOWTIDE_SAFETY=overlap LOWTIDE_SIM_SCHED=seeded \
 			LOWTIDE_SIM_SEED=$seed
 		ends_well "$case, seed $seed: clean" clean
 	done
@@ -79,7 +79,7 @@ done
 export SIM_IMAGE=$O/unit/sim_image.so
 for seed in 1 2 3 4; do
 	for case in $(of $besides); do
-		ends_well "$case, seed $seed" capped "$case" noticed LOWTIDE_SAFETY=graced LOWTIDE_SIM_SCHED=seeded LOWTIDE_SIM_SEED=$seed
+		ends_well "$case, seed $seed" capped "$case" noticed LOWTIDE_SAFETY=overlap LOWTIDE_SIM_SCHED=seeded LOWTIDE_SIM_SEED=$seed
 		ends_well "$case, seed $seed: clean" clean
 	done
 done

@@ -17,7 +17,7 @@ under() { # under NAME VARIABLE=VALUE...
 	ends_well "$name: as without the library" diff "$dir/bare" "$dir/$name"
 }
 under strict LOWTIDE_SAFETY=strict
-under graced LOWTIDE_SAFETY=graced
+under overlap LOWTIDE_SAFETY=overlap
 under unmapped LOWTIDE_COLD=unmapped LOWTIDE_VRAM=34M
 under none LOWTIDE_POLICY=none LOWTIDE_VRAM=80M
 under disabled LOWTIDE_DISABLE=1

@@ -6,7 +6,7 @@ cap=$((14 << 20)) report=$O/e2e/sim_other_card.json
 for seed in ${SEEDS:-1 2}; do
 	ends_well "without the library, seed $seed" env LOWTIDE_SIM_SCHED=threads timeout 60 "$O/e2e/sim_other_card" "$seed" "${STEPS:-40}"
 	for scheduler in ${SCHEDS:-virtual seeded threads}; do
-		for setting in SAFETY=strict SAFETY=graced COLD=unmapped; do
+		for setting in SAFETY=strict SAFETY=overlap COLD=unmapped; do
 			what="seed $seed, $scheduler, $setting"
 			rm -f "$report"
 			ends_well "$what" env "LOWTIDE_$setting" LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=2M LOWTIDE_POLICY=lru LOWTIDE_LOG=error \

@@ -25,7 +25,7 @@ one() { # one CASE SAFETY POLICY SCHEDULER
 export -f one field faults
 export dir cap
 for case in ${CASES:-$("$O/e2e/sim_pending")}; do
-	for safety in ${SAFETIES:-strict graced}; do
+	for safety in ${SAFETIES:-strict overlap}; do
 		for policy in ${POLICIES:-lru sequential}; do
 			for scheduler in ${SCHEDS:-virtual seeded}; do
 				# Each pair of them meets each case.

@@ -15,5 +15,5 @@ under() { # under HOME SAFETY
 }
 under cold strict
 under resident strict
-under cold graced
+under cold overlap
 finish

@@ -17,7 +17,7 @@ run() { # run WORKLOAD SCHEDULER SEED LIBRARY REPORT
 }
 for name in ${WORKLOADS:-diffusion decode experts onebuffer inplace churn capture}; do
 	for scheduler in virtual seeded; do
-		for library in none strict graced; do
+		for library in none strict overlap; do
 			what="$name, $scheduler, library $library"
 			if ! run "$name" $scheduler 7 $library "$dir/a" || ! run "$name" $scheduler 7 $library "$dir/b"; then
 				fail "$what: $(tail -n 1 "$dir/a.err" "$dir/b.err")"

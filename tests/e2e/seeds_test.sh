@@ -45,7 +45,7 @@ one() { # one SEED; its line is kept too
 	read -ra blocks <<<"$blocks_"
 	program=${programs[$((seed % 7))]} policy=${policies[$((seed % 5))]} block=${blocks[$((seed % 4))]}
 	case $((seed % 3)):$program in
-	1:*) safety=graced ;;
+	1:*) safety=overlap ;;
 	2:streams | 2:crowd) cold=unmapped numa=0 ;;
 	esac
 	read -r cap run < <(run_of "$program" "$block" "$seed")

@@ -128,8 +128,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "nothing of the second device is in RAM\n");
 		return 1;
 	}
-	/* Of so many pointers the kernel uses only the last. By grace it takes evidence, and a
-	 * while. */
+	/* Of so many pointers the kernel uses only the last. By overlap it takes evidence, and
+	 * a while. */
 	many[0] = many[399] = out;
 	many[1] = pieces[cold];
 	for (int i = 0; i < TURNS && (!i || !in_vram(pieces[cold])); i++) {

@@ -367,8 +367,8 @@ static void from_library_module(void)
 	plain();
 }
 
-/* --- launches that name nothing beside launches that do: by grace, a piece moves when all the
- * launches that named it are over, and of the others nobody knows */
+/* --- launches that name nothing beside launches that do: by overlap, a piece moves when all
+ * the launches that named it are over, and of the others nobody knows */
 
 #define TURNS 20u
 

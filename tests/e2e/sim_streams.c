@@ -223,7 +223,7 @@ static void storm(void (*come_and_go)(void), uint64_t pending)
 	const char *safety = getenv("LOWTIDE_SAFETY");
 	uint64_t before, flat;
 
-	if (safety && !strcmp(safety, "graced"))
+	if (safety && !strcmp(safety, "overlap"))
 		pending += FENCES;
 	start();
 	MUST(cuMemAlloc(&pieces[0], BYTES));

@@ -29,7 +29,7 @@ only freed_in_order $((22 << 20)) LOWTIDE_BLOCK=8M LOWTIDE_VERIFY=1
 only threads $((22 << 20)) LOWTIDE_BLOCK=32M LOWTIDE_VERIFY=1
 large=''
 # The driver lets a copy go into what it packed beside: here that is refused, as for larger ones.
-for safety in strict graced; do
+for safety in strict overlap; do
 	[[ " ${CASES:-past_the_end} " == *" past_the_end "* ]] || continue
 	ends_well "past_the_end, $safety" env LOWTIDE_VRAM=22M LOWTIDE_BLOCK=2M LOWTIDE_POLICY=lru LOWTIDE_SAFETY=$safety LOWTIDE_LOG=error \
 		LD_PRELOAD="$O/liblowtide.so" timeout 60 "$O/e2e/sim_small" past_the_end

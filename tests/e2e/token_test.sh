@@ -83,7 +83,7 @@ differs() { # differs LIBRARY PROGRAM ARGUMENT...: after repeats
 }
 for LOWTIDE_SIM_SCHED in virtual seeded; do
 	export LOWTIDE_SIM_SCHED
-	for library in none strict graced; do
+	for library in none strict overlap; do
 		for LOWTIDE_THREAD in 0 1; do
 			export LOWTIDE_THREAD
 			[ "$library$LOWTIDE_THREAD" = none0 ] && continue
@@ -98,7 +98,7 @@ for LOWTIDE_SIM_SCHED in virtual seeded; do
 	done
 	turn=2 # of the other scheduler's rows each has another size
 done
-for case in "none 2M sim_life per_thread" "strict 8M sim_life per_thread" "graced 32M sim_life threads" \
+for case in "none 2M sim_life per_thread" "strict 8M sim_life per_thread" "overlap 32M sim_life threads" \
 	"unmapped 4M sim_unmapped rivals" "strict 2M sim_life capture"; do
 	read -r library size program argument <<<"$case"
 	sized_program "$size"
@@ -139,7 +139,7 @@ check "the right library is right with these seeds" sound
 # --- the cap ---------------------------------------------------------------------------------------
 # Small allocations take frames, while other threads make and release theirs.
 within_cap() { # within_cap SEED
-	policy=lru run "$dir/a" "$1" graced "$O/liblowtide.so $token" "$O/workloads/streams" "${streams[@]}" &&
+	policy=lru run "$dir/a" "$1" overlap "$O/liblowtide.so $token" "$O/workloads/streams" "${streams[@]}" &&
 		[ -z "$(faults "$dir/a" $((cap << 20)))" ]
 }
 for case in "0 15 2M" "0 16 4M" "0 29 2M" "0 113 8M" "1 15 4M" "1 16 2M" "1 29 32M" "1 113 2M"; do
@@ -162,7 +162,7 @@ sound_crowds() { # sound_crowds LIBRARY SAFETY
 		sound_crowd "$1" "$2" $seed ${blocks[seed % 4]} || { echo "seed $seed"; return 1; }
 	done
 }
-for safety in strict graced unmapped; do
+for safety in strict overlap unmapped; do
 	export LOWTIDE_THREAD=1
 	check "a crowd, $safety" sound_crowds "$O/liblowtide.so" $safety
 	sized_program 2M

@@ -118,9 +118,9 @@ done
 
 # --- what is said --------------------------------------------------------------------------------
 sized 22 2M
-unmapped LOWTIDE_SAFETY=graced "$O/workloads/diffusion" --mb 32
-check "graced is not offered: one line" [ "$(grep -c 'graced is not offered' <<<"$err")" -eq 1 ]
-check "graced is not offered: strict pages" paged
+unmapped LOWTIDE_SAFETY=overlap "$O/workloads/diffusion" --mb 32
+check "overlap is not offered: one line" [ "$(grep -c 'overlap is not offered' <<<"$err")" -eq 1 ]
+check "overlap is not offered: strict pages" paged
 block=4M
 check "a machine with host frames: the same" eval 'unmapped LOWTIDE_SIM_HOST_NUMA=1 "$O/workloads/diffusion" --mb 32 && paged && sound'
 unmapped LOWTIDE_COLD=mapped "$O/workloads/diffusion" --mb 32

@@ -40,7 +40,7 @@ static void hold(const struct settings *settings)
 	FUZZ_HOLD(settings->policy && strlen(settings->policy), "no policy");
 	FUZZ_HOLD((unsigned)settings->report <= REPORT_VIRTUAL &&
 		      (unsigned)settings->cold <= COLD_UNMAPPED &&
-		      (unsigned)settings->safety <= SAFETY_GRACED &&
+		      (unsigned)settings->safety <= SAFETY_OVERLAP &&
 		      (unsigned)settings->dirty <= DIRTY_NEVER_CLEAN,
 		  "a word that there is not");
 }

@@ -8,7 +8,7 @@ from card import BUILD, CAPS, MIB, SIMULATED, WORKLOADS, Run, commit, kernels, p
 from workloads import cases, figures, judged
 
 POLICIES = os.environ.get("POLICIES", "auto balanced sequential group lru").split()
-SAFETIES = os.environ.get("SAFETIES", "strict graced").split()
+SAFETIES = os.environ.get("SAFETIES", "strict overlap").split()
 STEPS = int(os.environ.get("STEPS", "16"))
 # What a simulated card says is no result.
 RESULTS = os.environ.get("RESULTS", f"{BUILD}/gpu" if SIMULATED else "tests/bench/results")

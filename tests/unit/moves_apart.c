@@ -17,7 +17,7 @@ static bool step_apart(void)
 	bool done;
 
 	lock_take(&rig.pager.lock);
-	done = graced_step_apart(&rig.pager);
+	done = overlap_step_apart(&rig.pager);
 	lock_give(&rig.pager.lock);
 	return done;
 }
@@ -55,7 +55,7 @@ static void *use_the_block(void *unused)
 {
 	lock_take(&rig.pager.lock);
 	atomic_store(&other_is_in, true);
-	graced_stop(&rig.pager, moving);
+	overlap_stop(&rig.pager, moving);
 	atomic_store(&other_is_through, true);
 	seen_home = atomic_load(&rig_block(moving)->home);
 	lock_give(&rig.pager.lock);
@@ -71,9 +71,9 @@ static void *want_all_at_rest(void *unused)
 {
 	lock_take(&rig.pager.lock);
 	atomic_store(&other_is_in, true);
-	graced_settle(&rig.pager);
+	overlap_settle(&rig.pager);
 	atomic_store(&other_is_through, true);
-	graced_destroy(&rig.pager);
+	overlap_destroy(&rig.pager);
 	lock_give(&rig.pager.lock);
 	return unused;
 }
@@ -92,7 +92,7 @@ Test(apart, lets_others_have_the_lock_while_a_block_leaves, .init = overlap_star
 	cr_assert(lock_was_free);
 	CHECK_HOME(moving, HOME_HOST);
 	CHECK_CONTENT(moving, 7);
-	cr_assert_not(graced_busy(&rig.pager));
+	cr_assert_not(overlap_busy(&rig.pager));
 	rig_check();
 }
 
@@ -125,8 +125,8 @@ Test(apart, lets_others_have_the_lock_while_a_frame_is_made, .init = overlap_sta
 static void end_all_grace(void)
 {
 	lock_take(&rig.pager.lock);
-	graced_settle(&rig.pager);
-	graced_destroy(&rig.pager);
+	overlap_settle(&rig.pager);
+	overlap_destroy(&rig.pager);
 	lock_give(&rig.pager.lock);
 }
 
@@ -137,7 +137,7 @@ Test(apart, goes_no_further_once_nothing_moves_beside_the_work, .init = overlap_
 	rig.beside = end_all_grace;
 	rig_fail(CALL_MAP, 1, 1); /* of the frame that is made meanwhile */
 	cr_assert_not(step_apart());
-	cr_assert(zero(ptr, rig.pager.graced));
+	cr_assert(zero(ptr, rig.pager.overlap));
 	CHECK_HOME(moving, HOME_HOST);
 	CHECK_CONTENT(moving, 7);
 	rig_check();
@@ -154,7 +154,7 @@ Test(apart, has_those_wait_who_name_the_block, .init = overlap_start)
 	cr_assert(eq(int, seen_home, HOME_HOST));
 	cr_assert(eq(int, way_of(moving), WAY_NONE));
 	cr_assert(eq(u64, rig.pager.stats.evictions, 1));
-	cr_assert_not(graced_busy(&rig.pager));
+	cr_assert_not(overlap_busy(&rig.pager));
 	CHECK_CONTENT(moving, 7);
 	rig_check();
 }
@@ -168,7 +168,7 @@ Test(apart, has_those_wait_who_name_a_block_that_arrives, .init = overlap_start)
 	pthread_join(other, NULL);
 	cr_assert(eq(int, seen_home, HOME_DEVICE));
 	cr_assert(eq(u64, rig.pager.stats.page_ins, 1));
-	cr_assert_not(graced_busy(&rig.pager));
+	cr_assert_not(overlap_busy(&rig.pager));
 	CHECK_CONTENT(moving, 7);
 	rig_check();
 }
@@ -181,7 +181,7 @@ Test(apart, has_those_wait_who_want_all_at_rest, .init = overlap_start)
 	rig.beside = settle_beside;
 	cr_assert(step_apart());
 	pthread_join(other, NULL);
-	cr_assert(rig.pager.graced == NULL);
+	cr_assert(rig.pager.overlap == NULL);
 	cr_assert(eq(u64, rig.pager.stats.evictions, 1));
 	CHECK_HOME(moving, HOME_HOST);
 	CHECK_CONTENT(moving, 7);
@@ -221,7 +221,7 @@ Test(apart, leaves_a_block_where_it_was_that_the_driver_does_not_map, .init = ov
 	CHECK_CONTENT(moving, 7);
 	cr_assert(eq(u64, rig.pager.stats.failed_moves, 1));
 	cr_assert(eq(int, atomic_load(&rig.pager.lost), 0));
-	cr_assert_not(graced_busy(&rig.pager));
+	cr_assert_not(overlap_busy(&rig.pager));
 	rig_check();
 }
 
@@ -245,7 +245,7 @@ Test(apart, tells_that_a_block_is_out_of_reach, .init = overlap_start)
 	cr_assert(step_apart());
 	cr_assert(eq(int, atomic_load(&rig_block(moving)->home), HOME_NONE));
 	cr_assert(eq(int, atomic_load(&rig.pager.lost), CUDA_ERROR_UNKNOWN));
-	cr_assert_not(graced_busy(&rig.pager));
+	cr_assert_not(overlap_busy(&rig.pager));
 }
 
 /* Two small spares and one more small block's room would do for a large one; small ones behind

@@ -183,7 +183,7 @@ Test(overlap, moves_no_pinned_or_barred_block, .init = overlap_start)
 		  "a pinned block is no reason for a window");
 	cr_assert(eq(sz, want(POLICY_EVICT, b + 1, 1), 1));
 	want(POLICY_PAGE_IN, cold, 2);
-	cr_assert_not(graced_busy(&rig.pager));
+	cr_assert_not(overlap_busy(&rig.pager));
 	cr_assert_not(way_by_evidence(&rig.pager, rig_block(b)));
 	cr_assert_not(way_by_evidence(&rig.pager, rig_block(b + 1)));
 }
@@ -259,7 +259,7 @@ Test(overlap, leaves_to_windows_what_has_work_of_which_nothing_is_known, .init =
 	rig_block(in)->fence = FENCE_NEVER;
 	cr_assert(eq(sz, want(POLICY_EVICT, out, 1), 1));
 	cr_assert(eq(sz, want(POLICY_PAGE_IN, in, 1), 1));
-	cr_assert_not(graced_busy(&rig.pager));
+	cr_assert_not(overlap_busy(&rig.pager));
 }
 
 /* Another stream's work may go on for long after that of this one has ended. */
@@ -327,8 +327,8 @@ Test(overlap, gives_no_frame_away_before_what_was_stopped_has_run_out, .init = o
 
 	want(POLICY_PAGE_IN, in, 1);
 	step();
-	frame = rig.pager.graced->slots[rig_block(in)->way - 1].frame;
-	graced_stop(&rig.pager, in);
+	frame = rig.pager.overlap->slots[rig_block(in)->way - 1].frame;
+	overlap_stop(&rig.pager, in);
 	cr_assert(eq(int, way_of(in), WAY_NONE));
 	for (int i = 0; i < 3; i++)
 		step();
@@ -350,7 +350,7 @@ Test(overlap, keeps_the_host_frame_of_a_copy_that_was_stopped_until_it_has_run_o
 	want(POLICY_EVICT, out, 1);
 	step();
 	cr_assert(eq(int, way_of(out), LEAVE_COPY));
-	graced_stop(&rig.pager, out);
+	overlap_stop(&rig.pager, out);
 	rig.pager.frames.host_limit_bytes = rig.pager.frames.host_bytes;
 	transit_evict(&rig.pager, &other, 1);
 	CHECK_HOME(other, HOME_DEVICE);
@@ -376,7 +376,7 @@ Test(overlap, trusts_no_host_frame_after_a_copy_that_was_stopped, .init = overla
 		rig_run_upto(rig.pager.stream_hash_out, rig.operation_count);
 	}
 	cr_assert(eq(int, way_of(b), LEAVE_COPY));
-	graced_stop(&rig.pager, b);
+	overlap_stop(&rig.pager, b);
 	rig_run();
 	step();
 	rig_write(b, 7); /* what its hash was of */
@@ -393,7 +393,7 @@ Test(overlap, leaves_a_block_that_a_launch_names_where_it_is, .init = overlap_st
 
 	want(POLICY_EVICT, b, 2);
 	step();
-	graced_hold(&rig.pager, &rig.pager.table.components[rig_block(b)->component]);
+	overlap_hold(&rig.pager, &rig.pager.table.components[rig_block(b)->component]);
 	rig_write(b, 70);
 	rig_write(b + 1, 80);
 	step_to_the_end();
@@ -414,7 +414,7 @@ Test(overlap, lets_only_that_arrive_which_the_launch_waits_for, .init = overlap_
 	step();
 	rig.pager.epoch = 5;
 	rig.pager.named_mark[b + 1] = 5;
-	graced_hold(&rig.pager, &rig.pager.table.components[rig_block(b)->component]);
+	overlap_hold(&rig.pager, &rig.pager.table.components[rig_block(b)->component]);
 	step_to_the_end();
 	CHECK_HOME(b, HOME_HOST);
 	CHECK_HOME(b + 1, HOME_DEVICE);
@@ -469,8 +469,8 @@ Test(overlap, settles_everything_before_a_window, .init = overlap_start)
 	step();
 	cr_assert(eq(int, way_of(hashed), LEAVE_HASH));
 	cr_assert(rig_is_pending(rig.pager.stream_hash_out));
-	graced_settle(&rig.pager);
-	cr_assert_not(graced_busy(&rig.pager));
+	overlap_settle(&rig.pager);
+	cr_assert_not(overlap_busy(&rig.pager));
 	cr_assert_not(rig_is_pending(rig.pager.stream_in));
 	cr_assert_not(rig_is_pending(rig.pager.stream_out));
 	cr_assert_not(rig_is_pending(rig.pager.stream_hash_in));
@@ -495,11 +495,11 @@ Test(overlap, gives_back_the_frames_of_what_is_arriving_when_its_context_ends,
 		step(); /* each makes one frame */
 		cr_assert(eq(int, way_of(b + i), ARRIVE_COPY));
 	}
-	graced_stop(&rig.pager, b + 1);
+	overlap_stop(&rig.pager, b + 1);
 	cr_assert(zero(u64, rig.pager.frames.device_spare_bytes));
 	rig_run();
-	graced_destroy(&rig.pager);
+	overlap_destroy(&rig.pager);
 	cr_assert(eq(u64, rig.pager.frames.device_spare_bytes, 2 * frame_bytes(1)));
-	cr_assert(zero(ptr, rig.pager.graced));
+	cr_assert(zero(ptr, rig.pager.overlap));
 	rig_check();
 }

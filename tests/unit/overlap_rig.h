@@ -3,7 +3,7 @@
 #define OVERLAP_RIG_H
 
 #include "moves_rig.h"
-#include "pager/graced.h"
+#include "pager/overlap.h"
 #include "pager/parts.h"
 #include "pager/way.h"
 
@@ -12,8 +12,8 @@ static void overlap_start(void)
 	rig_start();
 	lt_driver.cuEventDestroy_v2 = NULL;
 	fences_init(&rig.pager.fences);
-	rig.pager.graced = graced_create(&rig.pager);
-	cr_assert(rig.pager.graced != NULL);
+	rig.pager.overlap = overlap_create(&rig.pager);
+	cr_assert(rig.pager.overlap != NULL);
 }
 
 /* Named by launches often enough that nothing else is likely to reach it. */
@@ -32,28 +32,28 @@ static size_t want(enum policy_verb verb, uint32_t first, size_t count)
 
 	for (uint32_t i = 0; i < count; i++)
 		actions[i] = (struct policy_action){.verb = verb, .block = first + i};
-	return graced_want(&rig.pager, actions, count);
+	return overlap_want(&rig.pager, actions, count);
 }
 
 static enum way way_of(uint32_t id)
 {
-	return rig_block(id)->way ? rig.pager.graced->slots[rig_block(id)->way - 1].way
+	return rig_block(id)->way ? rig.pager.overlap->slots[rig_block(id)->way - 1].way
 				  : WAY_NONE;
 }
 
 static void step(void)
 {
-	graced_step(&rig.pager);
+	overlap_step(&rig.pager);
 }
 
 /* Until nothing is on its way: the GPU has time between steps. */
 static void step_to_the_end(void)
 {
-	for (int i = 0; graced_busy(&rig.pager) && i < 200; i++) {
+	for (int i = 0; overlap_busy(&rig.pager) && i < 200; i++) {
 		step();
 		rig_run();
 	}
-	cr_assert_not(graced_busy(&rig.pager));
+	cr_assert_not(overlap_busy(&rig.pager));
 }
 
 #endif

@@ -34,6 +34,20 @@ Test(settings, take_sizes_in_every_spelling)
 	cr_assert(eq(u64, cap_of("1048576", 0), 1ull << 20));
 }
 
+Test(settings, take_what_overlap_was_called_before)
+{
+	struct settings settings;
+
+	settings_defaults(&settings);
+	cr_assert(settings_parse(&settings, "SAFETY", "graced"));
+	cr_assert(eq(int, settings.safety, SAFETY_OVERLAP));
+	cr_assert(settings.safety_old_word);
+	cr_assert(settings_parse(&settings, "SAFETY", "overlap"));
+	cr_assert(eq(int, settings.safety, SAFETY_OVERLAP));
+	cr_assert_not(settings.safety_old_word);
+	cr_assert_not(settings_parse(&settings, "SAFETY", "loose"));
+}
+
 Test(settings, take_a_share_of_the_card)
 {
 	cr_assert(eq(u64, cap_of("50%", 0), 12 * GIB));

@@ -63,15 +63,6 @@ def bus_rate(path):
         return None
 
 
-def safeties(library):
-    """The two levels of safety, by the names that this build of the library takes."""
-    try:
-        with open(library, "rb") as file:
-            return ("strict", "overlap") if b"strict or overlap" in file.read() else ("strict", "graced")
-    except OSError:
-        return "strict", "overlap"
-
-
 class Comparison:
     def __init__(self, options, record, levels, clock=time.monotonic):
         self.options, self.record, self.levels, self.clock = options, record, levels, clock
@@ -188,7 +179,7 @@ def need_a_card(options, levels, record):
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of the finally that ends what runs
-    options, levels = arguments(), safeties(LIBRARY)
+    options, levels = arguments(), ("strict", "overlap")
     record = Record(options.json, kind="rehearsed" if options.rehearse else "measured", budget_s=options.budget, size=options.size,
                     models=options.models, shares=options.shares, mechanisms=list(mechanisms.TABLE),
                     h2d_gbps=bus_rate(options.probe) if options.probe else None)

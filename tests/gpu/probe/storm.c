@@ -152,7 +152,7 @@ void trial_danger_graced(struct gpu *g)
 	begin(&s, g);
 	rounds = rounds_of(&s);
 	rounds.most *= 2; /* half as many switches in each */
-	answer_step("switching by the graced rule");
+	answer_step("switching by the overlap rule");
 	for (size_t half = 0; s.result == CUDA_SUCCESS && rounds_more(&rounds); half = !half) {
 		size_t used = half * BLOCKS / 2, moved = !half * BLOCKS / 2;
 

@@ -1,4 +1,4 @@
-#include "pager/graced.h"
+#include "pager/overlap.h"
 
 #include "door/driver.h"
 #include "lock.h"
@@ -19,36 +19,36 @@
 #define BRIEF_NS 5000000ull
 #define BRIEF_FOR_NS 30000000000ull
 
-struct graced *graced_create(struct pager *pager)
+struct overlap *overlap_create(struct pager *pager)
 {
-	struct graced *graced = calloc(1, sizeof(*graced));
+	struct overlap *overlap = calloc(1, sizeof(*overlap));
 
 	(void)pager;
-	for (size_t i = 0; graced && i < WAYS; i++)
-		if (real(cuEventCreate)(&graced->slots[i].event, CU_EVENT_DISABLE_TIMING) !=
+	for (size_t i = 0; overlap && i < WAYS; i++)
+		if (real(cuEventCreate)(&overlap->slots[i].event, CU_EVENT_DISABLE_TIMING) !=
 		    CUDA_SUCCESS) {
 			while (i--)
-				real(cuEventDestroy_v2)(graced->slots[i].event);
-			free(graced);
+				real(cuEventDestroy_v2)(overlap->slots[i].event);
+			free(overlap);
 			return NULL;
 		}
-	return graced;
+	return overlap;
 }
 
-void graced_destroy(struct pager *pager)
+void overlap_destroy(struct pager *pager)
 {
-	struct graced *graced = pager->graced;
+	struct overlap *overlap = pager->overlap;
 
 	switch_finish(pager);
-	for (size_t i = 0; graced && i < graced->queued; i++)
-		frame_give(&pager->frames, graced->slots[graced->queue[i]].frame);
-	free(graced);
-	pager->graced = NULL;
+	for (size_t i = 0; overlap && i < overlap->queued; i++)
+		frame_give(&pager->frames, overlap->slots[overlap->queue[i]].frame);
+	free(overlap);
+	pager->overlap = NULL;
 }
 
-bool graced_busy(const struct pager *pager)
+bool overlap_busy(const struct pager *pager)
 {
-	return pager->graced && pager->graced->busy;
+	return pager->overlap && pager->overlap->busy;
 }
 
 /* --- stopping one
@@ -69,21 +69,21 @@ static void stop(struct pager *pager, struct slot *slot)
 
 static bool queue_holds(const struct pager *pager, enum way way)
 {
-	const struct graced *graced = pager->graced;
+	const struct overlap *overlap = pager->overlap;
 
-	for (size_t i = 0; i < graced->queued; i++)
-		if (graced->slots[graced->queue[i]].way == way)
+	for (size_t i = 0; i < overlap->queued; i++)
+		if (overlap->slots[overlap->queue[i]].way == way)
 			return true;
 	return false;
 }
 
 static size_t copies_under_way(const struct pager *pager)
 {
-	const struct graced *graced = pager->graced;
+	const struct overlap *overlap = pager->overlap;
 	size_t count = 0;
 
-	for (size_t i = 0; i < graced->queued; i++) {
-		const struct slot *slot = &graced->slots[graced->queue[i]];
+	for (size_t i = 0; i < overlap->queued; i++) {
+		const struct slot *slot = &overlap->slots[overlap->queue[i]];
 
 		count += slot->way == ARRIVE_COPY &&
 			 real(cuEventQuery)(slot->event) == CUDA_ERROR_NOT_READY;
@@ -91,17 +91,17 @@ static size_t copies_under_way(const struct pager *pager)
 	return count;
 }
 
-bool graced_bus_is_fed(const struct pager *pager)
+bool overlap_bus_is_fed(const struct pager *pager)
 {
 	return copies_under_way(pager) >= COPIES_QUEUED;
 }
 
 static bool any_leaves(const struct pager *pager)
 {
-	const struct graced *graced = pager->graced;
+	const struct overlap *overlap = pager->overlap;
 
-	for (size_t i = 0; i < graced->queued; i++) {
-		enum way way = graced->slots[graced->queue[i]].way;
+	for (size_t i = 0; i < overlap->queued; i++) {
+		enum way way = overlap->slots[overlap->queue[i]].way;
 
 		if (way > WAY_NONE && way < LEAVE_VOID)
 			return true;
@@ -112,11 +112,11 @@ static bool any_leaves(const struct pager *pager)
 /* In the frames that are spare. Returns how many began. */
 static size_t begin_in_spares(struct pager *pager)
 {
-	struct graced *graced = pager->graced;
+	struct overlap *overlap = pager->overlap;
 	size_t begun = 0;
 
-	for (size_t i = 0; i < graced->queued; i++) {
-		struct slot *slot = &graced->slots[graced->queue[i]];
+	for (size_t i = 0; i < overlap->queued; i++) {
+		struct slot *slot = &overlap->slots[overlap->queue[i]];
 
 		if (slot->way == ARRIVE_WAIT)
 			begun += arrive_begin(pager, slot, false);
@@ -129,11 +129,11 @@ static size_t begin_in_spares(struct pager *pager)
  * of what small ones behind it took. */
 static void begin_arrivals(struct pager *pager)
 {
-	struct graced *graced = pager->graced;
+	struct overlap *overlap = pager->overlap;
 	size_t begun = begin_in_spares(pager);
 
-	for (size_t i = 0; !begun && i < graced->queued; i++) {
-		struct slot *slot = &graced->slots[graced->queue[i]];
+	for (size_t i = 0; !begun && i < overlap->queued; i++) {
+		struct slot *slot = &overlap->slots[overlap->queue[i]];
 
 		if (slot->way != ARRIVE_WAIT || !way_is_over(pager, way_block(pager, slot)))
 			continue;
@@ -154,11 +154,11 @@ static bool event_over(struct pager *pager, struct slot *slot)
 
 static void advance_leaving(struct pager *pager)
 {
-	struct graced *graced = pager->graced;
+	struct overlap *overlap = pager->overlap;
 	bool hashing = false, copying = false;
 
-	for (size_t i = 0; i < graced->queued; i++) {
-		struct slot *slot = &graced->slots[graced->queue[i]];
+	for (size_t i = 0; i < overlap->queued; i++) {
+		struct slot *slot = &overlap->slots[overlap->queue[i]];
 
 		if (slot->way == LEAVE_WAIT)
 			leave_begin(pager, slot);
@@ -181,10 +181,10 @@ static void advance_leaving(struct pager *pager)
 /* The first whose copy is complete; NULL: none. Gives the frames of those that were stopped. */
 static struct slot *next_arrived(struct pager *pager)
 {
-	struct graced *graced = pager->graced;
+	struct overlap *overlap = pager->overlap;
 
-	for (size_t i = 0; i < graced->queued; i++) {
-		struct slot *slot = &graced->slots[graced->queue[i]];
+	for (size_t i = 0; i < overlap->queued; i++) {
+		struct slot *slot = &overlap->slots[overlap->queue[i]];
 
 		if (slot->way != ARRIVE_COPY && slot->way != ARRIVE_VOID)
 			continue;
@@ -211,11 +211,11 @@ static void finish_arrivals(struct pager *pager)
 
 static struct slot *next_out(struct pager *pager)
 {
-	struct graced *graced = pager->graced;
+	struct overlap *overlap = pager->overlap;
 
-	for (size_t i = 0; i < graced->queued; i++)
-		if (graced->slots[graced->queue[i]].way == LEAVE_READY)
-			return &graced->slots[graced->queue[i]];
+	for (size_t i = 0; i < overlap->queued; i++)
+		if (overlap->slots[overlap->queue[i]].way == LEAVE_READY)
+			return &overlap->slots[overlap->queue[i]];
 	return NULL;
 }
 
@@ -230,24 +230,24 @@ static bool switch_one_out(struct pager *pager)
 
 static bool bus_wants_frames(const struct pager *pager)
 {
-	return queue_holds(pager, ARRIVE_WAIT) && !graced_bus_is_fed(pager);
+	return queue_holds(pager, ARRIVE_WAIT) && !overlap_bus_is_fed(pager);
 }
 
 static void look_around(struct pager *pager)
 {
-	pager->graced->done_upto = fences_done_upto(&pager->fences);
-	pager->graced->newest = fences_newest(&pager->fences);
+	pager->overlap->done_upto = fences_done_upto(&pager->fences);
+	pager->overlap->newest = fences_newest(&pager->fences);
 	advance_leaving(pager);
 }
 
 /* A switch takes the processor about as long as a third of its copy takes the bus. So the first
  * goal is that a copy is queued behind the one that crosses, the second that what has arrived
  * can be used, the third to free frames ahead of need. */
-void graced_step(struct pager *pager)
+void overlap_step(struct pager *pager)
 {
 	CUstreamCaptureMode mode;
 
-	if (!graced_busy(pager))
+	if (!overlap_busy(pager))
 		return;
 	mode = streams_relax();
 	look_around(pager);
@@ -294,10 +294,10 @@ static bool make_apart(struct pager *pager, unsigned int size_class)
 
 static bool make_for_the_first(struct pager *pager)
 {
-	struct graced *graced = pager->graced;
+	struct overlap *overlap = pager->overlap;
 
-	for (size_t i = 0; i < graced->queued; i++) {
-		struct slot *slot = &graced->slots[graced->queue[i]];
+	for (size_t i = 0; i < overlap->queued; i++) {
+		struct slot *slot = &overlap->slots[overlap->queue[i]];
 
 		if (slot->way == ARRIVE_WAIT && way_is_over(pager, way_block(pager, slot)))
 			return make_apart(pager, way_block(pager, slot)->size_class);
@@ -313,7 +313,7 @@ static bool step_apart(struct pager *pager)
 	if (!begin_in_spares(pager) && bus_wants_frames(pager)) {
 		if (make_for_the_first(pager))
 			return true;
-		if (!pager->graced) /* nothing moves beside the work any more */
+		if (!pager->overlap) /* nothing moves beside the work any more */
 			return false;
 		slot = next_out(pager);
 	}
@@ -326,12 +326,12 @@ static bool step_apart(struct pager *pager)
 	return slot != NULL;
 }
 
-bool graced_step_apart(struct pager *pager)
+bool overlap_step_apart(struct pager *pager)
 {
 	CUstreamCaptureMode mode;
 	bool done;
 
-	if (!graced_busy(pager) || pager->apart)
+	if (!overlap_busy(pager) || pager->apart)
 		return false;
 	mode = streams_relax();
 	done = step_apart(pager);
@@ -343,9 +343,9 @@ bool graced_step_apart(struct pager *pager)
  * ------------------------------------------------------------------------------------
  */
 
-size_t graced_want(struct pager *pager, const struct policy_action *actions, size_t count)
+size_t overlap_want(struct pager *pager, const struct policy_action *actions, size_t count)
 {
-	size_t not_by_grace = 0;
+	size_t not_by_overlap = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		const struct block *block = &pager->table.blocks[actions[i].block];
@@ -354,7 +354,7 @@ size_t graced_want(struct pager *pager, const struct policy_action *actions, siz
 		if (block->component == NO_BLOCK || block->way || block->pins)
 			continue;
 		if (!way_by_evidence(pager, block))
-			not_by_grace +=
+			not_by_overlap +=
 			    (actions[i].verb == POLICY_EVICT && home == HOME_DEVICE) ||
 			    (actions[i].verb == POLICY_PAGE_IN && home == HOME_HOST &&
 			     way_end_is_unknown(pager, block));
@@ -363,7 +363,7 @@ size_t graced_want(struct pager *pager, const struct policy_action *actions, siz
 		else if (actions[i].verb == POLICY_PAGE_IN && home == HOME_HOST)
 			way_open(pager, actions[i].block, ARRIVE_WAIT);
 	}
-	return not_by_grace;
+	return not_by_overlap;
 }
 
 /* --- what an allocation wants
@@ -374,16 +374,16 @@ size_t graced_want(struct pager *pager, const struct policy_action *actions, siz
 static uint64_t give_up_place(struct pager *pager, const struct policy_action *action)
 {
 	const struct block *block = &pager->table.blocks[action->block];
-	struct graced *graced = pager->graced;
+	struct overlap *overlap = pager->overlap;
 
 	if (block->component == NO_BLOCK)
 		return 0;
 	if (block->way) {
-		if (graced->slots[block->way - 1].way < ARRIVE_WAIT)
+		if (overlap->slots[block->way - 1].way < ARRIVE_WAIT)
 			return 0;
-		stop(pager, &graced->slots[block->way - 1]);
+		stop(pager, &overlap->slots[block->way - 1]);
 	} else if (!block->host || !way_is_over(pager, block) ||
-		   graced_want(pager, action, 1) || !block->way) {
+		   overlap_want(pager, action, 1) || !block->way) {
 		return 0;
 	}
 	return block_bytes(block);
@@ -391,10 +391,10 @@ static uint64_t give_up_place(struct pager *pager, const struct policy_action *a
 
 static bool frames_are_coming(const struct pager *pager)
 {
-	const struct graced *graced = pager->graced;
+	const struct overlap *overlap = pager->overlap;
 
-	for (size_t i = 0; i < graced->queued; i++) {
-		enum way way = graced->slots[graced->queue[i]].way;
+	for (size_t i = 0; i < overlap->queued; i++) {
+		enum way way = overlap->slots[overlap->queue[i]].way;
 
 		if ((way > LEAVE_WAIT && way < LEAVE_VOID) || way == ARRIVE_VOID)
 			return true;
@@ -407,12 +407,12 @@ static bool frames_are_coming(const struct pager *pager)
 
 static bool free_a_place(struct pager *pager, size_t actions, uint64_t bytes)
 {
-	struct graced *graced = pager->graced;
+	struct overlap *overlap = pager->overlap;
 	uint64_t given = 0;
 
 	switch_finish(pager);
-	graced->done_upto = fences_done_upto(&pager->fences);
-	graced->newest = fences_newest(&pager->fences);
+	overlap->done_upto = fences_done_upto(&pager->fences);
+	overlap->newest = fences_newest(&pager->fences);
 	finish_arrivals(pager);
 	for (size_t i = 0; i < actions && given < bytes; i++)
 		given += give_up_place(pager, &pager->actions[i]);
@@ -428,7 +428,7 @@ static bool free_a_place(struct pager *pager, size_t actions, uint64_t bytes)
 	return false;
 }
 
-bool graced_make_place(struct pager *pager, size_t actions, unsigned int size_class)
+bool overlap_make_place(struct pager *pager, size_t actions, unsigned int size_class)
 {
 	CUstreamCaptureMode mode;
 	bool free;
@@ -443,12 +443,12 @@ bool graced_make_place(struct pager *pager, size_t actions, unsigned int size_cl
  * --------------------------------------------------------------------------------------
  */
 
-void graced_hold(struct pager *pager, const struct component *component)
+void overlap_hold(struct pager *pager, const struct component *component)
 {
-	struct graced *graced = pager->graced;
+	struct overlap *overlap = pager->overlap;
 
-	for (size_t i = 0; i < graced->queued; i++) {
-		struct slot *slot = &graced->slots[graced->queue[i]];
+	for (size_t i = 0; i < overlap->queued; i++) {
+		struct slot *slot = &overlap->slots[overlap->queue[i]];
 
 		if (slot->way == WAY_NONE ||
 		    slot->block - component->first_block >= component->block_count)
@@ -458,12 +458,12 @@ void graced_hold(struct pager *pager, const struct component *component)
 	}
 }
 
-size_t graced_arriving(struct pager *pager, const uint32_t *blocks, size_t count,
-		       uint32_t *arriving, size_t room)
+size_t overlap_arriving(struct pager *pager, const uint32_t *blocks, size_t count,
+			uint32_t *arriving, size_t room)
 {
 	size_t found = 0;
 
-	if (!graced_busy(pager))
+	if (!overlap_busy(pager))
 		return 0;
 	for (size_t i = 0; i < count && found < room; i++)
 		if (pager->table.blocks[blocks[i]].way)
@@ -471,27 +471,28 @@ size_t graced_arriving(struct pager *pager, const uint32_t *blocks, size_t count
 	return found;
 }
 
-uint64_t graced_wait_until_ns(const struct pager *pager, uint64_t now_ns)
+uint64_t overlap_wait_until_ns(const struct pager *pager, uint64_t now_ns)
 {
-	return now_ns + (now_ns < pager->graced->patient_from_ns ? BRIEF_NS
-								 : settings_get()->patience_ns);
+	return now_ns + (now_ns < pager->overlap->patient_from_ns
+			     ? BRIEF_NS
+			     : settings_get()->patience_ns);
 }
 
-void graced_waited_in_vain(struct pager *pager, uint64_t now_ns)
+void overlap_waited_in_vain(struct pager *pager, uint64_t now_ns)
 {
-	pager->graced->patient_from_ns = now_ns + BRIEF_FOR_NS;
+	pager->overlap->patient_from_ns = now_ns + BRIEF_FOR_NS;
 }
 
-bool graced_hopeless(struct pager *pager, uint32_t id)
+bool overlap_hopeless(struct pager *pager, uint32_t id)
 {
-	const struct graced *graced = pager->graced;
+	const struct overlap *overlap = pager->overlap;
 	const struct block *block = &pager->table.blocks[id];
 
-	if (!block->way || graced->slots[block->way - 1].way != ARRIVE_WAIT ||
+	if (!block->way || overlap->slots[block->way - 1].way != ARRIVE_WAIT ||
 	    !way_is_over(pager, block))
 		return false;
-	for (size_t i = 0; i < graced->queued; i++) {
-		enum way way = graced->slots[graced->queue[i]].way;
+	for (size_t i = 0; i < overlap->queued; i++) {
+		enum way way = overlap->slots[overlap->queue[i]].way;
 
 		if (way != WAY_NONE && way != ARRIVE_WAIT)
 			return false;
@@ -503,20 +504,20 @@ bool graced_hopeless(struct pager *pager, uint32_t id)
  * -------------------------------------------------------------------------------------------------
  */
 
-void graced_stop(struct pager *pager, uint32_t id)
+void overlap_stop(struct pager *pager, uint32_t id)
 {
 	const struct block *block = &pager->table.blocks[id];
 
 	if (block->way)
-		stop(pager, &pager->graced->slots[block->way - 1]);
+		stop(pager, &pager->overlap->slots[block->way - 1]);
 }
 
-void graced_settle(struct pager *pager)
+void overlap_settle(struct pager *pager)
 {
-	struct graced *graced = pager->graced;
+	struct overlap *overlap = pager->overlap;
 	CUstreamCaptureMode mode;
 
-	if (!graced_busy(pager))
+	if (!overlap_busy(pager))
 		return;
 	mode = streams_relax();
 	real(cuStreamSynchronize)(pager->stream_in);
@@ -524,8 +525,8 @@ void graced_settle(struct pager *pager)
 	real(cuStreamSynchronize)(pager->stream_hash_in);
 	real(cuStreamSynchronize)(pager->stream_hash_out);
 	streams_unrelax(mode);
-	for (size_t i = 0; i < graced->queued; i++) {
-		struct slot *slot = &graced->slots[graced->queue[i]];
+	for (size_t i = 0; i < overlap->queued; i++) {
+		struct slot *slot = &overlap->slots[overlap->queue[i]];
 
 		if (slot->way == WAY_NONE)
 			continue;
@@ -537,16 +538,16 @@ void graced_settle(struct pager *pager)
 	}
 }
 
-void graced_settle_component(struct pager *pager, const struct component *component)
+void overlap_settle_component(struct pager *pager, const struct component *component)
 {
-	const struct graced *graced = pager->graced;
+	const struct overlap *overlap = pager->overlap;
 
-	for (size_t i = 0; graced && i < graced->queued; i++) {
-		const struct slot *slot = &graced->slots[graced->queue[i]];
+	for (size_t i = 0; overlap && i < overlap->queued; i++) {
+		const struct slot *slot = &overlap->slots[overlap->queue[i]];
 
 		if (slot->way != WAY_NONE &&
 		    slot->block - component->first_block < component->block_count) {
-			graced_settle(pager);
+			overlap_settle(pager);
 			return;
 		}
 	}

@@ -1,59 +1,59 @@
 /*
- * Graced switches: a block changes its home while unrelated work runs, by evidence that nothing
- * running, or about to run, can touch it: launches have named it again and again, the last of
- * them and a few more are over, and it is in no graph and no table of pointers that was seen.
- * The assumption: work that reaches a block's memory names it. Anything else is switched in
- * windows. Copies run beside the program's work, through aliases.
+ * Overlapped switches: a block changes its home while unrelated work runs, by evidence that
+ * nothing running, or about to run, can touch it: launches have named it again and again, the
+ * last of them and a few more are over, and it is in no graph and no table of pointers that was
+ * seen. The assumption: work that reaches a block's memory names it. Anything else is switched
+ * in windows. Copies run beside the program's work, through aliases.
  *
  * A block on its way can be stopped at any moment before its mapping changes; while it does,
  * whoever would stop it waits for that. The pager's lock is held in all of these.
  */
-#ifndef LOWTIDE_GRACED_H
-#define LOWTIDE_GRACED_H
+#ifndef LOWTIDE_OVERLAP_H
+#define LOWTIDE_OVERLAP_H
 
 #include "pager/pager.h"
 
-struct graced;
+struct overlap;
 
 /* NULL: out of memory. The context is current. */
-struct graced *graced_create(struct pager *pager);
+struct overlap *overlap_create(struct pager *pager);
 /* Its context is gone, or nothing is on its way. Frames of what was go back to the pool. */
-void graced_destroy(struct pager *pager);
+void overlap_destroy(struct pager *pager);
 
 /* The policy's actions: whichever are by evidence possible are begun. Returns how many
  * evictions are not: there a window is needed. */
-size_t graced_want(struct pager *pager, const struct policy_action *actions, size_t count);
+size_t overlap_want(struct pager *pager, const struct policy_action *actions, size_t count);
 /* A spare device frame for a new block, at the price of the first of these evictions (so many
  * of pager->actions) that give one without waiting for the program's work. */
-bool graced_make_place(struct pager *pager, size_t actions, unsigned int size_class);
+bool overlap_make_place(struct pager *pager, size_t actions, unsigned int size_class);
 /* One step of everything on its way. */
-void graced_step(struct pager *pager);
+void overlap_step(struct pager *pager);
 /* The same by a thread of its own: one piece of the driver's work at most, a switch or a frame,
  * for which the lock is given back (switching.h). Whether there was one: there may be more to
  * do at once. */
-bool graced_step_apart(struct pager *pager);
+bool overlap_step_apart(struct pager *pager);
 /* Are copies into VRAM queued, so that the processor has time for something else? */
-bool graced_bus_is_fed(const struct pager *pager);
+bool overlap_bus_is_fed(const struct pager *pager);
 /* Is anything on its way? */
-bool graced_busy(const struct pager *pager);
+bool overlap_busy(const struct pager *pager);
 
 /* A launch is about to use the component: what of it is leaving stays, and nothing of it that
  * is not asked for (not named in this epoch) arrives meanwhile. */
-void graced_hold(struct pager *pager, const struct component *component);
+void overlap_hold(struct pager *pager, const struct component *component);
 /* Which of these are arriving, so that waiting for them is worth while; at most `room`. */
-size_t graced_arriving(struct pager *pager, const uint32_t *blocks, size_t count,
-		       uint32_t *arriving, size_t room);
+size_t overlap_arriving(struct pager *pager, const uint32_t *blocks, size_t count,
+			uint32_t *arriving, size_t room);
 /* Until when a launch may wait for what it names to arrive; in vain: it waited so long. */
-uint64_t graced_wait_until_ns(const struct pager *pager, uint64_t now_ns);
-void graced_waited_in_vain(struct pager *pager, uint64_t now_ns);
+uint64_t overlap_wait_until_ns(const struct pager *pager, uint64_t now_ns);
+void overlap_waited_in_vain(struct pager *pager, uint64_t now_ns);
 /* It needs a frame, and nothing that is leaving will make one free. */
-bool graced_hopeless(struct pager *pager, uint32_t block);
+bool overlap_hopeless(struct pager *pager, uint32_t block);
 
 /* The block stays where it is. */
-void graced_stop(struct pager *pager, uint32_t block);
+void overlap_stop(struct pager *pager, uint32_t block);
 /* Stops everything on its way, and waits for the copies that run. */
-void graced_settle(struct pager *pager);
+void overlap_settle(struct pager *pager);
 /* The same, if anything of this component is on its way. */
-void graced_settle_component(struct pager *pager, const struct component *component);
+void overlap_settle_component(struct pager *pager, const struct component *component);
 
 #endif
