@@ -1,5 +1,6 @@
 /* What of the policy's actions is carried out, where memory goes meanwhile, on the rig. */
 #include "moves_rig.h"
+#include "pager/captures.h"
 #include "pager/parts.h"
 #include "pager/release.h"
 
@@ -80,4 +81,116 @@ Test(carry_out, pages_in_no_block_that_goes_in_its_window, .init = rig_start)
 
 	check_moves_what_is_left(HOME_HOST, POLICY_PAGE_IN, HOME_DEVICE);
 	cr_assert(eq(u64, rig.pager.frames.device_bytes, before + 2 * GRANULE));
+}
+
+Test(carry_out, leaves_all_where_it_is_while_no_window_opens, .init = rig_start)
+{
+	uint32_t out = rig_component(1, 0, HOME_DEVICE, 7),
+		 in = rig_component(1, 0, HOME_HOST, 8);
+	uint64_t before = rig.pager.frames.device_bytes;
+
+	streams_freeze(1);
+	carried_out(POLICY_EVICT, &out, 1);
+	carried_out(POLICY_PAGE_IN, &in, 1);
+	CHECK_HOME(out, HOME_DEVICE);
+	CHECK_HOME(in, HOME_HOST);
+	CHECK_CONTENT(out, 7);
+	CHECK_CONTENT(in, 8);
+	cr_assert(zero(u64, rig.pager.stats.windows));
+	cr_assert(eq(u64, rig.pager.frames.device_bytes, before));
+	cr_assert(zero(sz, rig.calls[CALL_COPY]));
+	streams_freeze(-1);
+	carried_out(POLICY_EVICT, &out, 1);
+	carried_out(POLICY_PAGE_IN, &in, 1);
+	CHECK_HOME(out, HOME_HOST);
+	CHECK_HOME(in, HOME_DEVICE);
+	cr_assert(eq(u64, rig.pager.stats.windows, 2));
+	rig_check();
+}
+
+/* Everybody waits for a window. */
+Test(carry_out, opens_no_window_for_what_may_not_move_or_is_there, .init = rig_start)
+{
+	uint32_t here = rig_component(1, 0, HOME_DEVICE, 7),
+		 cold = rig_component(1, 0, HOME_HOST, 8);
+	uint32_t pinned = rig_component(1, 0, HOME_DEVICE, 9);
+
+	rig_block(pinned)->pins = 1;
+	carried_out(POLICY_PAGE_IN, &here, 1);
+	carried_out(POLICY_EVICT, &cold, 1);
+	carried_out(POLICY_EVICT, &pinned, 1);
+	cr_assert(zero(u64, rig.pager.stats.windows + rig.pager.stats.windows_refused));
+	CHECK_HOME(here, HOME_DEVICE);
+	CHECK_HOME(cold, HOME_HOST);
+	CHECK_HOME(pinned, HOME_DEVICE);
+	rig_block(pinned)->pins = 0;
+	carried_out(POLICY_EVICT, &pinned, 1);
+	CHECK_HOME(pinned, HOME_HOST);
+	rig_check();
+}
+
+/* --- frames that are spare */
+
+#define QUIETS 16 /* so many waits of the program are between two looks */
+
+static void some_are_spare(void)
+{
+	struct frame *frames[4];
+
+	for (int i = 0; i < 4; i++)
+		frames[i] = frame_take(&rig.pager.frames, i % 2, 0);
+	for (int i = 0; i < 4; i++)
+		frame_give(&rig.pager.frames, frames[i]);
+}
+
+static void check_spare(uint64_t device_frames, uint64_t host_frames)
+{
+	cr_assert(eq(u64, rig.pager.frames.device_spare_bytes, device_frames * GRANULE));
+	cr_assert(eq(u64, rig.pager.frames.host_spare_bytes, host_frames * GRANULE));
+	cr_assert(eq(u64, ledger_taken_bytes(0), rig.pager.frames.device_bytes));
+}
+
+Test(trim, lets_frames_go_that_nobody_needed_between_two_looks, .init = rig_start)
+{
+	some_are_spare();
+	for (int i = 0; i < 2 * QUIETS - 1; i++) {
+		trim_frames(&rig.pager, false);
+		check_spare(2, 2);
+	}
+	trim_frames(&rig.pager, false);
+	check_spare(0, 0);
+	rig_check();
+}
+
+Test(trim, keeps_frames_that_are_needed_again_and_again, .init = rig_start)
+{
+	some_are_spare();
+	for (int i = 0; i < 4 * QUIETS; i++) {
+		some_are_spare();
+		trim_frames(&rig.pager, false);
+	}
+	check_spare(2, 2);
+}
+
+Test(trim, lets_all_spare_frames_go_at_once_where_nothing_is_held, .init = rig_start)
+{
+	some_are_spare();
+	trim_frames(&rig.pager, true);
+	check_spare(0, 0);
+	rig_check();
+}
+
+/* Nothing is released amid a capture, and waits of that time do not count. */
+Test(trim, lets_no_frame_go_while_a_stream_is_captured, .init = rig_start)
+{
+	some_are_spare();
+	streams_capture_began(CU_STREAM_CAPTURE_MODE_RELAXED);
+	for (int i = 0; i < 4 * QUIETS; i++)
+		trim_frames(&rig.pager, false);
+	trim_frames(&rig.pager, true);
+	check_spare(2, 2);
+	streams_capture_ended();
+	for (int i = 0; i < QUIETS; i++)
+		trim_frames(&rig.pager, false);
+	check_spare(2, 2);
 }

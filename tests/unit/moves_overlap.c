@@ -1,5 +1,6 @@
 /* Moves beside the program's work, on the rig: step by step, each stopped where it may be. */
 #include "overlap_rig.h"
+#include "pager/captures.h"
 
 #define PROGRAMS ((CUstream)(uintptr_t)0x91)
 
@@ -260,6 +261,36 @@ Test(overlap, leaves_to_windows_what_has_work_of_which_nothing_is_known, .init =
 	cr_assert(eq(sz, want(POLICY_EVICT, out, 1), 1));
 	cr_assert(eq(sz, want(POLICY_PAGE_IN, in, 1), 1));
 	cr_assert_not(overlap_busy(&rig.pager));
+}
+
+/* All work has ended in a window, also such as nothing is known of. */
+Test(overlap, moves_it_again_after_a_window_and_not_before, .init = overlap_start)
+{
+	struct pager *pager = &rig.pager;
+	uint32_t unknown = known_component(1, 0, HOME_DEVICE, 7);
+	uint32_t of_launches = known_component(1, 0, HOME_DEVICE, 8);
+	uint32_t other = known_component(1, 0, HOME_DEVICE, 9);
+
+	rig_block(unknown)->fence = FENCE_NEVER;
+	pager->table.components[rig_block(of_launches)->component].fence = FENCE_NEVER;
+	pager->actions[0] = (struct policy_action){.verb = POLICY_EVICT, .block = other};
+	streams_freeze(1);
+	carry_out(pager, 1);
+	streams_freeze(-1);
+	want(POLICY_EVICT, unknown, 1);
+	want(POLICY_EVICT, of_launches, 1);
+	cr_assert_not(overlap_busy(pager));
+	carry_out(pager, 1);
+	CHECK_HOME(other, HOME_HOST);
+	CHECK_HOME(unknown, HOME_DEVICE);
+	want(POLICY_EVICT, unknown, 1);
+	want(POLICY_EVICT, of_launches, 1);
+	step_to_the_end();
+	CHECK_HOME(unknown, HOME_HOST);
+	CHECK_HOME(of_launches, HOME_HOST);
+	CHECK_CONTENT(unknown, 7);
+	CHECK_CONTENT(of_launches, 8);
+	rig_check();
 }
 
 /* Another stream's work may go on for long after that of this one has ended. */
