@@ -5,7 +5,7 @@ export LD_LIBRARY_PATH=$O/sim SIM_IMAGE=$O/unit/sim_image.so
 run() { # run CASE VARIABLE=VALUE...: sets said
 	local status
 	said=$(env LOWTIDE_VRAM=24M LOWTIDE_BLOCK=2M LOWTIDE_POLICY=lru LOWTIDE_MIN=64K LOWTIDE_HOST=64M LOWTIDE_LOG=warn LOWTIDE_SIM_CALL_NS=0 \
-		"${@:2}" LD_PRELOAD="$O/liblowtide.so" timeout 100 "$O/e2e/sim_start" "$1" 2>&1)
+		"${@:2}" LD_PRELOAD="$O/liblowtide.so $O/sim/libtoken.so" timeout 100 "$O/e2e/sim_start" "$1" 2>&1)
 	status=$?
 	check "$*: status $status: $said" [ $status -eq 0 ]
 }
