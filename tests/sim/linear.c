@@ -25,12 +25,26 @@ struct slab {
 static struct slab *slabs; /* guarded by the lock */
 static unsigned long long next_id = 1;
 
+/* At a multiple of the page size, as a card's driver does. */
 static uintptr_t map_file(const struct sim_physical *memory, size_t bytes)
 {
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-			sim_physical_file(memory->host, memory->device), (off_t)memory->offset);
+	uintptr_t start;
+	void *at = mmap(NULL, bytes + SIM_PAGE, PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	return at == MAP_FAILED ? 0 : (uintptr_t)at;
+	if (at == MAP_FAILED)
+		return 0;
+	start = ((uintptr_t)at + SIM_PAGE - 1) / SIM_PAGE * SIM_PAGE;
+	if (mmap((void *)start, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		 sim_physical_file(memory->host, memory->device),
+		 (off_t)memory->offset) == MAP_FAILED) {
+		munmap(at, bytes + SIM_PAGE);
+		return 0;
+	}
+	if (start > (uintptr_t)at)
+		munmap(at, start - (uintptr_t)at);
+	munmap((void *)(start + bytes), (uintptr_t)at + SIM_PAGE - start);
+	return start;
 }
 
 static struct slab *slab_with_room(CUcontext context, size_t bytes)
@@ -113,6 +127,7 @@ CUresult sim_linear_alloc_on(int device, CUcontext context, size_t bytes, CUdevi
 			sim_physical_give(&memory);
 			return CUDA_ERROR_OUT_OF_MEMORY;
 		}
+		sim_physical_settle(&memory, region.start);
 		region.offset = memory.offset;
 	}
 	region.end = region.start + bytes;
@@ -249,6 +264,7 @@ static CUresult take_ram(size_t bytes, enum sim_kind kind, void **out)
 		sim_physical_give(&memory);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
+	sim_physical_settle(&memory, region.start);
 	sim_host_spend((double)bytes * sim_prices.pin_byte_ns);
 	*out = (void *)region.start;
 	return CUDA_SUCCESS;

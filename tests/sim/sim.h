@@ -311,6 +311,8 @@ struct sim_physical {
 CUresult sim_physical_take(bool host, int device, uint64_t bytes, struct sim_physical *out);
 void sim_physical_give(const struct sim_physical *memory);
 int sim_physical_file(bool host, int device);
+/* Backs with large pages what has just been made and is mapped readable at `at`. */
+void sim_physical_settle(const struct sim_physical *memory, uintptr_t at);
 CUresult sim_linear_free(CUdeviceptr address);
 CUresult sim_linear_alloc(CUcontext context, size_t bytes, CUdeviceptr *out);
 /* The same on another device than the context's. */

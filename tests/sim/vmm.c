@@ -18,7 +18,7 @@ struct frame {
 	CUmemAllocationProp prop;
 	size_t references, mappings;
 	uint32_t generation;
-	bool live;
+	bool live, settled;
 };
 
 static struct frame
@@ -153,7 +153,8 @@ SIM_EXPORT CUresult cuMemCreate(CUmemGenericAllocationHandle *out, size_t bytes,
 	pay(SIM_CREATE, host, bytes, 1);
 	if (result != CUDA_SUCCESS)
 		SIM_ANSWER(result);
-	frames[slot] = (struct frame){memory, *prop, 1, 0, frames[slot].generation + 1, true};
+	frames[slot] =
+	    (struct frame){memory, *prop, 1, 0, frames[slot].generation + 1, true, false};
 	*out = handle_of(slot);
 	SIM_ANSWER(CUDA_SUCCESS);
 }
@@ -402,6 +403,7 @@ SIM_EXPORT CUresult cuMemUnmap(CUdeviceptr address, size_t bytes)
 
 static void protect(const struct sim_region *region)
 {
+	struct frame *frame = frame_of(region->frame);
 	int protection = PROT_NONE;
 
 	if (region->readable)
@@ -409,6 +411,10 @@ static void protect(const struct sim_region *region)
 	if (region->writable)
 		protection |= PROT_WRITE;
 	mprotect((void *)region->start, region->end - region->start, protection);
+	if (protection != PROT_NONE && !frame->settled) {
+		sim_physical_settle(&frame->memory, region->start);
+		frame->settled = true;
+	}
 }
 
 static CUresult set_access(struct sim_region *region, const CUmemAccessDesc *desc)

@@ -63,6 +63,25 @@ Test(sim_memory, allocations_are_aligned_to_256_bytes)
 		cr_assert_eq(sim_alloc(bytes) % 256, 0);
 }
 
+Test(sim_memory, a_large_allocation_begins_at_a_page_and_is_zero)
+{
+	sim_start();
+	for (int i = 0; i < 3; i++) {
+		size_t bytes = 2 * MIB + 4096 * (size_t)i;
+		CUdeviceptr ptr = sim_alloc(bytes);
+		unsigned char *copy = malloc(bytes);
+
+		cr_assert_eq(ptr % (2 * MIB), 0);
+		OK(cuMemcpyDtoH(copy, ptr, bytes));
+		for (size_t at = 0; at < bytes; at += 512)
+			cr_assert_eq(copy[at], 0);
+		OK(cuMemsetD8(ptr, 0xa5, bytes)); /* whoever gets it next sees none of it */
+		OK(cuCtxSynchronize());
+		OK(cuMemFree(ptr));
+		free(copy);
+	}
+}
+
 Test(sim_memory, zero_bytes_is_an_invalid_value)
 {
 	CUdeviceptr ptr;
