@@ -5,6 +5,7 @@
 #include "pager/ledger.h"
 #include "pager/parts.h"
 #include "pager/resident.h"
+#include "pager/switching.h"
 
 #include <pthread.h>
 
@@ -74,8 +75,12 @@ static uint64_t room_bytes(const struct pager *pager)
 
 void fallback_bring_in(struct pager *pager, const struct pager_range *range)
 {
-	uint64_t ram_bytes = homes_of(pager, range).ram_bytes, room = room_bytes(pager);
+	uint64_t ram_bytes, room;
 
+	/* Or a block would change its home after it was asked for it. */
+	switch_finish(pager);
+	ram_bytes = homes_of(pager, range).ram_bytes;
+	room = room_bytes(pager);
 	if (!ram_bytes)
 		return;
 	if (ram_bytes > room)
@@ -88,8 +93,10 @@ void fallback_bring_in(struct pager *pager, const struct pager_range *range)
 /* The lock is held. */
 static bool settle(struct pager *pager, const struct pager_range *range)
 {
-	struct homes homes = homes_of(pager, range);
+	struct homes homes;
 
+	switch_finish(pager);
+	homes = homes_of(pager, range);
 	if (!homes.vram_bytes || !homes.ram_bytes)
 		return true;
 	/* What another range of the same block has pinned stays: the rest goes there. */

@@ -1,6 +1,7 @@
 /* Switches without the lock, on the rig: what other threads do while the driver is at it. */
 #include "lock.h"
 #include "overlap_rig.h"
+#include "pager/fallback.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -185,6 +186,43 @@ Test(apart, has_those_wait_who_want_all_at_rest, .init = overlap_start)
 	cr_assert(eq(u64, rig.pager.stats.evictions, 1));
 	CHECK_HOME(moving, HOME_HOST);
 	CHECK_CONTENT(moving, 7);
+	rig_check();
+}
+
+static void *want_all_in_vram(void *unused)
+{
+	struct pager_range range = {rig_block(moving - 1)->address, 3 * 4 * MIB};
+
+	lock_take(&rig.pager.lock);
+	atomic_store(&other_is_in, true);
+	fallback_bring_in(&rig.pager, &range);
+	atomic_store(&other_is_through, true);
+	lock_give(&rig.pager.lock);
+	return unused;
+}
+
+static void bring_in_beside(void)
+{
+	start_other(want_all_in_vram);
+}
+
+/* Of three blocks the last is in RAM, and the second is on its very way there. */
+Test(apart, has_those_wait_who_want_blocks_in_one_home, .init = overlap_start)
+{
+	uint32_t first = known_component(3, 1, HOME_DEVICE, 7);
+
+	want(POLICY_EVICT, first + 2, 1);
+	step_to_the_end();
+	CHECK_HOME(first + 2, HOME_HOST);
+	moving = first + 1;
+	bring_to_its_switch(POLICY_EVICT);
+	rig.beside = bring_in_beside;
+	cr_assert(step_apart());
+	pthread_join(other, NULL);
+	for (uint32_t i = 0; i < 3; i++) {
+		CHECK_HOME(first + i, HOME_DEVICE);
+		CHECK_CONTENT(first + i, 7 + i);
+	}
 	rig_check();
 }
 
