@@ -205,7 +205,7 @@ $(O)/stress/params_stress_planted:       PLANT = -DFORGET_LATE
 $(O)/stress/layout_cache_stress_planted: PLANT = -DNO_VERSION
 stressed = $(filter $(O)/stress/$(1)_stress%,$(STRESS_OF))
 $(call stressed,gate):   $(call objects,$(call of_shim,gate clock lock))
-$(call stressed,ledger): $(call objects,$(call of_shim,ledger holding extent lock))
+$(call stressed,ledger): $(call objects,$(call of_shim,ledger holding outstanding extent lock))
 # What stands between a launch and the driver's answers; the rest of the library is in the test.
 $(call stressed,params): $(call objects,$(call of_shim,params layout kernels tensor_map lock log file) $(wildcard shim/image/*.c))
 $(filter %_planted,$(STRESS_OF)):     $(O)/stress/%_planted: tests/stress/%.c
