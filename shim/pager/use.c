@@ -204,6 +204,12 @@ static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t co
 	size_t named, actions;
 
 	lock_take(&pager->lock);
+	/* Its context may have ended meanwhile, by another thread: what still looks like one of
+	 * its addresses is none. */
+	if (!pager_on(pager->device)) {
+		lock_give(&pager->lock);
+		return;
+	}
 	named = name_all(pager, addresses, count);
 	refresh_cap(pager);
 	actions = policy_use(pager->policy, pager->named, named, now_ns, pager->actions,

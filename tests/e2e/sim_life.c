@@ -210,13 +210,33 @@ static void *ask_for_room(void *unused)
 	return unused;
 }
 
-/* What pages ends while another context's thread asks it for room. */
+/* Passes its kernel an address that it does not touch, and that may be nobody's any more. */
+static void *pass_what_ends(void *stale)
+{
+	CUdeviceptr at = *(CUdeviceptr *)stale;
+	unsigned int value = 0;
+	unsigned long words = 0;
+	void *params[] = {&at, &value, &words};
+	CUcontext own;
+	CUmodule code;
+	CUfunction fill_nothing;
+
+	MUST(cuCtxCreate(&own, NULL, 0, 0));
+	MUST(cuModuleLoad(&code, getenv("SIM_IMAGE")));
+	MUST(cuModuleGetFunction(&fill_nothing, code, "fill"));
+	while (!atomic_load(&first_has_ended))
+		MUST(cuLaunchKernel(fill_nothing, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+	MUST(cuCtxDestroy(own));
+	return NULL;
+}
+
+/* What pages ends while another context's thread asks it for room, or names what was its. */
 static void ends_beside_another(void)
 {
 	pthread_t other;
 
 	MUST(cuInit(0));
-	for (unsigned int round = 0; round < 12; round++) {
+	for (unsigned int round = 0; round < 24; round++) {
 		CUdeviceptr piece[4];
 
 		MUST(cuCtxCreate(&context, NULL, 0, 0));
@@ -224,7 +244,8 @@ static void ends_beside_another(void)
 		for (int i = 0; i < 4; i++)
 			MUST(cuMemAlloc(&piece[i], 2 * UNIT));
 		atomic_store(&first_has_ended, false);
-		if (pthread_create(&other, NULL, ask_for_room, NULL))
+		if (pthread_create(&other, NULL, round % 2 ? ask_for_room : pass_what_ends,
+				   &piece[0]))
 			wrong("no thread");
 		for (unsigned int i = 0; i < 4; i++)
 			fill(piece[i], i, 2 * UNIT, NULL);
