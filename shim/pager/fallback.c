@@ -75,12 +75,8 @@ static uint64_t room_bytes(const struct pager *pager)
 
 void fallback_bring_in(struct pager *pager, const struct pager_range *range)
 {
-	uint64_t ram_bytes, room;
+	uint64_t ram_bytes = homes_of(pager, range).ram_bytes, room = room_bytes(pager);
 
-	/* Or a block would change its home after it was asked for it. */
-	switch_finish(pager);
-	ram_bytes = homes_of(pager, range).ram_bytes;
-	room = room_bytes(pager);
 	if (!ram_bytes)
 		return;
 	if (ram_bytes > room)
@@ -90,11 +86,11 @@ void fallback_bring_in(struct pager *pager, const struct pager_range *range)
 	move(pager, range, POLICY_PAGE_IN);
 }
 
-/* The lock is held. */
-static bool settle(struct pager *pager, const struct pager_range *range)
+bool fallback_settle_one(struct pager *pager, const struct pager_range *range)
 {
 	struct homes homes;
 
+	/* Or a block would change its home after it was asked for it. */
 	switch_finish(pager);
 	homes = homes_of(pager, range);
 	if (!homes.vram_bytes || !homes.ram_bytes)
@@ -122,7 +118,7 @@ bool fallback_settle(const struct pager_range *ranges, size_t count)
 		if (pager != counted)
 			pager->stats.fallbacks++;
 		counted = pager;
-		settled &= settle(pager, &ranges[i]);
+		settled &= fallback_settle_one(pager, &ranges[i]);
 		lock_give(&pager->lock);
 	}
 	return settled;

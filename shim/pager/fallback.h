@@ -17,6 +17,8 @@
 /* Counts one fallback if any of the ranges is managed. False: some range still lies in both
  * homes, because this is no moment for a window, or there is no frame. */
 bool fallback_settle(const struct pager_range *ranges, size_t count);
+/* The same of one range of one pager, whose lock is held. */
+bool fallback_settle_one(struct pager *pager, const struct pager_range *range);
 bool fallback_settled(const struct pager_range *ranges, size_t count);
 
 /* Settles the range, then pins it. */

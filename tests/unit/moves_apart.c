@@ -84,29 +84,30 @@ static void settle_beside(void)
 	start_other(want_all_at_rest);
 }
 
+/* Blocks of 2, 8 and 32 MiB. */
+static void check_switched(enum policy_verb verb, enum block_home from, enum block_home to)
+{
+	for (unsigned int size_class = 0; size_class <= 4; size_class += 2) {
+		moving = known_component(1, size_class, from, 7 + size_class);
+		bring_to_its_switch(verb);
+		rig.beside = look_at_the_lock;
+		cr_assert(step_apart());
+		cr_assert(lock_was_free);
+		CHECK_HOME(moving, to);
+		CHECK_CONTENT(moving, 7 + size_class);
+		cr_assert_not(overlap_busy(&rig.pager));
+	}
+	rig_check();
+}
+
 Test(apart, lets_others_have_the_lock_while_a_block_leaves, .init = overlap_start)
 {
-	moving = known_component(1, 1, HOME_DEVICE, 7);
-	bring_to_its_switch(POLICY_EVICT);
-	rig.beside = look_at_the_lock;
-	cr_assert(step_apart());
-	cr_assert(lock_was_free);
-	CHECK_HOME(moving, HOME_HOST);
-	CHECK_CONTENT(moving, 7);
-	cr_assert_not(overlap_busy(&rig.pager));
-	rig_check();
+	check_switched(POLICY_EVICT, HOME_DEVICE, HOME_HOST);
 }
 
 Test(apart, lets_others_have_the_lock_while_a_block_arrives, .init = overlap_start)
 {
-	moving = known_component(1, 1, HOME_HOST, 7);
-	bring_to_its_switch(POLICY_PAGE_IN);
-	rig.beside = look_at_the_lock;
-	cr_assert(step_apart());
-	cr_assert(lock_was_free);
-	CHECK_HOME(moving, HOME_DEVICE);
-	CHECK_CONTENT(moving, 7);
-	rig_check();
+	check_switched(POLICY_PAGE_IN, HOME_HOST, HOME_DEVICE);
 }
 
 Test(apart, lets_others_have_the_lock_while_a_frame_is_made, .init = overlap_start)
@@ -145,33 +146,29 @@ Test(apart, goes_no_further_once_nothing_moves_beside_the_work, .init = overlap_
 }
 
 /* Whoever names the block finds it where it is now, and moved once. */
-Test(apart, has_those_wait_who_name_the_block, .init = overlap_start)
+static void check_waited_for(enum policy_verb verb, enum block_home from, enum block_home to)
 {
-	moving = known_component(1, 1, HOME_DEVICE, 7);
-	bring_to_its_switch(POLICY_EVICT);
+	moving = known_component(1, 1, from, 7);
+	bring_to_its_switch(verb);
 	rig.beside = use_beside;
 	cr_assert(step_apart());
 	pthread_join(other, NULL);
-	cr_assert(eq(int, seen_home, HOME_HOST));
+	cr_assert(eq(int, seen_home, to));
 	cr_assert(eq(int, way_of(moving), WAY_NONE));
-	cr_assert(eq(u64, rig.pager.stats.evictions, 1));
+	cr_assert(eq(u64, rig.pager.stats.evictions + rig.pager.stats.page_ins, 1));
 	cr_assert_not(overlap_busy(&rig.pager));
 	CHECK_CONTENT(moving, 7);
 	rig_check();
 }
 
+Test(apart, has_those_wait_who_name_a_block_that_leaves, .init = overlap_start)
+{
+	check_waited_for(POLICY_EVICT, HOME_DEVICE, HOME_HOST);
+}
+
 Test(apart, has_those_wait_who_name_a_block_that_arrives, .init = overlap_start)
 {
-	moving = known_component(1, 1, HOME_HOST, 7);
-	bring_to_its_switch(POLICY_PAGE_IN);
-	rig.beside = use_beside;
-	cr_assert(step_apart());
-	pthread_join(other, NULL);
-	cr_assert(eq(int, seen_home, HOME_DEVICE));
-	cr_assert(eq(u64, rig.pager.stats.page_ins, 1));
-	cr_assert_not(overlap_busy(&rig.pager));
-	CHECK_CONTENT(moving, 7);
-	rig_check();
+	check_waited_for(POLICY_PAGE_IN, HOME_HOST, HOME_DEVICE);
 }
 
 /* As before a window; afterwards the slots themselves may go. */
@@ -189,21 +186,21 @@ Test(apart, has_those_wait_who_want_all_at_rest, .init = overlap_start)
 	rig_check();
 }
 
-static void *want_all_in_vram(void *unused)
+static void *want_one_home(void *unused)
 {
 	struct pager_range range = {rig_block(moving - 1)->address, 3 * 4 * MIB};
 
 	lock_take(&rig.pager.lock);
 	atomic_store(&other_is_in, true);
-	fallback_bring_in(&rig.pager, &range);
+	cr_assert(fallback_settle_one(&rig.pager, &range));
 	atomic_store(&other_is_through, true);
 	lock_give(&rig.pager.lock);
 	return unused;
 }
 
-static void bring_in_beside(void)
+static void settle_range_beside(void)
 {
-	start_other(want_all_in_vram);
+	start_other(want_one_home);
 }
 
 /* Of three blocks the last is in RAM, and the second is on its very way there. */
@@ -216,7 +213,7 @@ Test(apart, has_those_wait_who_want_blocks_in_one_home, .init = overlap_start)
 	CHECK_HOME(first + 2, HOME_HOST);
 	moving = first + 1;
 	bring_to_its_switch(POLICY_EVICT);
-	rig.beside = bring_in_beside;
+	rig.beside = settle_range_beside;
 	cr_assert(step_apart());
 	pthread_join(other, NULL);
 	for (uint32_t i = 0; i < 3; i++) {
