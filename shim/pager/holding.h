@@ -21,9 +21,11 @@ bool holding_charge(int device, uint64_t bytes);
 void holding_uncharge(int device, uint64_t bytes);
 
 /* The driver gave `address` for a charge of `bytes`: remember it, until holding_detach. */
-/* `context`: whose end frees it; 0 for memory of a pool, which outlives contexts. */
+/* `context`: whose end frees it; 0 for memory of a pool that is charged by itself: it stays
+ * charged. */
 void holding_remember(uint64_t address, int device, uint64_t context, uint64_t bytes);
-/* The same for memory of a pool that may be destroyed, and is charged as a whole. */
+/* The same for memory of a pool that may be destroyed, and is charged as a whole. That the end
+ * of the context frees it is what the simulated card does; no real one was asked. */
 void holding_remember_outstanding(uint64_t address, int device, uint64_t context,
 				  struct outstanding *pool);
 

@@ -1,6 +1,6 @@
 /*
  * Ways: the blocks that overlapped switches have on their way, each in a slot, in the order in
- * which they were asked for. Shared by overlapd.c, leaving.c and arriving.c, and by nobody
+ * which they were asked for. Shared by overlap.c, leaving.c and arriving.c, and by nobody
  * else; all of it is guarded by the pager's lock.
  *
  *   out: WAIT (for the work that named it) → HASH (is it as it came in?) → COPY if not → READY
