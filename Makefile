@@ -65,7 +65,7 @@ objects = $(patsubst %,$(O)/obj/%.o,$(basename $(1)))
 # The library's files of these names, in whichever of its folders they are.
 of_shim = $(foreach name,$(1),$(or $(wildcard $(foreach kind,c S,shim/$(name).$(kind) shim/*/$(name).$(kind))),$(error shim/ has no $(name))))
 
-POLICY_SRC := $(sort $(wildcard policy/*.c))
+POLICY_SRC := $(sort $(wildcard policy/*.c policy/*/*.c))
 SHIM_SRC   := $(sort $(wildcard shim/*.c shim/*/*.c))
 SHIM_ASM   := $(sort $(wildcard shim/*/*.S))
 

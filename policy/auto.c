@@ -2,7 +2,7 @@
  * Which row should act? Looked at again when a round of a cycle begins, and now and then where
  * there is none. All rows share the table and the learner, so a change moves nothing by itself.
  */
-#include "balanced.h"
+#include "balanced/balanced.h"
 
 #define REVIEW_OPS 1024
 #define LONG_PHASE 3

@@ -3,7 +3,7 @@
  * group larger than the cap the same members stay and the rest is used in place: bringing in
  * what is named next would send out what is named after it.
  */
-#include "batch.h"
+#include "core/batch.h"
 
 static uint64_t mixed(uint64_t x)
 {

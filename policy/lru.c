@@ -1,6 +1,6 @@
 /* Pure demand paging. On a cyclic scan larger than the cap it misses every time: a yardstick.
  */
-#include "batch.h"
+#include "core/batch.h"
 
 static void use(struct policy *policy, const uint32_t *blocks, size_t count,
 		struct batch *batch)

@@ -1,7 +1,7 @@
 /* The public functions: they keep the table and the learner, and hand the rest to the row. */
 #include "policy.h"
-#include "batch.h"
-#include "victims.h"
+#include "core/batch.h"
+#include "core/victims.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * stop the work, a launch whose blocks are all here asks for nothing, so that one switch serves
  * as many launches as it looks ahead.
  */
-#include "batch.h"
+#include "core/batch.h"
 
 #define LOOK_AHEAD 2
 #define NAMES_SEEN_AHEAD 64

@@ -143,7 +143,7 @@ UNITS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(filter-out %/sim_image.c,$(wild
 units  = $(foreach name,$(1),$(filter $(O)/unit/$(name)_% $(O)/unit/$(name)/%,$(UNITS)))
 PROBE_PARTS := $(filter-out %/main.o,$(PROBE_OBJ))
 # What each is linked with, by how its name begins: the floors it stands on, or all of something.
-$(call units,policy):   $(call floors,policy)
+$(call units,policy):   $(call floors,$(filter policy policy/%,$(FLOORS)))
 $(call units,settings): $(call floors,shim)
 $(call units,image):    $(call floors,shim/image)
 $(call units,pager):    $(call floors,shim/pager shim)
@@ -242,7 +242,7 @@ $(O)/fuzz/settings: $(call of_shim,settings lock log file ram)
 $(O)/fuzz/copy_box: $(call of_shim,copy_box)
 $(O)/fuzz/params: $(call of_shim,params layout kernels tensor_map lock log file) $(wildcard shim/image/*.c)
 $(O)/fuzz/policy: $(POLICY_SRC)
-$(FUZZ_OF): $(O)/fuzz/%: tests/fuzz/%.c tests/fuzz/input.h tests/fuzz/alone.c $(wildcard shim/*.h shim/*/*.h shim/*.def policy/*.h policy/*.def)
+$(FUZZ_OF): $(O)/fuzz/%: tests/fuzz/%.c tests/fuzz/input.h tests/fuzz/alone.c $(wildcard shim/*.h shim/*/*.h shim/*.def policy/*.h policy/*/*.h policy/*.def)
 	$(call say,FUZZ,$@)
 	$(Q)mkdir -p $(@D) && $(if $(FUZZ_LACKS),$(FUZZ_ALONE),$(FUZZ_CLANG)) $(FUZZ_FLAGS) -o $@ $(filter-out tests/fuzz/alone.c,$(filter %.c,$^)) -pthread -lm
 fuzz: $(FUZZ_OF) ## feed parsers, copies, launches and policies whatever a fuzzer thinks of, each for FUZZ_SECONDS

@@ -22,7 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 def counted(build):
     """{file: ({line: count}, {(line, branch): count})}, of every object that holds the library's code"""
     files = collections.defaultdict(lambda: (collections.Counter(), collections.Counter()))
-    notes = glob.glob(f"{build}/obj/policy/*.gcno") + glob.glob(f"{build}/obj/shim/**/*.gcno", recursive=True)
+    notes = glob.glob(f"{build}/obj/policy/**/*.gcno", recursive=True) + glob.glob(f"{build}/obj/shim/**/*.gcno", recursive=True)
     for note in sorted(notes):
         said = subprocess.run(["gcov", "--json-format", "--branch-probabilities", "--stdout", note],
                               capture_output=True, text=True)

@@ -35,12 +35,12 @@ for other in -D_FORTIFY_SOURCE=1 -U_FORTIFY_SOURCE -Wp,-D_FORTIFY_SOURCE=1 -Wp,-
 done
 
 # --- what is built anew
-some=("$there/obj/policy/lru.o" "$there/obj/policy/cycle.o" "$there/shim/image.a")
+some=("$there/obj/policy/lru.o" "$there/obj/policy/core/cycle.o" "$there/shim/image.a")
 build CFLAGS=-O0 "${some[@]}" >"$dir/log" || cat "$dir/log"
 check "some files are built" [ -s "${some[0]}" -a -s "${some[1]}" -a -s "${some[2]}" ]
 anew() { build -n CFLAGS=-O0 "$@" "${some[@]}" | grep -oE ' -c [^ ]+|ar rcs' | sort | tr '\n' ' '; }
 check "nothing has changed, and built anew is: $(anew)" [ -z "$(anew)" ]
-check "a header, of what includes it: $(anew -W policy/table.h)" [ "$(anew -W policy/table.h)" = " -c policy/lru.c " ]
+check "a header, of what includes it: $(anew -W policy/core/table.h)" [ "$(anew -W policy/core/table.h)" = " -c policy/lru.c " ]
 check "a source: $(anew -W shim/image/ptx.c)" [ "$(anew -W shim/image/ptx.c)" = ' -c shim/image/ptx.c ar rcs ' ]
 for change in CFLAGS=-O1 'CFLAGS=-O0 -g' CPPFLAGS=-DOTHER LDFLAGS=-Wl,-O1; do
 	# Told with -n, which keeps what the flags are now: each of these is another change.

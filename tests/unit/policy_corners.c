@@ -1,6 +1,6 @@
 /* Where decisions have nothing to decide on, or no room for it: what is left over from the
  * other units of policy/. */
-#include "cycle.h"
+#include "core/cycle.h"
 #include "policy_test.h"
 
 #include <string.h>

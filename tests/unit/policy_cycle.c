@@ -1,5 +1,5 @@
 /* The learner alone: what it takes for a cycle, what it foresees, what it refuses to see. */
-#include "cycle.h"
+#include "core/cycle.h"
 #include "policy_test.h"
 
 #define BLOCKS 2048

@@ -1,6 +1,6 @@
 /* Single rules of the policies, where the tests of what they achieve would not miss one. */
+#include "core/state.h"
 #include "policy_test.h"
-#include "state.h"
 
 static uint32_t residents(const struct rig *rig, uint32_t first, uint32_t count)
 {

@@ -7,7 +7,7 @@
  * stays. The verdict holds until the cycle, the limit or the memory is another, and each trial
  * has the next one wait for longer: nothing swings.
  */
-#include "balanced.h"
+#include "balanced/balanced.h"
 
 /* Rounds without a move, of which the shorter of the last two is a settled round's time; twice
  * as many after each trial. */

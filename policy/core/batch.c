@@ -1,5 +1,5 @@
-#include "batch.h"
-#include "victims.h"
+#include "core/batch.h"
+#include "core/victims.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "cycle.h"
+#include "core/cycle.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -13,8 +13,8 @@
  * Blocks are only marked: the stream brings kept ones in as their turn comes, and takes the
  * others' frames.
  */
-#include "balanced.h"
-#include "victims.h"
+#include "balanced/balanced.h"
+#include "core/victims.h"
 
 #define RING_BLOCKS 8
 #define LEAST_RING 2

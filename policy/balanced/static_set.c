@@ -4,7 +4,7 @@
  * move only where the round's savings pay for the move, in the rounds the cycle may be expected
  * to last (as many as it has lasted); of equals those that are there stay.
  */
-#include "balanced.h"
+#include "balanced/balanced.h"
 
 /* Rates are namings per round in sixteenths. */
 #define RATE_ONE 16

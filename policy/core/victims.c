@@ -1,4 +1,4 @@
-#include "victims.h"
+#include "core/victims.h"
 
 #define NOT_IN_SIGHT (1ull << 48)
 

@@ -8,9 +8,9 @@
 #ifndef LOWTIDE_POLICY_STATE_H
 #define LOWTIDE_POLICY_STATE_H
 
-#include "cycle.h"
+#include "core/cycle.h"
 #include "policy.h"
-#include "table.h"
+#include "core/table.h"
 
 struct batch;
 

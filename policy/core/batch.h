@@ -10,7 +10,7 @@
 #ifndef LOWTIDE_POLICY_BATCH_H
 #define LOWTIDE_POLICY_BATCH_H
 
-#include "state.h"
+#include "core/state.h"
 
 struct batch {
 	struct policy *policy;

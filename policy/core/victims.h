@@ -5,7 +5,7 @@
 #ifndef LOWTIDE_POLICY_VICTIMS_H
 #define LOWTIDE_POLICY_VICTIMS_H
 
-#include "state.h"
+#include "core/state.h"
 
 /* Larger = better victim. Comparable within one operation. */
 uint64_t victims_score(const struct policy *policy, uint32_t block);

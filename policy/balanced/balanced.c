@@ -1,5 +1,5 @@
 /* The row itself: which part decides, and the marks between which residency moves. */
-#include "balanced.h"
+#include "balanced/balanced.h"
 
 uint64_t balanced_limit(const struct policy *policy)
 {

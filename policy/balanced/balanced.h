@@ -10,7 +10,7 @@
 #ifndef LOWTIDE_POLICY_BALANCED_H
 #define LOWTIDE_POLICY_BALANCED_H
 
-#include "batch.h"
+#include "core/batch.h"
 
 /* Up to here blocks may be resident: high_bytes where it is set, the cap at most. */
 uint64_t balanced_limit(const struct policy *policy);

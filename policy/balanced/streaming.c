@@ -3,8 +3,8 @@
  * goes to the next block that the cycle will miss. A victim is never needed sooner than what
  * takes its place, which also bounds how far ahead the stream runs.
  */
-#include "balanced.h"
-#include "victims.h"
+#include "balanced/balanced.h"
+#include "core/victims.h"
 
 #define NAMES_SEEN_AHEAD 256
 /* Not yet a cycle: the place may be right and its future still another one. */
