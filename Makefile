@@ -63,10 +63,10 @@ SAME_BYTES := -ffile-prefix-map='$(CURDIR)=.' $(if $(CUDA_INC),-ffile-prefix-map
 
 objects = $(patsubst %,$(O)/obj/%.o,$(basename $(1)))
 # The library's files of these names, in whichever of its folders they are.
-of_shim = $(foreach name,$(1),$(or $(wildcard $(foreach kind,c S,shim/$(name).$(kind) shim/*/$(name).$(kind))),$(error shim/ has no $(name))))
+of_shim = $(foreach name,$(1),$(or $(wildcard $(foreach kind,c S,shim/*/$(name).$(kind))),$(error shim/ has no $(name))))
 
 POLICY_SRC := $(sort $(wildcard policy/*.c policy/*/*.c))
-SHIM_SRC   := $(sort $(wildcard shim/*.c shim/*/*.c))
+SHIM_SRC   := $(sort $(wildcard shim/*/*.c))
 SHIM_ASM   := $(sort $(wildcard shim/*/*.S))
 
 POLICY_OBJ := $(call objects,$(POLICY_SRC))
@@ -107,10 +107,10 @@ $(O)/obj/shim/%.o: shim/%.c
 $(O)/obj/shim/%.o: shim/%.S
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D) && $(call hardened,-Ishim) $(LIB) -c $< -o $@
-$(O)/obj/shim/pager/kernels_image.o: shim/pager/kernels.ptx shim/pager/kernels.fatbin
+$(O)/obj/shim/memory/kernels_image.o: shim/memory/kernels.ptx shim/memory/kernels.fatbin
 
 kernels-ptx: ## write our GPU kernels' text and machine code anew: nvcc, and two old ptxas from PyPI
-	$(Q)CUDA_HOME=$(CUDA_HOME) PTXAS_FOLDER=$(abspath $(O))/ptxas shim/pager/make-kernels
+	$(Q)CUDA_HOME=$(CUDA_HOME) PTXAS_FOLDER=$(abspath $(O))/ptxas shim/memory/make-kernels
 
 SHIM_LINK = $(LINK) $(HARDEN) -shared $(HARDEN_LD) $(HARDEN_LIB) -Wl,-soname,liblowtide.so,--version-script=shim/door/versions.map -o $@ \
 	$(CRT_BEGIN) $(filter %.o,$^) $(CRT_END) -pthread -ldl $(LDLIBS)

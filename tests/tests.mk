@@ -144,11 +144,11 @@ units  = $(foreach name,$(1),$(filter $(O)/unit/$(name)_% $(O)/unit/$(name)/%,$(
 PROBE_PARTS := $(filter-out %/main.o,$(PROBE_OBJ))
 # What each is linked with, by how its name begins: the floors it stands on, or all of something.
 $(call units,policy):   $(call floors,$(filter policy policy/%,$(FLOORS)))
-$(call units,settings): $(call floors,shim)
+$(call units,settings): $(call floors,shim/base)
 $(call units,image):    $(call floors,shim/image)
-$(call units,pager):    $(call floors,shim/pager shim)
-$(call units,own):      $(call floors,shim/pager shim/image)
-$(call units,hook):     $(call floors,shim/hook shim/image shim)
+$(call units,pager):    $(call floors,shim/memory shim/account shim/base)
+$(call units,own):      $(call floors,shim/memory shim/image)
+$(call units,hook):     $(call floors,shim/hook shim/image shim/base)
 $(call units,launch moves pools door): $(SHIM_OBJ) $(POLICY_OBJ)
 $(call units,probe):    $(PROBE_PARTS)
 $(call units,sim):      | $(SIM)
@@ -205,7 +205,7 @@ $(O)/stress/params_stress_planted:       PLANT = -DFORGET_LATE
 $(O)/stress/layout_cache_stress_planted: PLANT = -DNO_VERSION
 stressed = $(filter $(O)/stress/$(1)_stress%,$(STRESS_OF))
 $(call stressed,gate):   $(call objects,$(call of_shim,gate clock lock))
-$(call stressed,ledger): $(call objects,$(call of_shim,ledger holding outstanding extent lock))
+$(call stressed,ledger): $(call objects,$(call of_shim,ledger unmanaged outstanding extent lock))
 # What stands between a launch and the driver's answers; the rest of the library is in the test.
 $(call stressed,params): $(call objects,$(call of_shim,params layout kernels tensor_map lock log file) $(wildcard shim/image/*.c))
 $(filter %_planted,$(STRESS_OF)):     $(O)/stress/%_planted: tests/stress/%.c
@@ -242,7 +242,7 @@ $(O)/fuzz/settings: $(call of_shim,settings lock log file ram)
 $(O)/fuzz/copy_box: $(call of_shim,copy_box)
 $(O)/fuzz/params: $(call of_shim,params layout kernels tensor_map lock log file) $(wildcard shim/image/*.c)
 $(O)/fuzz/policy: $(POLICY_SRC)
-$(FUZZ_OF): $(O)/fuzz/%: tests/fuzz/%.c tests/fuzz/input.h tests/fuzz/alone.c $(wildcard shim/*.h shim/*/*.h shim/*.def policy/*.h policy/*/*.h policy/*.def)
+$(FUZZ_OF): $(O)/fuzz/%: tests/fuzz/%.c tests/fuzz/input.h tests/fuzz/alone.c $(wildcard shim/*/*.h shim/*/*.def policy/*.h policy/*/*.h policy/*.def)
 	$(call say,FUZZ,$@)
 	$(Q)mkdir -p $(@D) && $(if $(FUZZ_LACKS),$(FUZZ_ALONE),$(FUZZ_CLANG)) $(FUZZ_FLAGS) -o $@ $(filter-out tests/fuzz/alone.c,$(filter %.c,$^)) -pthread -lm
 fuzz: $(FUZZ_OF) ## feed parsers, copies, launches and policies whatever a fuzzer thinks of, each for FUZZ_SECONDS

@@ -6,7 +6,7 @@
 #ifndef LOWTIDE_CHECKUP_H
 #define LOWTIDE_CHECKUP_H
 
-#include "settings.h"
+#include "base/settings.h"
 #include "trial.h"
 
 #include <jansson.h>

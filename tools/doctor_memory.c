@@ -1,6 +1,6 @@
 /* RAM for cold memory: what there is, and what may keep it from being taken. */
 #include "checkup.h"
-#include "ram.h"
+#include "base/ram.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* lowtide help: what the tables say, for a terminal. */
 #include "command.h"
-#include "settings.h"
+#include "base/settings.h"
 
 #include <argp.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /*
- * How the library tells that it has loaded (the other end is shim/loaded.c): a memory file that
- * a program inherits, named in LOWTIDE_LOADED. A file, not a pipe, so that nobody can block on
- * it or die of it.
+ * How the library tells that it has loaded (the other end is shim/door/loaded.c): a memory file
+ * that a program inherits, named in LOWTIDE_LOADED. A file, not a pipe, so that nobody can
+ * block on it or die of it.
  */
 #ifndef LOWTIDE_LOADED_MARK_H
 #define LOWTIDE_LOADED_MARK_H

@@ -1,12 +1,13 @@
 /*
- * The settings as options of a command: one option for each row of shim/settings.def (--vram,
+ * The settings as options of a command: one option for each row of shim/base/settings.def
+ * (--vram,
  * --policy, ...), and --setting NAME=VALUE. Owns what was given, in the caller's struct; the
  * strings stay those of the command line.
  */
 #ifndef LOWTIDE_OPTIONS_H
 #define LOWTIDE_OPTIONS_H
 
-#include "settings.h"
+#include "base/settings.h"
 
 #include <argp.h>
 

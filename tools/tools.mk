@@ -27,14 +27,14 @@ endif
 $(O)/libdir:
 	@mkdir -p $(@D) && echo '$(LIBDIR)' >$@
 
-$(O)/lowtide.1: tools/lowtide.1.scd tools/tables $(wildcard tools/*.def) shim/settings.def policy/policies.def
+$(O)/lowtide.1: tools/lowtide.1.scd tools/tables $(wildcard tools/*.def) shim/base/settings.def policy/policies.def
 	$(call say,MAN,$@)
 	$(Q)mkdir -p $(@D) && tools/tables man >$@.scd && scdoc <$@.scd >$@
 
 $(O)/obj/tests/gpu/probe/%.o: tests/gpu/probe/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(call hardened,-Itests/gpu/probe) $(CUDA) -fPIE -c $< -o $@
-$(O)/obj/tests/gpu/probe/%.o: tests/gpu/probe/%.S $(wildcard tests/gpu/probe/*.ptx) shim/pager/kernels.ptx
+$(O)/obj/tests/gpu/probe/%.o: tests/gpu/probe/%.S $(wildcard tests/gpu/probe/*.ptx) shim/memory/kernels.ptx
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D) && $(call hardened,-Itests/gpu/probe) -c $< -o $@
 $(PROBE): $(PROBE_OBJ) $(HARDENING)

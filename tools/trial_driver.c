@@ -1,6 +1,6 @@
 #include "trial_driver.h"
 
-#include "pager/own_kernels.h"
+#include "memory/own_kernels.h"
 
 #include <cuda.h>
 #include <dlfcn.h>

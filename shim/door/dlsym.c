@@ -5,7 +5,7 @@
  */
 #include "door/dlsym.h"
 
-#include "door/driver.h"
+#include "driver/driver.h"
 #include "door/resolve.h"
 
 #include <link.h>

@@ -5,7 +5,7 @@
  * dlsym(handle, name): ask door_dlsym_answer(handle, name, return address), else jump to the real one.
  * dlopen(file, mode): without RTLD_DEEPBIND (8), under which a plugin would see the driver's symbols before ours.
  */
-#include "door/marks.inc"
+#include "base/marks.inc"
 
 /* Exported under both versions that the C library has had: a library before ours that asks for dlsym by version
  * (dlvsym, RTLD_NEXT) must not pass us by. */

@@ -1,9 +1,9 @@
 #include "door/resolve.h"
 
-#include "door/driver.h"
-#include "door/export.h"
-#include "log.h"
-#include "settings.h"
+#include "driver/driver.h"
+#include "driver/export.h"
+#include "base/log.h"
+#include "base/settings.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 	_Static_assert(                                                                        \
 	    __builtin_types_compatible_p(__typeof__(&symbol), PFN_##base##_v##since##stream),  \
 	    #symbol " has another signature in these headers");
-#include "hooks.def"
+#include "driver/hooks.def"
 #undef HOOK
 
 static const struct row {
@@ -26,7 +26,7 @@ static const struct row {
 } rows[] = {
 #define HOOK(base, since, stream, symbol)                                                      \
 	{#base, #symbol, since, sizeof(#stream) > 1, (void (*)(void))symbol},
-#include "hooks.def"
+#include "driver/hooks.def"
 #undef HOOK
 #undef USE
 };

@@ -1,8 +1,8 @@
 /* Arrays: never paged, but charged to the ledger for what the driver takes for them. */
-#include "door/driver.h"
-#include "door/export.h"
-#include "pager/admission.h"
-#include "pager/array_figure.h"
+#include "driver/driver.h"
+#include "driver/export.h"
+#include "account/admission.h"
+#include "account/arrays.h"
 
 /* Of the descriptors of a flat array, and of CUDA 2's, the members have the same names. */
 #define FLAT(desc)                                                                             \

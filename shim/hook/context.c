@@ -4,14 +4,14 @@
  */
 #include "hook/context.h"
 
-#include "door/driver.h"
-#include "door/export.h"
+#include "driver/driver.h"
+#include "driver/export.h"
 #include "hook/kernels.h"
 #include "hook/params.h"
-#include "lock.h"
-#include "pager/admission.h"
+#include "base/lock.h"
+#include "account/admission.h"
 #include "pager/pager.h"
-#include "pager/streams.h"
+#include "order/streams.h"
 
 static atomic_bool
     primary_lives[PAGER_DEVICES]; /* as far as this process has retained it; atomic */

@@ -6,11 +6,11 @@
  */
 #include "hook/copy.h"
 
-#include "door/driver.h"
-#include "door/export.h"
+#include "driver/driver.h"
+#include "driver/export.h"
 #include "hook/tensor_map.h"
-#include "pager/copy_kernel.h"
-#include "settings.h"
+#include "move/copy_kernel.h"
+#include "base/settings.h"
 
 /* Nobody's memory of ours: not our business. */
 static bool is_ours(CUdeviceptr address)

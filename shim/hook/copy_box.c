@@ -5,8 +5,8 @@
  */
 #include "hook/copy.h"
 
-#include "door/driver.h"
-#include "door/export.h"
+#include "driver/driver.h"
+#include "driver/export.h"
 
 struct side {
 	CUdeviceptr start; /* 0: an array */

@@ -1,8 +1,8 @@
 #include "hook/detour.h"
 
-#include "door/driver.h"
-#include "pager/copy_kernel.h"
-#include "pager/streams.h"
+#include "driver/driver.h"
+#include "move/copy_kernel.h"
+#include "order/streams.h"
 
 bool detour_needed(CUdeviceptr address)
 {

@@ -1,7 +1,7 @@
 /* Devices: what the program is told of their memory. */
-#include "door/driver.h"
-#include "door/export.h"
-#include "pager/admission.h"
+#include "driver/driver.h"
+#include "driver/export.h"
+#include "account/admission.h"
 
 LT_EXPORT CUresult CUDAAPI cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)
 {

@@ -3,8 +3,8 @@
  * filled in parts, cut where a home changes, row by row if it has rows. A fill of device memory
  * returns at once, and so do the parts.
  */
-#include "door/driver.h"
-#include "door/export.h"
+#include "driver/driver.h"
+#include "driver/export.h"
 #include "hook/detour.h"
 #include "hook/work.h"
 

@@ -4,11 +4,11 @@
  */
 #include "hook/graph.h"
 
-#include "door/driver.h"
-#include "door/export.h"
+#include "driver/driver.h"
+#include "driver/export.h"
 #include "hook/graph_names.h"
 #include "hook/work.h"
-#include "lock.h"
+#include "base/lock.h"
 
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 #include "hook/graph_names.h"
 
-#include "door/driver.h"
+#include "driver/driver.h"
 #include "hook/params.h"
 #include "hook/work.h"
-#include "pager/copy_kernel.h"
+#include "move/copy_kernel.h"
 
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 #include "hook/kernels.h"
 
-#include "door/driver.h"
+#include "driver/driver.h"
 #include "image/image.h"
-#include "lock.h"
-#include "log.h"
+#include "base/lock.h"
+#include "base/log.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -2,8 +2,8 @@
  * Launches. What the parameters name is made known to the pager, which may move memory first;
  * then the driver launches, between work_begin and work_end.
  */
-#include "door/driver.h"
-#include "door/export.h"
+#include "driver/driver.h"
+#include "driver/export.h"
 #include "hook/params.h"
 #include "hook/work.h"
 

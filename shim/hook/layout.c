@@ -1,6 +1,6 @@
 #include "hook/layout.h"
 
-#include "lock.h"
+#include "base/lock.h"
 
 #include <pthread.h>
 #include <stdlib.h>

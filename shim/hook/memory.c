@@ -2,9 +2,9 @@
  * Linear memory: what the program allocates on the device, charged to the ledger before the
  * driver is asked.
  */
-#include "door/driver.h"
-#include "door/export.h"
-#include "pager/admission.h"
+#include "driver/driver.h"
+#include "driver/export.h"
+#include "account/admission.h"
 #include "pager/driver_slabs.h"
 #include "pager/pager.h"
 

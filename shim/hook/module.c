@@ -4,8 +4,8 @@
  * one goes, so does what is known of its functions: before the driver's own call, because
  * afterwards another thread may be given the same handles.
  */
-#include "door/driver.h"
-#include "door/export.h"
+#include "driver/driver.h"
+#include "driver/export.h"
 #include "hook/kernels.h"
 #include "hook/params.h"
 

@@ -2,8 +2,8 @@
  * Copies that came after CUDA 13.0: passed on as they are, as those of other_work.c, but not
  * while mappings change, and with each range that they name in one home.
  */
-#include "door/driver.h"
-#include "door/export.h"
+#include "driver/driver.h"
+#include "driver/export.h"
 #include "hook/work.h"
 
 #include <stdlib.h>

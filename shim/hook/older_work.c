@@ -3,8 +3,8 @@
  * their parameters one by one elsewhere, so what they name is not known: passed on as they are,
  * but not while mappings change.
  */
-#include "door/driver.h"
-#include "door/export.h"
+#include "driver/driver.h"
+#include "driver/export.h"
 #include "hook/work.h"
 
 LT_EXPORT CUresult CUDAAPI cuLaunch(CUfunction f)

@@ -2,8 +2,8 @@
  * What else gives the device work: passed on as it is, but not while mappings change, and with
  * each range that it names in one home.
  */
-#include "door/driver.h"
-#include "door/export.h"
+#include "driver/driver.h"
+#include "driver/export.h"
 #include "hook/copy.h"
 
 #include <stdlib.h>

@@ -1,11 +1,11 @@
 #include "hook/params.h"
 
-#include "door/driver.h"
+#include "driver/driver.h"
 #include "hook/kernels.h"
 #include "hook/layout_cache.h"
 #include "hook/tensor_map.h"
-#include "lock.h"
-#include "log.h"
+#include "base/lock.h"
+#include "base/log.h"
 #include "pager/pager.h"
 
 #include <pthread.h>

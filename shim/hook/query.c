@@ -3,11 +3,11 @@
  * for, whatever its home: a cold block would otherwise look like host memory, and be touched
  * from the CPU.
  */
-#include "door/driver.h"
-#include "door/export.h"
-#include "log.h"
+#include "driver/driver.h"
+#include "driver/export.h"
+#include "base/log.h"
 #include "pager/driver_slabs.h"
-#include "pager/holding.h"
+#include "account/unmanaged.h"
 #include "pager/pager.h"
 #include "pager/sync_memops.h"
 

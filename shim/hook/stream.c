@@ -2,11 +2,11 @@
  * Streams: which there are, whether one is being captured, and the moments when the program
  * waits.
  */
-#include "door/driver.h"
-#include "door/export.h"
+#include "driver/driver.h"
+#include "driver/export.h"
 #include "hook/work.h"
-#include "pager/ordered_free.h"
-#include "pager/pooled.h"
+#include "account/ordered_free.h"
+#include "account/pools.h"
 
 #include <sched.h>
 

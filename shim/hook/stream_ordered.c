@@ -1,12 +1,12 @@
 /* Stream-ordered memory, in both stream flavours, and the pools it comes from. */
-#include "door/driver.h"
-#include "door/export.h"
-#include "pager/admission.h"
+#include "driver/driver.h"
+#include "driver/export.h"
+#include "account/admission.h"
 #include "pager/driver_slabs.h"
-#include "pager/ordered_free.h"
+#include "account/ordered_free.h"
 #include "pager/pager.h"
-#include "pager/pooled.h"
-#include "pager/streams.h"
+#include "account/pools.h"
+#include "order/streams.h"
 
 /* Memory of cuMemAlloc may be freed in stream order, but not by a graph: that takes only what a
  * graph allocated. */

@@ -1,9 +1,9 @@
 #include "hook/tensor_map.h"
 
-#include "door/driver.h"
-#include "door/export.h"
-#include "lock.h"
-#include "log.h"
+#include "driver/driver.h"
+#include "driver/export.h"
+#include "base/lock.h"
+#include "base/log.h"
 #include "pager/pager.h"
 
 #include <pthread.h>

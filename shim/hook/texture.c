@@ -2,8 +2,8 @@
  * Textures and surfaces over linear memory: a kernel reaches it through a handle, or through
  * nothing that is passed at all, and so without naming it. Such memory moves in windows only.
  */
-#include "door/driver.h"
-#include "door/export.h"
+#include "driver/driver.h"
+#include "driver/export.h"
 #include "pager/pager.h"
 
 static CUresult bound(CUresult result, uint64_t address)

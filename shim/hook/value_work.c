@@ -3,8 +3,8 @@
  * change, and where cold memory is unmapped with what they name in VRAM. Drivers have two
  * versions of each, of the same parameters.
  */
-#include "door/driver.h"
-#include "door/export.h"
+#include "driver/driver.h"
+#include "driver/export.h"
 #include "hook/work.h"
 
 #include <stdlib.h>

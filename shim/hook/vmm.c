@@ -2,10 +2,10 @@
  * The program's own virtual memory management: physical memory on a device is charged from its
  * creation until its last handle is released and its last mapping is gone.
  */
-#include "door/driver.h"
-#include "door/export.h"
-#include "pager/admission.h"
-#include "pager/holding.h"
+#include "driver/driver.h"
+#include "driver/export.h"
+#include "account/admission.h"
+#include "account/unmanaged.h"
 
 LT_EXPORT CUresult CUDAAPI cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size,
 				       const CUmemAllocationProp *prop,

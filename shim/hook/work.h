@@ -5,11 +5,11 @@
 #ifndef LOWTIDE_WORK_H
 #define LOWTIDE_WORK_H
 
-#include "pager/fallback.h"
-#include "pager/gate.h"
+#include "pager/one_home.h"
+#include "order/gate.h"
 #include "pager/pager.h"
-#include "pager/resident.h"
-#include "pager/streams.h"
+#include "pager/unmapped.h"
+#include "order/streams.h"
 
 /* False: there is no pager yet, and nothing to keep still. */
 static inline bool work_begin(void)

@@ -1,17 +1,17 @@
 /* Allocating and freeing: components, and the frames under their blocks. */
-#include "lock.h"
-#include "pager/parts.h"
+#include "base/lock.h"
+#include "pager/pager_internal.h"
 
-#include "clock.h"
-#include "door/driver.h"
-#include "pager/ahead.h"
-#include "pager/overlap.h"
-#include "pager/home.h"
-#include "pager/release.h"
-#include "pager/stepper.h"
-#include "pager/streams.h"
-#include "pager/transit.h"
-#include "settings.h"
+#include "base/clock.h"
+#include "driver/driver.h"
+#include "memory/prepared_frames.h"
+#include "move/overlap.h"
+#include "memory/mapping.h"
+#include "pager/free.h"
+#include "order/worker.h"
+#include "order/streams.h"
+#include "move/batch.h"
+#include "base/settings.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 #include "pager/audit.h"
 
-#include "pager/content_hash.h"
-#include "pager/overlap.h"
-#include "pager/streams.h"
-#include "pager/window.h"
-#include "settings.h"
+#include "memory/content_hash.h"
+#include "move/overlap.h"
+#include "order/streams.h"
+#include "move/window.h"
+#include "base/settings.h"
 
 #include <string.h>
 

@@ -1,12 +1,12 @@
 #include "pager/driver_slabs.h"
 
-#include "door/driver.h"
-#include "lock.h"
-#include "pager/admission.h"
-#include "pager/release.h"
-#include "pager/slab.h"
-#include "pager/streams.h"
-#include "settings.h"
+#include "driver/driver.h"
+#include "base/lock.h"
+#include "account/admission.h"
+#include "pager/free.h"
+#include "memory/slab.h"
+#include "order/streams.h"
+#include "base/settings.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -9,10 +9,10 @@
 #ifndef LOWTIDE_PAGER_H
 #define LOWTIDE_PAGER_H
 
-#include "pager/block.h"
-#include "pager/fence.h"
-#include "pager/frame.h"
-#include "pager/own_kernels.h"
+#include "memory/block.h"
+#include "order/fence.h"
+#include "memory/frame.h"
+#include "memory/own_kernels.h"
 #include "pager/start.h"
 #include "policy.h"
 
@@ -30,7 +30,7 @@ struct pager_stats {
 	uint64_t launches_in_place; /* launches that named a cold block */
 	uint64_t failed_moves;
 	uint64_t bytes_out_again; /* part of bytes_out: of blocks that had been in RAM before */
-	uint64_t fallbacks;	  /* calls handed to the driver whole, see fallback.h */
+	uint64_t fallbacks;	  /* calls handed to the driver whole, see one_home.h */
 	uint64_t verified,
 	    not_verified; /* blocks: LOWTIDE_VERIFY compared them, or could not */
 };
@@ -64,7 +64,7 @@ struct pager {
 	uint32_t owed,
 	    owed_limit; /* uses since the last window that wanted what only a window moves */
 	CUstream stream_in, stream_out, stream_hash_in, stream_hash_out;
-	CUevent crossing[PAGER_CROSSING]; /* exchange.c's; made when first needed */
+	CUevent crossing[PAGER_CROSSING]; /* pipeline.c's; made when first needed */
 	size_t crossing_events;		  /* made so far */
 	struct own_kernels kernels;	  /* ours; immutable after init */
 	uint64_t kernels_load_us;	  /* of that, whatever came of it */
@@ -75,9 +75,9 @@ struct pager {
 	uint32_t epoch;
 	struct policy_action *actions; /* room for PAGER_ACTIONS */
 	uint32_t *moving;	       /* room for PAGER_ACTIONS leaving, then as many coming */
-	uint32_t parked; /* freed but not gone (release.h): index + 1 of the first; 0: none */
+	uint32_t parked; /* freed but not gone (free.h): index + 1 of the first; 0: none */
 	_Atomic uint32_t parked_count; /* with pieces of slabs; atomic */
-	bool ahead_making;	       /* ahead.c: a frame, without the lock */
+	bool ahead_making;	       /* prepared_frames.c: a frame, without the lock */
 	bool ahead_refused;	       /* the driver had none */
 	uint32_t group;		       /* of what is being uploaded */
 	atomic_bool worked;	       /* a launch came since the last upload; atomic */

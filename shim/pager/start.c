@@ -1,10 +1,10 @@
 #include "pager/start.h"
 
-#include "clock.h"
-#include "log.h"
-#include "pager/ledger.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "account/ledger.h"
 #include "pager/pager.h"
-#include "settings.h"
+#include "base/settings.h"
 
 #include <inttypes.h>
 #include <stdio.h>

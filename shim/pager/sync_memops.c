@@ -1,10 +1,10 @@
 #include "pager/sync_memops.h"
 
-#include "door/driver.h"
-#include "lock.h"
-#include "pager/fallback.h"
-#include "pager/overlap.h"
-#include "pager/parts.h"
+#include "driver/driver.h"
+#include "base/lock.h"
+#include "pager/one_home.h"
+#include "move/overlap.h"
+#include "pager/pager_internal.h"
 
 /* How often it is tried again where another thread kept a window from being opened. */
 #define TRIES 8

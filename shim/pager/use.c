@@ -1,17 +1,17 @@
 /* Uses: what an operation names, made known to the policy, and held still or brought in before
  * it runs. */
-#include "lock.h"
-#include "pager/parts.h"
+#include "base/lock.h"
+#include "pager/pager_internal.h"
 
-#include "clock.h"
-#include "log.h"
-#include "pager/ahead.h"
-#include "pager/fence.h"
-#include "pager/overlap.h"
-#include "pager/resident.h"
-#include "pager/stepper.h"
-#include "pager/streams.h"
-#include "settings.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "memory/prepared_frames.h"
+#include "order/fence.h"
+#include "move/overlap.h"
+#include "pager/unmapped.h"
+#include "order/worker.h"
+#include "order/streams.h"
+#include "base/settings.h"
 
 #include <sched.h>
 #include <string.h>

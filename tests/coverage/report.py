@@ -14,8 +14,9 @@ import subprocess
 import sys
 
 # The pager's state machine: how a block comes and goes.
-STATES = "the pager's states", ("shim/pager/" + n for n in (
-    "block.c", "transit.c", "arriving.c", "leaving.c", "resident.c", "home.c", "exchange.c", "overlap.c", "way.c", "moves.c"))
+STATES = "the pager's states", ("shim/" + n for n in (
+    "memory/block.c", "memory/mapping.c", "move/batch.c", "move/pipeline.c", "move/overlap.c", "move/transfer.c",
+    "move/transfer_in.c", "move/transfer_out.c", "pager/execute.c", "pager/unmapped.c"))
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 

@@ -6,11 +6,11 @@ for candidate in "${CUDA_HOME:-/usr/local/cuda}"/lib64/stubs/libcuda.so /usr/loc
 	/usr/lib/*/stubs/libcuda.so; do
 	[ -e "$candidate" ] && stub=$candidate && break
 done
-known=$(sed -nE 's/^HOOK\(.*, (cu[A-Za-z0-9_]+)\)$/\1/p; s/^PASS\((cu[A-Za-z0-9_]+)\)$/\1/p' shim/hooks.def shim/passed.def)
+known=$(sed -nE 's/^HOOK\(.*, (cu[A-Za-z0-9_]+)\)$/\1/p; s/^PASS\((cu[A-Za-z0-9_]+)\)$/\1/p' shim/driver/hooks.def shim/driver/passed.def)
 twice=$(sort <<<"$known" | uniq -d)
 check "named twice: $twice" [ -z "$twice" ]
 exported=$(nm -D --defined-only "$O/liblowtide.so" | sed -n 's/.* T //p')
-for symbol in $(sed -nE 's/^HOOK\(.*, (cu[A-Za-z0-9_]+)\)$/\1/p' shim/hooks.def); do
+for symbol in $(sed -nE 's/^HOOK\(.*, (cu[A-Za-z0-9_]+)\)$/\1/p' shim/driver/hooks.def); do
 	check "hooked but not exported: $symbol" grep -qx "$symbol" <<<"$exported"
 done
 # What CUDA 13.5 has, whatever toolkit is here.
@@ -33,7 +33,7 @@ check "$header declares, and neither hooks.def nor passed.def has: $new" [ -z "$
 # A later version of a hooked function has other parameters: it must not be answered with the wrapper of an earlier
 # one (cuCtxSynchronize took a context in 13.0).
 typedefs=$(dirname "$header")/cudaTypedefs.h
-rows=$(sed -nE 's/^HOOK\((\w+), ([0-9]+), (\w*), .*/\1 \2 \3/p' shim/hooks.def)
+rows=$(sed -nE 's/^HOOK\((\w+), ([0-9]+), (\w*), .*/\1 \2 \3/p' shim/driver/hooks.def)
 stale=$(while read -r base since flavour; do
 	for version in $(sed -nE "s/.*PFN_${base}_v([0-9]+)${flavour}\\).*/\1/p" "$typedefs"); do
 		[ "$version" -gt "$since" ] && ! grep -qxE "$base $version ?$flavour" <<<"$rows" && echo "$base $version"

@@ -3,7 +3,7 @@
 # the work, with blocks of one granule and of four. The report shows that the hash was asked and called the block dirty.
 . "$(dirname "$0")/lib.sh"
 export LD_LIBRARY_PATH=$O/sim SIM_IMAGE=$O/unit/sim_image.so
-HASH_KERNELS=$(dirname "$0")/../../shim/pager/kernels.ptx
+HASH_KERNELS=$(dirname "$0")/../../shim/memory/kernels.ptx
 export HASH_KERNELS
 dir=$O/e2e/half_hash
 rm -rf "$dir"

@@ -3,7 +3,7 @@
 # made with are here, by making it anew. (build/unit/own_kernels_images looks into the kept files themselves.)
 . "$(dirname "$0")/lib.sh"
 case $O in /*) ;; *) O=$PWD/$O ;; esac
-kept=shim/pager
+kept=shim/memory
 make=$kept/make-kernels
 dir=$O/e2e/kernels
 rm -rf "$dir"

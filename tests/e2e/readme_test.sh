@@ -10,7 +10,7 @@ done
 manual=$(tools/tables man)
 check "the manual could be written" [ $? -eq 0 ]
 terms=$(sed -nE 's/^\*([^*]+)\*$/\1/p' <<<"$manual" | sed 's/\\//g')
-for row in $(grep -ohE '\bSETTING\([A-Z_]+,' shim/settings.def | sed -E 's/.*\((.*),/LOWTIDE_\1/') \
+for row in $(grep -ohE '\bSETTING\([A-Z_]+,' shim/base/settings.def | sed -E 's/.*\((.*),/LOWTIDE_\1/') \
 	$(grep -oE '^POLICY\([a-z]+,' policy/policies.def | sed -E 's/.*\((.*),/\1/') \
 	$(grep -ohE '^(EXIT_STATUS|VERDICT)\([A-Z_]+, [0-9]+' tools/exits.def tools/verdicts.def | sed 's/.* //'); do
 	check "the manual has $row" grep -qxF "$row" <<<"$terms"

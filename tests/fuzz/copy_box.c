@@ -6,7 +6,7 @@
  */
 #include "hook/copy.h"
 
-#include "door/driver.h"
+#include "driver/driver.h"
 
 #include "input.h"
 

@@ -6,7 +6,7 @@
  */
 #include "hook/params.h"
 
-#include "door/driver.h"
+#include "driver/driver.h"
 #include "hook/tensor_map.h"
 #include "pager/pager.h"
 

@@ -2,7 +2,7 @@
  * Any text as any setting's value. What is refused changes nothing and is told in one line that
  * fits; what is accepted is within the bounds that the library counts on.
  */
-#include "settings.h"
+#include "base/settings.h"
 
 #include "input.h"
 

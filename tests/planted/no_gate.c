@@ -1,5 +1,5 @@
-/* In the place of shim/pager/gate.c: a gate that keeps nobody out. */
-#include "pager/gate.h"
+/* In the place of shim/order/gate.c: a gate that keeps nobody out. */
+#include "order/gate.h"
 
 void gate_enter(void)
 {

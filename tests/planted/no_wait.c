@@ -1,6 +1,6 @@
-/* In the place of shim/pager/gate.c: a gate that lets nobody in while it is shut, but is shut
+/* In the place of shim/order/gate.c: a gate that lets nobody in while it is shut, but is shut
  * over those who are inside. */
-#include "pager/gate.h"
+#include "order/gate.h"
 
 #include <sched.h>
 #include <stdatomic.h>

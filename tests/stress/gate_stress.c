@@ -4,7 +4,7 @@
  * ThreadSanitizer must see no race; with NO_GATE defined it must see one, or this test could
  * not fail.
  */
-#include "pager/gate.h"
+#include "order/gate.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 /* Many threads take and give back, large and small; the account never passes its cap and ends
  * where it began. */
-#include "pager/holding.h"
-#include "pager/ledger.h"
+#include "account/unmanaged.h"
+#include "account/ledger.h"
 
 #include <pthread.h>
 #include <stdio.h>

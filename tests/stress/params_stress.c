@@ -6,7 +6,7 @@
  * ThreadSanitizer sees no race. With FORGET_LATE defined layouts are forgotten after the
  * handles have come again, and this must be seen.
  */
-#include "door/driver.h"
+#include "driver/driver.h"
 #include "hook/params.h"
 #include "pager/pager.h"
 

@@ -3,7 +3,7 @@
  * as the wrapper of the right version and stream flavour, everything else must be left to the
  * driver. The expectations are written by hand, not taken from the hook table.
  */
-#include "door/driver.h"
+#include "driver/driver.h"
 #include "door/resolve.h"
 
 #include <criterion/criterion.h>

@@ -3,10 +3,10 @@
  * arrives, that no call of the driver spans two homes unless the copy is all resident, that
  * each goes to the stream of its flavour, when it waits, and that a late error is told.
  */
-#include "door/driver.h"
+#include "driver/driver.h"
 #include "hook/copy.h"
-#include "pager/copy_kernel.h"
-#include "settings.h"
+#include "move/copy_kernel.h"
+#include "base/settings.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>

@@ -2,7 +2,7 @@
  * What is known of kernels by handle: modules, libraries and their aliases come and go. The
  * driver is none; images are PTX text.
  */
-#include "door/driver.h"
+#include "driver/driver.h"
 #include "hook/kernels.h"
 
 #include <criterion/criterion.h>

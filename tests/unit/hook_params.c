@@ -2,7 +2,7 @@
  */
 #include "fed.h"
 
-#include "door/driver.h"
+#include "driver/driver.h"
 #include "hook/params.h"
 
 #include <criterion/criterion.h>

@@ -1,5 +1,5 @@
 /* What the parameters of a launch name, word by word: packed buffers, structs, lists. */
-#include "door/driver.h"
+#include "driver/driver.h"
 #include "hook/params.h"
 #include "pager/pager.h"
 

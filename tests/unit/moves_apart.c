@@ -1,7 +1,7 @@
 /* Switches without the lock, on the rig: what other threads do while the driver is at it. */
-#include "lock.h"
+#include "base/lock.h"
 #include "overlap_rig.h"
-#include "pager/fallback.h"
+#include "pager/one_home.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 /* Batches of moves in a window, pipelined or not, and changes of mappings, on the rig. */
 #include "moves_rig.h"
-#include "pager/exchange.h"
-#include "pager/parts.h"
+#include "move/pipeline.h"
+#include "pager/pager_internal.h"
 
 static void exchange(uint32_t leaving, size_t leaving_count, uint32_t coming,
 		     size_t coming_count)

@@ -1,8 +1,8 @@
 /* What of the policy's actions is carried out, where memory goes meanwhile, on the rig. */
 #include "moves_rig.h"
-#include "pager/captures.h"
-#include "pager/parts.h"
-#include "pager/release.h"
+#include "order/captures.h"
+#include "pager/pager_internal.h"
+#include "pager/free.h"
 
 #define SMALL_BYTES 1000
 

@@ -1,6 +1,6 @@
 /* When the work that named something is over, on the rig. */
 #include "moves_rig.h"
-#include "pager/fence.h"
+#include "order/fence.h"
 
 #define ONE ((CUstream)(uintptr_t)0x91)
 #define TWO ((CUstream)(uintptr_t)0x92)

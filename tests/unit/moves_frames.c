@@ -3,9 +3,9 @@
  * and level with it when it refuses none. Behind a table of driver functions that keeps memory
  * while a handle or a mapping has it, as drivers do.
  */
-#include "door/driver.h"
-#include "pager/frame.h"
-#include "pager/ledger.h"
+#include "driver/driver.h"
+#include "memory/frame.h"
+#include "account/ledger.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>

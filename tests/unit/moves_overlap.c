@@ -1,6 +1,6 @@
 /* Moves beside the program's work, on the rig: step by step, each stopped where it may be. */
 #include "overlap_rig.h"
-#include "pager/captures.h"
+#include "order/captures.h"
 
 #define PROGRAMS ((CUstream)(uintptr_t)0x91)
 

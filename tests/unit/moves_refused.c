@@ -1,7 +1,7 @@
 /* What the driver refuses in the midst of moves: every block is where its home says, with its
  * bytes, and no frame is lost. On the rig. */
 #include "moves_rig.h"
-#include "pager/exchange.h"
+#include "move/pipeline.h"
 
 static void exchange_in(uint32_t first, size_t count)
 {

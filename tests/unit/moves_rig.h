@@ -8,12 +8,12 @@
 #ifndef MOVES_RIG_H
 #define MOVES_RIG_H
 
-#include "door/driver.h"
-#include "pager/block.h"
-#include "pager/home.h"
-#include "pager/ledger.h"
+#include "driver/driver.h"
+#include "memory/block.h"
+#include "memory/mapping.h"
+#include "account/ledger.h"
 #include "pager/pager.h"
-#include "pager/transit.h"
+#include "move/batch.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>

@@ -1,6 +1,6 @@
 /* Moves where cold memory has no mapping (LOWTIDE_COLD=unmapped), on the rig. */
 #include "moves_rig.h"
-#include "pager/exchange.h"
+#include "move/pipeline.h"
 
 static bool is_mapped(uint32_t id)
 {

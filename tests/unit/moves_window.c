@@ -1,10 +1,10 @@
 /* When a window opens, what it waits for, and that every way out leaves the gate open, on the
  * rig. */
 #include "moves_rig.h"
-#include "pager/gate.h"
-#include "pager/parts.h"
-#include "pager/streams.h"
-#include "pager/window.h"
+#include "order/gate.h"
+#include "pager/pager_internal.h"
+#include "order/streams.h"
+#include "move/window.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -3,9 +3,9 @@
 #define OVERLAP_RIG_H
 
 #include "moves_rig.h"
-#include "pager/overlap.h"
-#include "pager/parts.h"
-#include "pager/way.h"
+#include "move/overlap.h"
+#include "pager/pager_internal.h"
+#include "move/transfer.h"
 
 static void overlap_start(void)
 {

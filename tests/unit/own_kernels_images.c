@@ -1,6 +1,6 @@
 /* What is kept of our own kernels is what the library passes parameters to, for every card. */
 #include "image/image.h"
-#include "pager/own_kernels.h"
+#include "memory/own_kernels.h"
 
 #include <criterion/criterion.h>
 #include <elf.h>

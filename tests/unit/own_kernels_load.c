@@ -1,5 +1,5 @@
 /* In which order our own kernels' images are tried, what ends the tries, and what is said. */
-#include "pager/own_kernels.h"
+#include "memory/own_kernels.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

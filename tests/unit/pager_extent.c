@@ -1,5 +1,5 @@
 /* What a pointer asks for, by what uploads have taught. */
-#include "pager/extent.h"
+#include "memory/extent.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>

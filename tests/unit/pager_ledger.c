@@ -1,5 +1,5 @@
-#include "pager/holding.h"
-#include "pager/ledger.h"
+#include "account/unmanaged.h"
+#include "account/ledger.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>

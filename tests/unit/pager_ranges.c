@@ -1,5 +1,5 @@
 /* Free ranges: none is given out twice, none is lost, and neighbours become one again. */
-#include "pager/ranges.h"
+#include "memory/ranges.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>

@@ -1,5 +1,5 @@
 /* Slabs: which piece an allocation gets, whom an address names, and what is left of a slab. */
-#include "pager/slab.h"
+#include "memory/slab.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>

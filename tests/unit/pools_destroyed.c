@@ -1,10 +1,10 @@
 /* Pools that are destroyed while memory of theirs lives, on a driver of a few functions. */
-#include "door/driver.h"
-#include "pager/admission.h"
-#include "pager/captures.h"
-#include "pager/ledger.h"
-#include "pager/ordered_free.h"
-#include "pager/pooled.h"
+#include "driver/driver.h"
+#include "account/admission.h"
+#include "order/captures.h"
+#include "account/ledger.h"
+#include "account/ordered_free.h"
+#include "account/pools.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>

@@ -1,7 +1,7 @@
 /* Any text as any setting (tests/fuzz/settings.c says what holds). */
 #include "fed.h"
 
-#include "settings.h"
+#include "base/settings.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

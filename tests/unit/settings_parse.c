@@ -1,6 +1,6 @@
-#include "settings.h"
+#include "base/settings.h"
 
-#include "log.h"
+#include "base/log.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>

@@ -1,5 +1,5 @@
-#include "ram.h"
-#include "settings.h"
+#include "base/ram.h"
+#include "base/settings.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>

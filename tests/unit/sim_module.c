@@ -26,7 +26,7 @@ static void *file(const char *path)
 /* The library's own, with machine code for 7.5, 8.0, 8.6, 8.9, 9.0, 10.0 and 12.0, and text. */
 static unsigned char *kept(void)
 {
-	return file("shim/pager/kernels.fatbin");
+	return file("shim/memory/kernels.fatbin");
 }
 
 static unsigned char *entry_of(unsigned char *fatbin, unsigned int kind, unsigned int arch)

@@ -6,6 +6,6 @@ probe_kernels_ptx:
 	.byte 0
 	.globl probe_hash_ptx
 probe_hash_ptx:
-	.incbin "shim/pager/kernels.ptx"
+	.incbin "shim/memory/kernels.ptx"
 	.byte 0
 	.section .note.GNU-stack,"",%progbits

@@ -10,7 +10,7 @@
 #define TIB ((size_t)1 << 40)
 #define RANGE (4 * TIB)
 
-/* As shim/pager/block.c and frame.c ask for them. */
+/* As shim/memory/block.c and frame.c ask for them. */
 enum { ARENA, ALIASES, RANGES };
 static const struct {
 	const char *name;

@@ -1,0 +1,74 @@
+/*
+ * What happens at load, at fork and at exit. Nothing here touches CUDA: a process that never
+ * uses it pays for one registration of fork handlers and one look for a variable, no more.
+ */
+#include "hook/context.h"
+#include "hook/graph.h"
+#include "hook/params.h"
+#include "loaded.h"
+#include "base/lock.h"
+#include "account/arrays.h"
+#include "pager/driver_slabs.h"
+#include "account/unmanaged.h"
+#include "account/ordered_free.h"
+#include "pager/pager.h"
+#include "account/pools.h"
+#include "door/summary.h"
+
+#include <pthread.h>
+
+/* In the order of the locks' ranks. */
+static void prepare(void)
+{
+	context_fork_prepare();
+	graph_fork_prepare();
+	params_fork_prepare();
+	pooled_fork_prepare();
+	driver_slabs_fork_prepare();
+	pager_fork_prepare();
+	array_figure_fork_prepare();
+	ordered_free_fork_prepare();
+	holding_fork_prepare();
+}
+
+static void parent(void)
+{
+	holding_fork_done();
+	ordered_free_fork_done();
+	array_figure_fork_done();
+	pager_fork_parent();
+	driver_slabs_fork_parent();
+	pooled_fork_done();
+	params_fork_done();
+	graph_fork_done();
+	context_fork_done();
+}
+
+static void child(void)
+{
+	holding_fork_done();
+	ordered_free_fork_done();
+	array_figure_fork_done();
+	pager_fork_child();
+	driver_slabs_fork_child();
+	pooled_fork_done();
+	params_fork_done();
+	graph_fork_done();
+	context_fork_done();
+}
+
+__attribute__((constructor)) static void lowtide_load(void)
+{
+	/* Without these, a fork while another thread holds the lock leaves the child with it
+	 * held. */
+	pthread_atfork(prepare, parent, child);
+	stats_at_load();
+	loaded_tell();
+}
+
+__attribute__((destructor)) static void lowtide_unload(void)
+{
+	lock_cancel_hold();
+	stats_at_exit();
+	lock_cancel_let();
+}

@@ -1,0 +1,34 @@
+/*
+ * The real driver: its library and the functions of it that the hook table names.
+ *
+ * Owns the handle of libcuda.so.1 and one typed pointer for each row of hooks.def, NULL where
+ * this driver does not have the function. Written once, by driver_load; immutable after. Any
+ * thread may call.
+ */
+#ifndef LOWTIDE_DRIVER_H
+#define LOWTIDE_DRIVER_H
+
+#include "driver/newer.h"
+
+struct driver {
+#define HOOK(base, since, stream, symbol) PFN_##base##_v##since##stream symbol;
+#define USE HOOK
+#include "hooks.def"
+#undef USE
+#undef HOOK
+};
+
+extern struct driver lt_driver;
+
+/* The driver's own function behind a symbol. A wrapper can only be reached once driver_load
+ * succeeded or by a direct call, so each first asks driver_has. */
+#define real(symbol) (lt_driver.symbol)
+
+/* CUDA_ERROR_NOT_FOUND: there is no libcuda.so.1. */
+CUresult driver_load(void);
+#define driver_has(symbol) (driver_load() == CUDA_SUCCESS && real(symbol))
+
+/* The library's own handle, as dlopen gave it; NULL before driver_load. */
+void *driver_library(void);
+
+#endif

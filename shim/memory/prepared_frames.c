@@ -1,0 +1,89 @@
+#include "memory/prepared_frames.h"
+
+#include "base/lock.h"
+#include "order/streams.h"
+
+#include <sched.h>
+
+/* Spare, at most: for one allocation that begins in RAM, and for what later leaves in its
+ * place. */
+#define AHEAD_BYTES ((uint64_t)64 << 20)
+#define AHEAD_FRAMES 8
+
+static unsigned int class_of(uint64_t bytes)
+{
+	unsigned int c = 0;
+
+	while (frame_bytes(c) < bytes)
+		c++;
+	return c;
+}
+
+/* Not before paging has begun, nor when everything is in VRAM. Plain frames are made in a
+ * context, and only where nothing moves by overlap. */
+static bool is_used(const struct pager *pager)
+{
+	return pager->overlap && !pager->frames.plain_host && pager->told_ns &&
+	       atomic_load(&pager->cold_blocks) && pager->frames.asked_bytes;
+}
+
+uint64_t ahead_kept_bytes(const struct pager *pager)
+{
+	return is_used(pager) ? AHEAD_BYTES : 0;
+}
+
+bool ahead_wanted(const struct pager *pager)
+{
+	const struct frame_pool *pool = &pager->frames;
+	const struct frame *frame;
+	unsigned int spare = 0;
+
+	if (!is_used(pager) || pager->ahead_refused)
+		return false;
+	for (frame = pool->spare[true][class_of(pool->asked_bytes)]; frame; frame = frame->next)
+		spare++;
+	return spare < AHEAD_FRAMES && (spare + 1) * pool->asked_bytes <= AHEAD_BYTES &&
+	       pool->host_bytes + pool->asked_bytes <= pool->host_limit_bytes;
+}
+
+void ahead_make(struct pager *pager, bool let_go)
+{
+	struct frame *frame =
+	    frame_begin(&pager->frames, true, class_of(pager->frames.asked_bytes));
+	CUstreamCaptureMode mode;
+	bool made;
+
+	if (!frame)
+		return;
+	mode = streams_relax();
+	if (let_go) {
+		pager->ahead_making = true;
+		lock_give(&pager->lock);
+	}
+	made = frame_make(&pager->frames, frame);
+	if (let_go) {
+		lock_take(&pager->lock);
+		pager->ahead_making = false;
+	}
+	streams_unrelax(mode);
+	if (made) {
+		frame_give(&pager->frames, frame);
+		/* The last of what it was for was freed meanwhile. */
+		if (!pager->table.block_end)
+			frame_release_spare(&pager->frames, true, UINT64_MAX);
+		return;
+	}
+	/* The system has no more than the budget says: whoever needs one asks for himself. */
+	frame_cancel(&pager->frames, frame);
+	pager->ahead_refused = true;
+}
+
+bool ahead_wait(struct pager *pager)
+{
+	if (!pager->ahead_making)
+		return false;
+	lock_give(&pager->lock);
+	sched_yield();
+	lock_take(&pager->lock);
+	return true;
+}

@@ -1,0 +1,92 @@
+#include "move/window.h"
+
+#include "base/clock.h"
+#include "driver/driver.h"
+#include "base/log.h"
+#include "order/gate.h"
+#include "order/streams.h"
+#include "base/settings.h"
+
+#include <stdatomic.h>
+
+/* A launcher is inside for microseconds; one that stays is in a call that blocks. */
+#define GATE_PATIENCE_NS 20000000ull
+/* After one that stayed, no window for so long: or each launch would cost a patience for as
+ * long as the call blocks. */
+#define GATE_REST_NS (10 * GATE_PATIENCE_NS)
+/* After a window that came late, none for so long: a kernel that never ends must not cost a
+ * patience each launch. */
+#define REST_NS 30000000000ull
+
+static bool enter_context(struct pager *pager, bool *pushed)
+{
+	CUcontext current = NULL;
+
+	*pushed = false;
+	if (real(cuCtxGetCurrent)(&current) != CUDA_SUCCESS)
+		return false;
+	if (current == pager->context)
+		return true;
+	*pushed = real(cuCtxPushCurrent_v2)(pager->context) == CUDA_SUCCESS;
+	return *pushed;
+}
+
+bool window_open(struct pager *pager)
+{
+	uint64_t now_ns;
+	enum drained drained;
+
+	if (streams_capturing() || streams_frozen() || !streams_one_context(pager->device) ||
+	    atomic_load(&pager->lost)) {
+		pager->stats.windows_refused++;
+		return false;
+	}
+	now_ns = clock_now_ns();
+	pager->window_since_ns = now_ns;
+	if (now_ns < pager->unpaged_since_ns) {
+		pager->stats.windows_refused++;
+		return false;
+	}
+	if (!enter_context(pager, &pager->pushed))
+		return false;
+	if (!gate_shut(GATE_PATIENCE_NS)) {
+		pager->stats.windows_refused++;
+		pager->unpaged_since_ns = clock_now_ns() + GATE_REST_NS;
+		goto leave_context;
+	}
+	/* One may have begun before the gate was shut. */
+	if (streams_capturing() || streams_frozen()) {
+		gate_open();
+		pager->stats.windows_refused++;
+		goto leave_context;
+	}
+	drained = streams_drain(pager->context, settings_get()->patience_ns);
+	if (drained == STREAMS_IDLE) {
+		pager->stats.windows++;
+		return true;
+	}
+	gate_open();
+	if (drained == STREAMS_LATE) {
+		pager->stats.windows_late++;
+		pager->unpaged_since_ns = clock_now_ns() + REST_NS;
+		if (pager->frames.plain_host)
+			goto leave_context; /* what cannot wait tries again, and says so itself
+					     */
+		log_info("device %d: work did not end within %llu ms; cold memory is used in "
+			 "place for a while",
+			 pager->device,
+			 (unsigned long long)(settings_get()->patience_ns / 1000000));
+	}
+leave_context:
+	if (pager->pushed)
+		real(cuCtxPopCurrent_v2)(NULL);
+	return false;
+}
+
+void window_close(struct pager *pager)
+{
+	gate_open();
+	pager->stats.window_ns += clock_now_ns() - pager->window_since_ns;
+	if (pager->pushed)
+		real(cuCtxPopCurrent_v2)(NULL);
+}

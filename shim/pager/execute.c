@@ -1,0 +1,264 @@
+/* Carrying moves out: the policy's actions in a window, room for what cannot page, and the
+ * steps of what is on its way by overlap. */
+#include "base/lock.h"
+#include "pager/pager_internal.h"
+
+#include "base/clock.h"
+#include "driver/driver.h"
+#include "memory/prepared_frames.h"
+#include "pager/audit.h"
+#include "move/pipeline.h"
+#include "move/overlap.h"
+#include "pager/free.h"
+#include "order/worker.h"
+#include "order/streams.h"
+#include "move/window.h"
+
+static void tell_of_moves(struct pager *pager, const uint32_t *blocks, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		policy_block_moved(pager->policy, blocks[i],
+				   atomic_load(&pager->table.blocks[blocks[i]].home) ==
+				       HOME_DEVICE);
+}
+
+/* Everything launched before has ended. */
+static void forget_unknown_fences(struct pager *pager)
+{
+	for (uint32_t i = 0; pager->overlap && i < pager->table.block_end; i++)
+		if (pager->table.blocks[i].fence == FENCE_NEVER)
+			pager->table.blocks[i].fence = 0;
+	for (uint32_t i = 0; pager->overlap && i < pager->table.component_end; i++)
+		if (pager->table.components[i].fence == FENCE_NEVER)
+			pager->table.components[i].fence = 0;
+}
+
+struct moves {
+	uint32_t *leaving, *coming;
+	size_t leaving_count, coming_count;
+};
+
+/* What of the first so many actions there is to do; what was freed has no home. */
+static struct moves gather(const struct pager *pager, size_t actions)
+{
+	struct moves moves = {.leaving = pager->moving,
+			      .coming = pager->moving + PAGER_ACTIONS};
+
+	for (size_t i = 0; i < actions; i++) {
+		uint32_t id = pager->actions[i].block;
+		const struct block *block = &pager->table.blocks[id];
+		enum block_home home = atomic_load(&block->home);
+
+		if (block->pins)
+			continue;
+		if (pager->actions[i].verb == POLICY_EVICT && home == HOME_DEVICE)
+			moves.leaving[moves.leaving_count++] = id;
+		else if (pager->actions[i].verb == POLICY_PAGE_IN && home == HOME_HOST)
+			moves.coming[moves.coming_count++] = id;
+	}
+	return moves;
+}
+
+/* Carries the policy's actions out, if this is a moment for it. */
+void carry_out(struct pager *pager, size_t actions)
+{
+	struct moves moves = gather(pager, actions);
+
+	if (!moves.leaving_count && !moves.coming_count)
+		return;
+	overlap_settle(pager);
+	if (!window_open(pager)) {
+		tell_if_still(pager);
+		return;
+	}
+	forget_unknown_fences(pager);
+	release_ripe(pager, true);
+	moves = gather(pager, actions); /* some may have been freed just now */
+	exchange_homes(pager, moves.leaving, moves.leaving_count, moves.coming,
+		       moves.coming_count);
+	window_close(pager);
+	tell_of_moves(pager, moves.leaving, moves.leaving_count);
+	tell_of_moves(pager, moves.coming, moves.coming_count);
+}
+
+void refresh_cap(struct pager *pager)
+{
+	uint64_t cap = pager_frames_cap_bytes(pager);
+
+	if (cap != pager->policy_cap_bytes) {
+		pager->policy_cap_bytes = cap;
+		policy_cap_changed(pager->policy, cap);
+	}
+}
+
+/* The lock is held. What is spare first; then what the policy gives up. */
+static uint64_t make_room(struct pager *pager, uint64_t bytes)
+{
+	uint64_t gone;
+	size_t actions;
+
+	release_ripe(pager, false);
+	gone = frame_release_spare(&pager->frames, false, bytes);
+	while (gone < bytes && release_empty_slab(pager))
+		gone += frame_release_spare(&pager->frames, false, bytes - gone);
+	if (gone >= bytes)
+		return gone;
+	actions = policy_pressure(pager->policy, bytes - gone, clock_now_ns(), pager->actions,
+				  PAGER_ACTIONS);
+	if (!actions)
+		return gone;
+	begin_paging(pager);
+	carry_out(pager, actions);
+	return gone + frame_release_spare(&pager->frames, false, bytes - gone);
+}
+
+/* How often, and with which pause, a window is tried that was refused because another thread
+ * was inside a call. */
+#define ROOM_TRIES 500
+#define ROOM_PAUSE_NS 2000000
+
+bool pager_make_room(int device, uint64_t bytes)
+{
+	struct pager *pager = pager_on(device);
+	uint64_t gone = 0, refused, until_ns = clock_now_ns() + PAGER_FREED_PATIENCE_NS;
+	bool freed;
+
+	if (!pager)
+		return false;
+	for (int i = 0; i < ROOM_TRIES; i++) {
+		lock_take(&pager->lock);
+		/* Its context may have ended meanwhile, by another thread. */
+		if (!pager_on(device)) {
+			lock_give(&pager->lock);
+			break;
+		}
+		refused = pager->stats.windows_refused;
+		gone += make_room(pager, bytes - gone);
+		refused = pager->stats.windows_refused - refused;
+		freed = gone < bytes && (release_wait(pager, until_ns) || ahead_wait(pager));
+		lock_give(&pager->lock);
+		if (freed)
+			continue;
+		if (gone >= bytes || !refused || streams_capturing() ||
+		    !streams_one_context(device))
+			break;
+		lock_nap(ROOM_PAUSE_NS);
+	}
+	return gone >= bytes;
+}
+
+/* The lock is held, but given back while a mapping is switched. The context need not be the
+ * current one of the calling thread. */
+static bool step_in_context(struct pager *pager)
+{
+	CUcontext current = NULL;
+	bool pushed = false, switched = false;
+
+	if (streams_capturing() || !streams_one_context(pager->device) ||
+	    real(cuCtxGetCurrent)(&current) != CUDA_SUCCESS)
+		return false;
+	if (current != pager->context) {
+		pushed = real(cuCtxPushCurrent_v2)(pager->context) == CUDA_SUCCESS;
+		if (!pushed)
+			return false;
+	}
+	if (stepper_is_absent())
+		overlap_step(pager);
+	else
+		switched = overlap_step_apart(pager);
+	if (pushed)
+		real(cuCtxPopCurrent_v2)(NULL);
+	return switched;
+}
+
+bool pager_step(void)
+{
+	bool busy = false;
+
+	for (int i = 0; i < PAGER_DEVICES; i++) {
+		struct pager *pager = pager_on(i);
+
+		if (!pager)
+			continue;
+		/* Whoever holds the lock will have made more to do, and may be waiting for
+		 * this thread to pause. */
+		if (!lock_try(&pager->lock)) {
+			busy = true;
+			continue;
+		}
+		while (pager_on(i) && overlap_busy(pager) && step_in_context(pager))
+			;
+		if (pager_on(i) && !streams_capturing() && ahead_wanted(pager))
+			ahead_make(pager, !stepper_is_absent());
+		busy = busy || (pager_on(i) && (overlap_busy(pager) || ahead_wanted(pager)));
+		lock_give(&pager->lock);
+	}
+	return busy;
+}
+
+bool pager_wants_steps(void)
+{
+	bool busy = false;
+
+	if (streams_capturing() || !stepper_is_absent())
+		return false;
+	for (int i = 0; i < PAGER_DEVICES && !busy; i++) {
+		struct pager *pager = pager_on(i);
+
+		if (!pager || !lock_try(&pager->lock))
+			continue;
+		busy = overlap_busy(pager) || ahead_wanted(pager);
+		lock_give(&pager->lock);
+	}
+	return busy;
+}
+
+/* So many times does the program wait for its work before spare frames are looked at again. */
+#define TRIM_QUIETS 16
+
+void trim_frames(struct pager *pager, bool all)
+{
+	if (streams_capturing() || (!all && ++pager->quiets < TRIM_QUIETS))
+		return;
+	pager->quiets = 0;
+	if (all) {
+		frame_release_spare(&pager->frames, false, UINT64_MAX);
+		frame_release_spare(&pager->frames, true, UINT64_MAX);
+		return;
+	}
+	frame_trim(&pager->frames, false, 0);
+	frame_trim(&pager->frames, true, ahead_kept_bytes(pager));
+}
+
+static bool any_to_do(const struct pager *pager)
+{
+	return atomic_load_explicit(&pager->pressed, memory_order_relaxed) ||
+	       atomic_load_explicit(&pager->parked_count, memory_order_relaxed) ||
+	       atomic_load_explicit(&pager->frames.device_spare_bytes, memory_order_relaxed) ||
+	       atomic_load_explicit(&pager->frames.host_spare_bytes, memory_order_relaxed);
+}
+
+void pager_quiet(void)
+{
+	CUcontext context = NULL;
+
+	for (int i = 0; i < PAGER_DEVICES; i++) {
+		struct pager *pager = pager_on(i);
+
+		if (!pager || !any_to_do(pager))
+			continue;
+		if (!context && real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
+			return;
+		if (pager->context != context)
+			continue;
+		lock_take(&pager->lock);
+		release_ripe(pager, false);
+		if (!pager->quiets)
+			audit_step(pager);
+		trim_frames(pager, pager_holds_nothing(pager));
+		refresh_cap(pager);
+		carry_out(pager, policy_quiet(pager->policy, clock_now_ns(), pager->actions,
+					      PAGER_ACTIONS));
+		lock_give(&pager->lock);
+	}
+}

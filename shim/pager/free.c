@@ -1,0 +1,269 @@
+#include "pager/free.h"
+
+#include "base/clock.h"
+#include "driver/driver.h"
+#include "base/lock.h"
+#include "move/overlap.h"
+#include "memory/mapping.h"
+#include "pager/pager_internal.h"
+#include "order/streams.h"
+#include "pager/sync_memops.h"
+
+#include <sched.h>
+
+static bool enter(CUcontext context)
+{
+	return real(cuCtxPushCurrent_v2)(context) == CUDA_SUCCESS;
+}
+
+static void leave(bool entered)
+{
+	if (entered)
+		real(cuCtxPopCurrent_v2)(NULL);
+}
+
+/* Asking first, stream by stream, keeps the wait out of the time in which no capture can begin;
+ * the driver's own call then sees to what no list of ours knows (green contexts). */
+static CUresult idle_or_error(CUcontext context)
+{
+	CUresult result = streams_ask(context);
+
+	return result == CUDA_SUCCESS ? real(cuCtxSynchronize)() : result;
+}
+
+CUresult release_await(CUcontext context, bool *captured)
+{
+	CUresult result = CUDA_ERROR_NOT_READY;
+	bool entered = enter(context);
+
+	*captured = false;
+	for (unsigned int polls = 0; result == CUDA_ERROR_NOT_READY && !*captured; polls++) {
+		streams_capture_hold();
+		if (!streams_capturing()) {
+			result = idle_or_error(context);
+		} else if (streams_capture_forbids()) {
+			/* The driver would refuse, and spoil the capture: so be it. */
+			result = real(cuCtxSynchronize)();
+		} else {
+			*captured = true;
+			result = CUDA_SUCCESS;
+		}
+		streams_capture_let();
+		if (result == CUDA_ERROR_NOT_READY)
+			streams_nap(polls);
+	}
+	leave(entered);
+	return result;
+}
+
+CUevent release_event_behind(CUstream stream, CUresult *result)
+{
+	CUevent event = NULL;
+
+	*result = real(cuEventCreate)(&event, CU_EVENT_DISABLE_TIMING);
+	if (*result != CUDA_SUCCESS)
+		return NULL;
+	*result = real(cuEventRecord)(event, stream);
+	if (*result == CUDA_SUCCESS)
+		return event;
+	real(cuEventDestroy_v2)(event);
+	return NULL;
+}
+
+void release_frames(struct pager *pager, struct block *block)
+{
+	frame_give(&pager->frames, block->device);
+	frame_give(&pager->frames, block->host);
+	block->device = block->host = NULL;
+}
+
+static bool empty(struct pager *pager, const struct component *component)
+{
+	bool all = true;
+
+	for (uint32_t i = 0; i < component->block_count; i++) {
+		struct block *block = &pager->table.blocks[component->first_block + i];
+
+		if (atomic_load(&block->home) != HOME_NONE &&
+		    home_unmap(pager, component->first_block + i) != CUDA_SUCCESS) {
+			all = false;
+			continue;
+		}
+		policy_block_removed(pager->policy, component->first_block + i);
+		release_frames(pager, block);
+	}
+	return all;
+}
+
+bool release_component(struct pager *pager, struct component *component)
+{
+	overlap_settle_component(pager, component);
+	if (!empty(pager, component))
+		return false;
+	component_unmake(&pager->table, component);
+	return true;
+}
+
+void release_piece(struct pager *pager, struct slab_piece *piece)
+{
+	struct slab *slab = slab_of(piece);
+
+	if (piece->sync_memops)
+		sync_memops_piece_freed(pager, piece);
+	if (slab_give(&pager->slabs, piece) &&
+	    release_component(pager, component_of_slab(pager, slab)))
+		slabs_remove(&pager->slabs, slab);
+}
+
+bool release_empty_slab(struct pager *pager)
+{
+	struct slab *slab = slabs_empty(&pager->slabs);
+
+	if (!slab || !release_component(pager, component_of_slab(pager, slab)))
+		return false;
+	slabs_remove(&pager->slabs, slab);
+	return true;
+}
+
+void release_piece_later(struct pager *pager, struct slab_piece *piece, CUevent event)
+{
+	slab_park(&pager->slabs, piece, event);
+	atomic_fetch_add(&pager->parked_count, 1);
+}
+
+void release_later(struct pager *pager, struct component *component, CUevent event)
+{
+	component->parked = true;
+	component->free_after = event;
+	component->next_free = pager->parked;
+	pager->parked = component_index(&pager->table, component) + 1;
+	atomic_fetch_add(&pager->parked_count, 1);
+	/* Moving it would be for nothing. */
+	for (uint32_t i = 0; i < component->block_count; i++)
+		if (!pager->table.blocks[component->first_block + i].pins++)
+			policy_block_pinned(pager->policy, component->first_block + i, true);
+}
+
+/* Marks what is free to go. Nothing is captured meanwhile: a question would spoil a capture. */
+static void find_ripe(struct pager *pager)
+{
+	bool entered;
+	CUresult all;
+
+	streams_capture_hold();
+	if (!streams_capturing()) {
+		entered = enter(pager->context);
+		all = CUDA_ERROR_UNKNOWN; /* not asked yet */
+		for (uint32_t at = pager->parked; at;) {
+			struct component *component = &pager->table.components[at - 1];
+
+			if (!component->free_after && all == CUDA_ERROR_UNKNOWN)
+				all = idle_or_error(pager->context);
+			component->ripe =
+			    (component->free_after ? real(cuEventQuery)(component->free_after)
+						   : all) == CUDA_SUCCESS;
+			at = component->next_free;
+		}
+		leave(entered);
+	}
+	streams_capture_let();
+}
+
+void release_mark_ripe(struct slabs *slabs, CUcontext context)
+{
+	CUresult all = CUDA_ERROR_UNKNOWN; /* not asked yet */
+	bool entered;
+
+	if (!slabs->parked)
+		return;
+	streams_capture_hold();
+	if (!streams_capturing()) {
+		entered = enter(context);
+		for (struct slab_piece *piece = slabs->parked; piece;
+		     piece = piece->next_parked) {
+			if (!piece->free_after && all == CUDA_ERROR_UNKNOWN)
+				all = idle_or_error(context);
+			piece->ripe = (piece->free_after ? real(cuEventQuery)(piece->free_after)
+							 : all) == CUDA_SUCCESS;
+		}
+		leave(entered);
+	}
+	streams_capture_let();
+}
+
+static void release_ripe_pieces(struct pager *pager, bool idle)
+{
+	struct slab_piece *piece;
+
+	if (!idle)
+		release_mark_ripe(&pager->slabs, pager->context);
+	while ((piece = slabs_unpark(&pager->slabs, idle))) {
+		CUevent event = piece->free_after;
+
+		atomic_fetch_sub(&pager->parked_count, 1);
+		release_piece(pager, piece);
+		if (event)
+			real(cuEventDestroy_v2)(event);
+	}
+}
+
+void release_ripe(struct pager *pager, bool idle)
+{
+	uint32_t *link = &pager->parked;
+
+	release_ripe_pieces(pager, idle);
+	if (!*link)
+		return;
+	if (!idle)
+		find_ripe(pager);
+	while (*link) {
+		struct component *component = &pager->table.components[*link - 1];
+		uint32_t next = component->next_free;
+		CUevent event = component->free_after;
+
+		/* What cannot be unmapped is tried again. */
+		if ((!idle && !component->ripe) || !release_component(pager, component)) {
+			link = &component->next_free;
+			continue;
+		}
+		*link = next;
+		atomic_fetch_sub(&pager->parked_count, 1);
+		if (event)
+			real(cuEventDestroy_v2)(event);
+	}
+}
+
+bool release_wait(struct pager *pager, uint64_t until_ns)
+{
+	CUcontext context = pager->context;
+	unsigned int count = atomic_load(&pager->parked_count);
+
+	while (pager->context == context && count && !streams_capturing()) {
+		release_ripe(pager, false);
+		if (atomic_load(&pager->parked_count) < count)
+			return true;
+		if (clock_now_ns() > until_ns)
+			return false;
+		/* What it waits for may be something that another thread has yet to launch. */
+		lock_give(&pager->lock);
+		sched_yield();
+		lock_take(&pager->lock);
+		count = atomic_load(&pager->parked_count);
+	}
+	return false;
+}
+
+void release_all(struct pager *pager)
+{
+	for (uint32_t i = 0; i < pager->table.component_end; i++)
+		if (pager->table.components[i].bytes) {
+			struct slab *slab = pager->table.components[i].slab;
+
+			empty(pager, &pager->table.components[i]);
+			component_unmake(&pager->table, &pager->table.components[i]);
+			if (slab)
+				slabs_remove(&pager->slabs, slab);
+		}
+	pager->parked = 0;
+	atomic_store(&pager->parked_count, 0);
+}
