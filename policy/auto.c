@@ -56,7 +56,7 @@ static bool has_long_phases(const struct policy *policy)
 	return phases >= 2 && named >= needed;
 }
 
-static void review(struct policy *policy)
+static void review_choice(struct policy *policy)
 {
 	struct auto_state *state = &policy->chooser;
 	const struct policy_kind *before = policy->acting;
@@ -79,7 +79,7 @@ static void review(struct policy *policy)
 	}
 	/* What balanced marked would only be in another row's way. */
 	if (policy->acting != before)
-		spread_forget(policy);
+		resident_set_forget(policy);
 	state->starts = policy->cycle.starts;
 	state->reviewed_op = policy->table.op;
 	state->widest_bytes = 0;
@@ -100,7 +100,7 @@ void auto_watch(struct policy *policy, const uint32_t *blocks, size_t count, siz
 		watch_phase(state, table->entries[table->fresh[0]].group, fresh);
 	if (state->starts != policy->cycle.starts ||
 	    table->op - state->reviewed_op >= REVIEW_OPS)
-		review(policy);
+		review_choice(policy);
 }
 
 /* auto_watch() has put another row in charge before anything is asked; this one never acts. */

@@ -5,7 +5,7 @@
  */
 #include "core/batch.h"
 
-static uint64_t mixed(uint64_t x)
+static uint64_t mix_bits(uint64_t x)
 {
 	x *= 0x9e3779b97f4a7c15;
 	return x ^ x >> 29;
@@ -22,7 +22,7 @@ static uint64_t key_of_use(const struct policy *policy, const struct batch *batc
 	for (size_t i = 0; i < count; i++) {
 		if (!table_knows(table, blocks[i]))
 			continue;
-		key += mixed(policy_group_key(&table->entries[blocks[i]]));
+		key += mix_bits(policy_group_key(&table->entries[blocks[i]]));
 		cold |= batch_may_page_in(batch, blocks[i]);
 	}
 	return cold ? key : 0;
@@ -46,7 +46,7 @@ struct membership {
 	bool named, asked;
 };
 
-static bool belongs(const struct table *table, struct membership *membership, uint32_t block)
+static bool is_member(const struct table *table, struct membership *membership, uint32_t block)
 {
 	uint64_t key = policy_group_key(&table->entries[block]);
 
@@ -111,7 +111,7 @@ static void mark_round(struct policy *policy)
 
 /* Those of the group that the round names become a group, if the group is larger than the cap
  * and they are not all of it. */
-static void split(struct policy *policy, uint32_t group)
+static void split_group(struct policy *policy, uint32_t group)
 {
 	struct table *table = &policy->table;
 	uint64_t whole = 0, part = 0;
@@ -154,12 +154,12 @@ static void split_by_round(struct policy *policy)
 	for (uint32_t i = 0; i < table->capacity; i++)
 		if (table->entries[i].known && table->entries[i].score == IN_ROUND &&
 		    table->entries[i].group)
-			split(policy, table->entries[i].group);
+			split_group(policy, table->entries[i].group);
 	policy->group.split_changes = table->changes;
 }
 
-static void use(struct policy *policy, const uint32_t *blocks, size_t count,
-		struct batch *batch)
+static void group_use(struct policy *policy, const uint32_t *blocks, size_t count,
+		      struct batch *batch)
 {
 	struct table *table = &policy->table;
 	struct group_state *state = &policy->group;
@@ -168,7 +168,7 @@ static void use(struct policy *policy, const uint32_t *blocks, size_t count,
 
 	split_by_round(policy);
 	key = key_of_use(policy, batch, blocks, count);
-	if (!key || (key == state->settled_key && table->changes == state->settled_changes))
+	if (!key || (key == state->idle_key && table->changes == state->idle_changes))
 		return;
 	if (names_loose_only(table, blocks, count)) {
 		for (size_t i = 0; i < count; i++)
@@ -177,7 +177,7 @@ static void use(struct policy *policy, const uint32_t *blocks, size_t count,
 		return;
 	}
 	for (uint32_t block = 0; block < table->capacity; block++)
-		if (batch_may_evict(batch, block) && !belongs(table, &membership, block) &&
+		if (batch_may_evict(batch, block) && !is_member(table, &membership, block) &&
 		    !is_loose(&table->entries[block]))
 			batch_evict(batch, block);
 	for (size_t i = 0; i < count; i++)
@@ -185,12 +185,12 @@ static void use(struct policy *policy, const uint32_t *blocks, size_t count,
 			batch_page_in(batch, blocks[i], cap, NULL, NULL);
 	cap -= loose_bytes(policy, batch);
 	for (uint32_t block = 0; block < table->capacity; block++)
-		if (batch_may_page_in(batch, block) && belongs(table, &membership, block))
+		if (batch_may_page_in(batch, block) && is_member(table, &membership, block))
 			batch_page_in(batch, block, cap, NULL, NULL);
 	if (batch->evictions + batch->page_ins)
 		return;
-	state->settled_key = key;
-	state->settled_changes = table->changes;
+	state->idle_key = key;
+	state->idle_changes = table->changes;
 }
 
-const struct policy_kind policy_kind_group = {.pages = true, .use = use};
+const struct policy_kind policy_kind_group = {.pages = true, .use = group_use};

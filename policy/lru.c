@@ -2,8 +2,8 @@
  */
 #include "core/batch.h"
 
-static void use(struct policy *policy, const uint32_t *blocks, size_t count,
-		struct batch *batch)
+static void lru_use(struct policy *policy, const uint32_t *blocks, size_t count,
+		    struct batch *batch)
 {
 	for (size_t i = 0; i < count; i++)
 		batch_page_in(batch, blocks[i], policy->config.cap_bytes, batch_oldest, NULL);
@@ -11,5 +11,5 @@ static void use(struct policy *policy, const uint32_t *blocks, size_t count,
 
 const struct policy_kind policy_kind_lru = {
     .pages = true,
-    .use = use,
+    .use = lru_use,
 };

@@ -2,11 +2,11 @@
  * fit under the cap is the caller's to refuse. */
 #include "core/state.h"
 
-static bool place_on_device(const struct policy *policy, uint64_t bytes)
+static bool none_place_on_device(const struct policy *policy, uint64_t bytes)
 {
 	(void)policy, (void)bytes;
 	return true;
 }
 
 const struct policy_kind policy_kind_none = {.pages = false,
-					     .place_on_device = place_on_device};
+					     .place_on_device = none_place_on_device};

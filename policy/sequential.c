@@ -13,7 +13,7 @@ struct wanted {
 	size_t count, most;
 };
 
-static void want(const struct policy *policy, struct wanted *wanted, uint32_t block)
+static void wanted_add(const struct policy *policy, struct wanted *wanted, uint32_t block)
 {
 	const struct table *table = &policy->table;
 
@@ -27,7 +27,8 @@ static void want(const struct policy *policy, struct wanted *wanted, uint32_t bl
 
 /* Until the work has repeated, allocation order is the best guess: layers are made in the order
  * in which they run. */
-static void want_neighbours(const struct policy *policy, struct wanted *wanted, uint32_t block)
+static void wanted_add_neighbours(const struct policy *policy, struct wanted *wanted,
+				  uint32_t block)
 {
 	const struct table *table = &policy->table;
 	uint32_t component;
@@ -37,10 +38,10 @@ static void want_neighbours(const struct policy *policy, struct wanted *wanted, 
 	component = table->entries[block].component;
 	while (wanted->count < wanted->most && table_knows(table, ++block) &&
 	       table->entries[block].component == component)
-		want(policy, wanted, block);
+		wanted_add(policy, wanted, block);
 }
 
-static void want_predicted(const struct policy *policy, struct wanted *wanted)
+static void wanted_add_predicted(const struct policy *policy, struct wanted *wanted)
 {
 	uint64_t name = cycle_next(&policy->cycle), last = name + NAMES_SEEN_AHEAD, steps;
 	uint32_t block;
@@ -48,7 +49,7 @@ static void want_predicted(const struct policy *policy, struct wanted *wanted)
 	for (; wanted->count < wanted->most && name < last; name++) {
 		if (!cycle_ahead(&policy->cycle, name, &block, &steps))
 			return;
-		want(policy, wanted, block);
+		wanted_add(policy, wanted, block);
 	}
 }
 
@@ -80,8 +81,8 @@ static bool any_cold(const struct batch *batch, const uint32_t *blocks, size_t c
 	return false;
 }
 
-static void use(struct policy *policy, const uint32_t *blocks, size_t count,
-		struct batch *batch)
+static void sequential_use(struct policy *policy, const uint32_t *blocks, size_t count,
+			   struct batch *batch)
 {
 	uint64_t cap = policy->config.cap_bytes;
 	struct wanted wanted = {.blocks = policy->table.order};
@@ -90,9 +91,9 @@ static void use(struct policy *policy, const uint32_t *blocks, size_t count,
 	if (wanted.most > policy->table.known)
 		wanted.most = policy->table.known;
 	if (cycle_predicts(&policy->cycle))
-		want_predicted(policy, &wanted);
+		wanted_add_predicted(policy, &wanted);
 	else if (count)
-		want_neighbours(policy, &wanted, blocks[count - 1]);
+		wanted_add_neighbours(policy, &wanted, blocks[count - 1]);
 	if (!any_cold(batch, blocks, count) &&
 	    (!policy->config.overlap || !any_cold(batch, wanted.blocks, wanted.count)))
 		return;
@@ -104,4 +105,4 @@ static void use(struct policy *policy, const uint32_t *blocks, size_t count,
 		batch_page_in(batch, wanted.blocks[i], cap, NULL, NULL);
 }
 
-const struct policy_kind policy_kind_sequential = {.pages = true, .use = use};
+const struct policy_kind policy_kind_sequential = {.pages = true, .use = sequential_use};

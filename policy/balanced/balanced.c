@@ -14,7 +14,7 @@ bool balanced_in_place(const struct policy *policy)
 }
 
 /* Something other than this policy filled VRAM past the mark (which may have moved). */
-static void trim(struct policy *policy, struct batch *batch)
+static void trim_to_limit(struct policy *policy, struct batch *batch)
 {
 	uint64_t limit = balanced_limit(policy), low = policy->config.low_bytes;
 
@@ -30,7 +30,7 @@ static bool always_streams(const struct policy *policy)
 
 bool balanced_streams(const struct policy *policy)
 {
-	return always_streams(policy) || policy->balanced.manner.streams;
+	return always_streams(policy) || policy->balanced.mode.streams;
 }
 
 static void begin_round(struct policy *policy, struct batch *batch)
@@ -38,74 +38,74 @@ static void begin_round(struct policy *policy, struct batch *batch)
 	struct balanced_state *state = &policy->balanced;
 
 	if (!always_streams(policy))
-		manner_review(policy);
+		mode_review(policy);
 	if (balanced_streams(policy)) {
-		state->settle_due = false;
-		spread_choose(policy);
+		state->static_set_due = false;
+		resident_set_choose(policy);
 		return;
 	}
-	settle_measure(policy);
-	state->settle_due = true;
+	static_set_measure(policy);
+	state->static_set_due = true;
 	/* A program that synchronises once a round gives its windows away: wait for the next.
 	 */
 	if (!state->quiet_seen) {
-		settle_move(policy, batch);
-		state->settle_due = false;
+		static_set_move(policy, batch);
+		state->static_set_due = false;
 	}
 	state->quiet_seen = false;
 }
 
-static void use(struct policy *policy, const uint32_t *blocks, size_t count,
-		struct batch *batch)
+static void balanced_use(struct policy *policy, const uint32_t *blocks, size_t count,
+			 struct batch *batch)
 {
 	struct balanced_state *state = &policy->balanced;
 	const struct cycle *cycle = &policy->cycle;
 
-	trim(policy, batch);
+	trim_to_limit(policy, batch);
 	if (!cycle->length) {
-		spread_forget(policy);
-		state->settle_due = false;
+		resident_set_forget(policy);
+		state->static_set_due = false;
 	} else if (cycle->starts != state->starts) {
 		state->starts = cycle->starts;
 		begin_round(policy, batch);
 	}
 	if (balanced_streams(policy) && cycle_predicts(cycle))
-		stream_use(policy, blocks, count, batch);
+		streaming_use(policy, blocks, count, batch);
 	else if (balanced_streams(policy) || !cycle->length)
-		balanced_clock_use(policy, blocks, count, batch);
+		scan_resistant_use(policy, blocks, count, batch);
 }
 
-static void quiet(struct policy *policy, struct batch *batch)
+static void balanced_quiet(struct policy *policy, struct batch *batch)
 {
 	struct balanced_state *state = &policy->balanced;
 
-	trim(policy, batch);
+	trim_to_limit(policy, batch);
 	state->quiet_seen = true;
-	if (state->settle_due)
-		settle_move(policy, batch);
+	if (state->static_set_due)
+		static_set_move(policy, batch);
 	else if (!policy->cycle.length)
-		balanced_clock_quiet(policy, batch);
-	state->settle_due = false;
+		scan_resistant_quiet(policy, batch);
+	state->static_set_due = false;
 }
 
-static bool place_on_device(const struct policy *policy, uint64_t bytes)
+static bool balanced_place_on_device(const struct policy *policy, uint64_t bytes)
 {
 	uint64_t limit = balanced_limit(policy);
 
 	return bytes <= limit && policy->table.resident_bytes <= limit - bytes;
 }
 
-static void make_place(struct policy *policy, struct batch *batch)
+static void balanced_make_place(struct policy *policy, struct batch *batch)
 {
-	if (balanced_streams(policy) && policy->balanced.spread &&
+	if (balanced_streams(policy) && policy->balanced.set_chosen &&
 	    cycle_predicts(&policy->cycle))
-		stream_make_place(batch);
+		streaming_make_place(batch);
 }
 
 const struct policy_kind policy_kind_balanced = {
     .pages = true,
-    .use = use,
-    .quiet = quiet,
-    .place_on_device = place_on_device,
-    .make_place = make_place,
+    .use = balanced_use,
+    .quiet = balanced_quiet,
+    .place_on_device = balanced_place_on_device,
+    .make_place = balanced_make_place,
 };

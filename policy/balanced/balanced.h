@@ -3,9 +3,10 @@
  * moves run beside the work.
  *
  *              nothing learnt       a cycle is learnt
- *   beside     clock                spread chooses the set, stream keeps the bus busy
- *   stopping   clock, in batches    settle finds the best set once, the rest is used in place;
- *                                   or as beside, in batches, where manner finds that faster
+ *   beside     scan_resistant       resident_set chooses what stays, streaming brings the rest
+ *   stopping   scan_resistant,      static_set finds the best set once, the rest is used in
+ *              in batches           place; or as beside, in batches, where mode finds that
+ *                                   faster
  */
 #ifndef LOWTIDE_POLICY_BALANCED_H
 #define LOWTIDE_POLICY_BALANCED_H
@@ -23,24 +24,24 @@ bool balanced_streams(const struct policy *policy);
 /* Blocks that one stop serves. */
 #define BALANCED_BATCH_RING 5
 
-void balanced_clock_use(struct policy *policy, const uint32_t *blocks, size_t count,
+void scan_resistant_use(struct policy *policy, const uint32_t *blocks, size_t count,
 			struct batch *batch);
-void balanced_clock_quiet(struct policy *policy, struct batch *batch);
+void scan_resistant_quiet(struct policy *policy, struct batch *batch);
 
 /* A round of the cycle has begun: take what was used how often in the last. */
-void settle_measure(struct policy *policy);
-void settle_move(struct policy *policy, struct batch *batch);
+void static_set_measure(struct policy *policy);
+void static_set_move(struct policy *policy, struct batch *batch);
 
-/* A round has begun, where moves stop the work and cold blocks may be read in place: settles
- * or streams from here on, by what the rounds before took. */
-void manner_review(struct policy *policy);
+/* A round has begun, where moves stop the work and cold blocks may be read in place: keeps a
+ * static set or streams from here on, by what the rounds before took. */
+void mode_review(struct policy *policy);
 
-void spread_choose(struct policy *policy);
-void spread_forget(struct policy *policy);
+void resident_set_choose(struct policy *policy);
+void resident_set_forget(struct policy *policy);
 
 /* Offers what is in the ring, for a new block to take its place. */
-void stream_make_place(struct batch *batch);
-void stream_use(struct policy *policy, const uint32_t *blocks, size_t count,
-		struct batch *batch);
+void streaming_make_place(struct batch *batch);
+void streaming_use(struct policy *policy, const uint32_t *blocks, size_t count,
+		   struct batch *batch);
 
 #endif

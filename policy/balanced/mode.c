@@ -11,7 +11,7 @@
 
 /* Rounds without a move, of which the shorter of the last two is a settled round's time; twice
  * as many after each trial. */
-#define CALM_ROUNDS 2u
+#define STEADY_ROUNDS 2u
 #define MOST_DOUBLINGS 6
 /* So many on end that take longer than the settled one did: both are measured anew. */
 #define SLOW_ROUNDS 8
@@ -62,7 +62,7 @@ static struct missed count_missed(const struct policy *policy)
 static double predict_streamed_ns(const struct policy *policy)
 {
 	const struct missed missed = count_missed(policy);
-	double settled_ns = (double)policy->balanced.manner.settled_ns;
+	double static_ns = (double)policy->balanced.mode.static_ns;
 	double read_ns = (double)missed.bytes * 1e9 /
 			 (policy->config.in_place_ratio * policy->config.h2d_bytes_per_s);
 	double found = (double)(missed.round_bytes - missed.bytes);
@@ -70,117 +70,117 @@ static double predict_streamed_ns(const struct policy *policy)
 	double computed_ns = 0;
 
 	if (!missed.names || found <= 0)
-		return settled_ns;
-	if (settled_ns > read_ns)
-		computed_ns = (settled_ns - read_ns) * (double)missed.round_bytes / found;
+		return static_ns;
+	if (static_ns > read_ns)
+		computed_ns = (static_ns - read_ns) * (double)missed.round_bytes / found;
 	return computed_ns + missed.copies_ns +
 	       BALANCED_BATCH_RING * copy_ns(policy, missed.largest_bytes) +
 	       moved / BALANCED_BATCH_RING * 4 * policy->config.switch_ns;
 }
 
-static bool near(uint64_t value, uint64_t before)
+static bool is_near(uint64_t value, uint64_t before)
 {
 	return value <= before + before / 4 && value >= before - before / 4;
 }
 
-static bool is_another(const struct policy *policy)
+static bool conditions_changed(const struct policy *policy)
 {
-	const struct manner *manner = &policy->balanced.manner;
+	const struct balanced_mode *mode = &policy->balanced.mode;
 
-	return !near(cycle_names(&policy->cycle), manner->names) ||
-	       !near(balanced_limit(policy), manner->limit_bytes) ||
-	       !near(policy->table.known_bytes, manner->known_bytes);
+	return !is_near(cycle_names(&policy->cycle), mode->names) ||
+	       !is_near(balanced_limit(policy), mode->limit_bytes) ||
+	       !is_near(policy->table.known_bytes, mode->known_bytes);
 }
 
 /* A settled round is timed anew, and counted from the next one on. */
-static void settle_again(struct policy *policy, bool verdict)
+static void use_static_set(struct policy *policy, bool verdict)
 {
-	struct manner *manner = &policy->balanced.manner;
+	struct balanced_mode *mode = &policy->balanced.mode;
 
-	spread_forget(policy);
-	manner->streams = manner->trying = false;
-	manner->verdict = verdict;
-	manner->rounds = 0;
+	resident_set_forget(policy);
+	mode->streams = mode->trying = false;
+	mode->verdict = verdict;
+	mode->rounds = 0;
 }
 
-static void try_streaming(struct policy *policy)
+static void begin_trial(struct policy *policy)
 {
-	struct manner *manner = &policy->balanced.manner;
+	struct balanced_mode *mode = &policy->balanced.mode;
 
-	manner->streams = manner->trying = true;
-	manner->rounds = 0;
-	manner->trials += manner->trials < MOST_DOUBLINGS;
-	manner->names = cycle_names(&policy->cycle);
-	manner->limit_bytes = balanced_limit(policy);
-	manner->known_bytes = policy->table.known_bytes;
+	mode->streams = mode->trying = true;
+	mode->rounds = 0;
+	mode->trials += mode->trials < MOST_DOUBLINGS;
+	mode->names = cycle_names(&policy->cycle);
+	mode->limit_bytes = balanced_limit(policy);
+	mode->known_bytes = policy->table.known_bytes;
 }
 
-static void after_settled(struct policy *policy, uint64_t round_ns, bool moved)
+static void static_round_ended(struct policy *policy, uint64_t round_ns, bool moved)
 {
-	struct manner *manner = &policy->balanced.manner;
-	bool first = !manner->rounds;
+	struct balanced_mode *mode = &policy->balanced.mode;
+	bool first = !mode->rounds;
 
 	if (moved || !round_ns)
 		return;
-	manner->settled_ns = first || round_ns < manner->last_ns ? round_ns : manner->last_ns;
-	manner->last_ns = round_ns;
-	if (++manner->rounds < CALM_ROUNDS << manner->trials || manner->verdict ||
+	mode->static_ns = first || round_ns < mode->last_ns ? round_ns : mode->last_ns;
+	mode->last_ns = round_ns;
+	if (++mode->rounds < STEADY_ROUNDS << mode->trials || mode->verdict ||
 	    policy->config.h2d_bytes_per_s <= 0)
 		return;
-	if (predict_streamed_ns(policy) * LEAST_GAIN <= (double)manner->settled_ns)
-		try_streaming(policy);
+	if (predict_streamed_ns(policy) * LEAST_GAIN <= (double)mode->static_ns)
+		begin_trial(policy);
 }
 
 /* One pause of the program, or one round that happened to stop less, decides nothing. */
-static uint64_t middle(const uint64_t ns[MANNER_TRIAL_ROUNDS])
+static uint64_t median_of_three(const uint64_t ns[MODE_TRIAL_ROUNDS])
 {
 	uint64_t low = ns[0] < ns[1] ? ns[0] : ns[1], high = ns[0] < ns[1] ? ns[1] : ns[0];
 
 	return ns[2] < low ? low : ns[2] > high ? high : ns[2];
 }
 
-static void after_tried(struct policy *policy, uint64_t round_ns)
+static void trial_round_ended(struct policy *policy, uint64_t round_ns)
 {
-	struct manner *manner = &policy->balanced.manner;
+	struct balanced_mode *mode = &policy->balanced.mode;
 
-	if (manner->rounds)
-		manner->tried_ns[manner->rounds - 1] = round_ns;
-	if (manner->rounds++ < MANNER_TRIAL_ROUNDS)
+	if (mode->rounds)
+		mode->trial_ns[mode->rounds - 1] = round_ns;
+	if (mode->rounds++ < MODE_TRIAL_ROUNDS)
 		return;
-	if ((double)middle(manner->tried_ns) * LEAST_GAIN > (double)manner->settled_ns) {
-		settle_again(policy, true);
+	if ((double)median_of_three(mode->trial_ns) * LEAST_GAIN > (double)mode->static_ns) {
+		use_static_set(policy, true);
 		return;
 	}
-	manner->trying = false;
-	manner->verdict = true;
-	manner->rounds = 0;
+	mode->trying = false;
+	mode->verdict = true;
+	mode->rounds = 0;
 }
 
-static void after_streamed(struct policy *policy, uint64_t round_ns)
+static void streamed_round_ended(struct policy *policy, uint64_t round_ns)
 {
-	struct manner *manner = &policy->balanced.manner;
+	struct balanced_mode *mode = &policy->balanced.mode;
 
 	if (!round_ns)
 		return;
-	if (manner->trying)
-		after_tried(policy, round_ns);
-	else if (round_ns <= manner->settled_ns)
-		manner->rounds = 0;
-	else if (++manner->rounds == SLOW_ROUNDS)
-		settle_again(policy, false);
+	if (mode->trying)
+		trial_round_ended(policy, round_ns);
+	else if (round_ns <= mode->static_ns)
+		mode->rounds = 0;
+	else if (++mode->rounds == SLOW_ROUNDS)
+		use_static_set(policy, false);
 }
 
-void manner_review(struct policy *policy)
+void mode_review(struct policy *policy)
 {
-	struct manner *manner = &policy->balanced.manner;
+	struct balanced_mode *mode = &policy->balanced.mode;
 	uint64_t moves = policy->page_ins + policy->evictions;
-	bool moved = moves != manner->moves;
+	bool moved = moves != mode->moves;
 
-	manner->moves = moves;
-	if ((manner->verdict || manner->trying) && is_another(policy))
-		settle_again(policy, false);
-	else if (manner->streams)
-		after_streamed(policy, policy->cycle.round_ns);
+	mode->moves = moves;
+	if ((mode->verdict || mode->trying) && conditions_changed(policy))
+		use_static_set(policy, false);
+	else if (mode->streams)
+		streamed_round_ended(policy, policy->cycle.round_ns);
 	else
-		after_settled(policy, policy->cycle.round_ns, moved);
+		static_round_ended(policy, policy->cycle.round_ns, moved);
 }

@@ -35,11 +35,11 @@ static void unmark_all(struct policy *policy)
 	}
 }
 
-void spread_forget(struct policy *policy)
+void resident_set_forget(struct policy *policy)
 {
-	if (policy->balanced.spread)
+	if (policy->balanced.set_chosen)
 		unmark_all(policy);
-	policy->balanced.spread = false;
+	policy->balanced.set_chosen = false;
 	policy->balanced.kept_bytes = 0;
 }
 
@@ -123,7 +123,7 @@ static uint64_t other_bytes(const struct policy *policy)
 }
 
 /* All of the round, what most deserves to stay first, to be had from victims_next. */
-static void rank(struct policy *policy, const struct round *round)
+static void rank_by_worth(struct policy *policy, const struct round *round)
 {
 	struct table *table = &policy->table;
 
@@ -147,14 +147,14 @@ static uint64_t fingerprint_of(const struct policy *policy)
 	       balanced_limit(policy) * 17 + policy->table.known_bytes;
 }
 
-void spread_choose(struct policy *policy)
+void resident_set_choose(struct policy *policy)
 {
 	struct balanced_state *state = &policy->balanced;
 	uint64_t limit = balanced_limit(policy), room, other, ring;
 	struct round round;
 	uint32_t block;
 
-	if (state->spread && state->fingerprint == fingerprint_of(policy))
+	if (state->set_chosen && state->fingerprint == fingerprint_of(policy))
 		return;
 	unmark_all(policy);
 	count_names(policy, &round);
@@ -162,9 +162,9 @@ void spread_choose(struct policy *policy)
 	ring = round.cycle_bytes + other > limit ? ring_bytes(policy, &round) : 0;
 	room = limit > other + ring ? limit - other - ring : 0;
 	state->kept_bytes = other;
-	state->spread = true;
+	state->set_chosen = true;
 	state->fingerprint = fingerprint_of(policy);
-	rank(policy, &round);
+	rank_by_worth(policy, &round);
 	while (room && (block = victims_next(policy)) != BLOCK_NONE) {
 		uint64_t bytes = policy->table.entries[block].bytes;
 

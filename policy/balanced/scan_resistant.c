@@ -18,7 +18,7 @@ static bool is_dead(const struct table *table, const struct entry *entry)
 	return table->op - entry->last_op > 4 * (uint64_t)table->known + 64;
 }
 
-static bool deserves(const struct policy *policy, uint32_t block, uint32_t victim)
+static bool deserves_place_of(const struct policy *policy, uint32_t block, uint32_t victim)
 {
 	const struct table *table = &policy->table;
 	const struct entry *in = &table->entries[block], *out;
@@ -31,11 +31,11 @@ static bool deserves(const struct policy *policy, uint32_t block, uint32_t victi
 	return is_dead(table, out) || policy->balanced.credit >= SWAP_COST;
 }
 
-static uint32_t clock_victim(struct batch *batch, const void *argument)
+static uint32_t oldest_victim(struct batch *batch, const void *argument)
 {
 	const uint32_t *block = argument;
 
-	if (!deserves(batch->policy, *block, batch_peek_oldest(batch)))
+	if (!deserves_place_of(batch->policy, *block, batch_peek_oldest(batch)))
 		return BLOCK_NONE;
 	return batch_oldest(batch, NULL);
 }
@@ -45,7 +45,7 @@ static bool swap_in(struct policy *policy, uint32_t block, struct batch *batch)
 	size_t evictions = batch->evictions;
 	uint32_t cost = SWAP_COST;
 
-	if (!batch_page_in(batch, block, balanced_limit(policy), clock_victim, &block))
+	if (!batch_page_in(batch, block, balanced_limit(policy), oldest_victim, &block))
 		return false;
 	if (batch->evictions > evictions)
 		policy->balanced.credit -=
@@ -76,7 +76,7 @@ static uint32_t newest_victim(struct batch *batch, const void *unused)
 }
 
 /* The latest used of the cold against the earliest used of the residents. */
-static void exchange(struct policy *policy, struct batch *batch)
+static void make_swaps(struct policy *policy, struct batch *batch)
 {
 	const struct table *table = &policy->table;
 	uint32_t block = table->newest[LIST_COLD];
@@ -90,16 +90,16 @@ static void exchange(struct policy *policy, struct batch *batch)
 	policy->balanced.ready = 0;
 }
 
-static void put_off(struct policy *policy, uint32_t block, struct batch *batch)
+static void count_put_off(struct policy *policy, uint32_t block, struct batch *batch)
 {
 	uint64_t bytes = policy->table.entries[block].bytes, limit = balanced_limit(policy);
 	bool room = bytes <= limit && batch->resident_bytes <= limit - bytes;
 
-	if (room || deserves(policy, block, batch_peek_oldest(batch)))
+	if (room || deserves_place_of(policy, block, batch_peek_oldest(batch)))
 		policy->balanced.ready++;
 }
 
-void balanced_clock_use(struct policy *policy, const uint32_t *blocks, size_t count,
+void scan_resistant_use(struct policy *policy, const uint32_t *blocks, size_t count,
 			struct batch *batch)
 {
 	struct balanced_state *state = &policy->balanced;
@@ -110,17 +110,17 @@ void balanced_clock_use(struct policy *policy, const uint32_t *blocks, size_t co
 			continue;
 		state->credit += state->credit < MOST_CREDIT;
 		if (!at_once)
-			put_off(policy, blocks[i], batch);
+			count_put_off(policy, blocks[i], batch);
 		else if (!swap_in(policy, blocks[i], batch) && !balanced_in_place(policy))
 			batch_page_in(batch, blocks[i], balanced_limit(policy), newest_victim,
 				      NULL);
 	}
 	if (state->ready >= SWAPS_PER_WINDOW)
-		exchange(policy, batch);
+		make_swaps(policy, batch);
 }
 
-void balanced_clock_quiet(struct policy *policy, struct batch *batch)
+void scan_resistant_quiet(struct policy *policy, struct batch *batch)
 {
 	if (policy->balanced.ready)
-		exchange(policy, batch);
+		make_swaps(policy, batch);
 }

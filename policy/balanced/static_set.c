@@ -14,7 +14,7 @@
 #define EXACT_BUCKETS (48 * RATE_ONE)
 #define BUCKETS (EXACT_BUCKETS + 32)
 
-void settle_measure(struct policy *policy)
+void static_set_measure(struct policy *policy)
 {
 	struct table *table = &policy->table;
 	uint64_t round_ops = cycle_ops(&policy->cycle);
@@ -66,7 +66,8 @@ static void sort_by_rate(struct policy *policy)
 			table->order[starts[bucket_of(table->entries[block].rate)]++] = block;
 }
 
-static bool pays(const struct policy *policy, const struct entry *in, const struct entry *out)
+static bool swap_pays(const struct policy *policy, const struct entry *in,
+		      const struct entry *out)
 {
 	const struct policy_config *config = &policy->config;
 	double bytes = (double)in->bytes, saved, cost, rounds = (double)policy->cycle.rounds;
@@ -101,13 +102,14 @@ static uint32_t rarest_victim(struct batch *batch, const void *argument)
 
 		if (!batch_may_evict(batch, block))
 			continue;
-		return pays(batch->policy, search->in, &table->entries[block]) ? block
-									       : BLOCK_NONE;
+		return swap_pays(batch->policy, search->in, &table->entries[block])
+			   ? block
+			   : BLOCK_NONE;
 	}
 	return BLOCK_NONE;
 }
 
-void settle_move(struct policy *policy, struct batch *batch)
+void static_set_move(struct policy *policy, struct batch *batch)
 {
 	struct table *table = &policy->table;
 	struct search search = {.next = 0};

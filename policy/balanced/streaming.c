@@ -22,7 +22,7 @@ static bool is_young(const struct policy *policy, const struct entry *entry)
 	return !entry->turn && policy->table.op - entry->born_op <= cycle_ops(&policy->cycle);
 }
 
-static void consider(struct batch *batch, uint32_t block, struct farthest *best)
+static void consider_victim(struct batch *batch, uint32_t block, struct farthest *best)
 {
 	uint64_t steps;
 
@@ -45,13 +45,13 @@ static uint32_t farthest_loose(struct batch *batch, const void *argument)
 	uint32_t block = table->oldest[LIST_LOOSE];
 
 	for (int i = 0; block != BLOCK_NONE && i < LOOSE_LOOKED_AT; i++) {
-		consider(batch, block, &best);
+		consider_victim(batch, block, &best);
 		block = table->entries[block].newer;
 	}
 	if (block != BLOCK_NONE) {
 		block = table->newest[LIST_LOOSE];
 		for (int i = 0; i < LOOSE_LOOKED_AT; i++) { /* there are more */
-			consider(batch, block, &best);
+			consider_victim(batch, block, &best);
 			block = table->entries[block].older;
 		}
 	}
@@ -75,7 +75,7 @@ static bool never_fits(const struct policy *policy, uint32_t block)
 	       policy->balanced.kept_bytes + entry->bytes > balanced_limit(policy);
 }
 
-static void run_ahead(struct policy *policy, struct batch *batch)
+static void page_in_ahead(struct policy *policy, struct batch *batch)
 {
 	uint64_t limit = balanced_limit(policy), steps;
 	uint64_t name = cycle_next(&policy->cycle);
@@ -94,7 +94,7 @@ static void run_ahead(struct policy *policy, struct batch *batch)
 
 /* What is new while a round repeats is part of the next one. A frame of the ring costs the copy
  * of one block; to begin in RAM, the making of a host frame, and to be reached over the bus. */
-void stream_make_place(struct batch *batch)
+void streaming_make_place(struct batch *batch)
 {
 	uint64_t now = 0;
 	uint32_t block;
@@ -104,8 +104,8 @@ void stream_make_place(struct batch *batch)
 	while (block != BLOCK_NONE && batch_evict(batch, block));
 }
 
-void stream_use(struct policy *policy, const uint32_t *blocks, size_t count,
-		struct batch *batch)
+void streaming_use(struct policy *policy, const uint32_t *blocks, size_t count,
+		   struct batch *batch)
 {
 	uint64_t limit = balanced_limit(policy), now = 0;
 	bool cold = false;
@@ -119,5 +119,5 @@ void stream_use(struct policy *policy, const uint32_t *blocks, size_t count,
 	}
 	/* Where moves stop the work, one stop serves as many blocks as the ring holds. */
 	if (cold || policy->config.overlap)
-		run_ahead(policy, batch);
+		page_in_ahead(policy, batch);
 }

@@ -53,7 +53,7 @@ bool batch_evict(struct batch *batch, uint32_t block)
 	return true;
 }
 
-static void take_back(struct batch *batch, size_t evictions)
+static void undo_evictions(struct batch *batch, size_t evictions)
 {
 	while (batch->evictions > evictions) {
 		struct entry *entry = entry_of(batch, batch->actions[--batch->evictions].block);
@@ -96,7 +96,7 @@ bool batch_page_in(struct batch *batch, uint32_t block, uint64_t limit, batch_vi
 	entry_of(batch, block)->plan = PLAN_PAGE_IN;
 	return true;
 undo:
-	take_back(batch, before.evictions);
+	undo_evictions(batch, before.evictions);
 	batch->cursor = before.cursor;
 	batch->cursor_list = before.cursor_list;
 	return false;
@@ -115,7 +115,7 @@ void batch_trim(struct batch *batch, uint64_t limit)
 }
 
 /* Kept blocks come after all loose ones: a row that marks none never meets them. */
-static void settle_cursor(struct batch *batch)
+static void cursor_to_candidate(struct batch *batch)
 {
 	const struct table *table = &batch->policy->table;
 
@@ -131,7 +131,7 @@ static void settle_cursor(struct batch *batch)
 
 uint32_t batch_peek_oldest(struct batch *batch)
 {
-	settle_cursor(batch);
+	cursor_to_candidate(batch);
 	return batch->cursor;
 }
 
@@ -145,7 +145,7 @@ uint32_t batch_oldest(struct batch *batch, const void *unused)
 	return block;
 }
 
-static void join(struct batch *batch)
+static void join_halves(struct batch *batch)
 {
 	struct policy_action *ins = batch->actions + batch->max - batch->page_ins;
 
@@ -164,7 +164,7 @@ size_t batch_end(struct batch *batch, const uint32_t *blocks, size_t count)
 	struct policy *policy = batch->policy;
 	size_t moves = batch->evictions + batch->page_ins, total = moves;
 
-	join(batch);
+	join_halves(batch);
 	for (size_t i = 0; i < count && total < batch->max; i++) {
 		if (!table_knows(&policy->table, blocks[i]))
 			continue;

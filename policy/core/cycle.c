@@ -63,7 +63,7 @@ bool cycle_reserve(struct cycle *cycle, uint32_t blocks)
 	return true;
 }
 
-static uint64_t mixed(uint64_t x)
+static uint64_t mix_bits(uint64_t x)
 {
 	x += 0x9e3779b97f4a7c15;
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
@@ -109,7 +109,8 @@ static void write_step(struct cycle *cycle, const uint32_t *blocks, size_t count
 		*name_of(cycle, name) =
 		    (struct cycle_name){.step = number, .before = before, .block = blocks[i]};
 		cycle->last[blocks[i]] = name;
-		step->hash += mixed(blocks[i]); /* a sum: the order of arguments says nothing */
+		step->hash +=
+		    mix_bits(blocks[i]); /* a sum: the order of arguments says nothing */
 	}
 }
 
@@ -118,13 +119,13 @@ static uint64_t context_of(const struct cycle *cycle, uint64_t depth)
 	uint64_t key = depth;
 
 	for (uint64_t i = 0; i < depth; i++)
-		key = mixed(key ^ step_of(cycle, cycle->step - i)->hash);
+		key = mix_bits(key ^ step_of(cycle, cycle->step - i)->hash);
 	return key;
 }
 
 /* The step before the newest that last ended the same `depth` steps, 0 = none; then remembers
  * the newest as that. */
-static uint64_t recall(struct cycle *cycle, uint64_t depth)
+static uint64_t recall_context(struct cycle *cycle, uint64_t depth)
 {
 	uint64_t found, *slot;
 
@@ -141,7 +142,7 @@ static uint64_t recall(struct cycle *cycle, uint64_t depth)
 	return found;
 }
 
-static bool same(const struct cycle *cycle, uint64_t past)
+static bool is_same_step(const struct cycle *cycle, uint64_t past)
 {
 	return past < cycle->step &&
 	       step_of(cycle, past)->hash == step_of(cycle, cycle->step)->hash;
@@ -156,7 +157,7 @@ static bool is_common(const struct cycle *cycle, const struct cycle_name *name)
 
 /* Equal, or at least half alike in what is not common: a decode step names one block more when
  * its tail has grown. */
-static bool alike(const struct cycle *cycle, uint64_t past)
+static bool is_similar_step(const struct cycle *cycle, uint64_t past)
 {
 	const struct cycle_step *then = step_of(cycle, past),
 				*now = step_of(cycle, cycle->step);
@@ -164,7 +165,7 @@ static bool alike(const struct cycle *cycle, uint64_t past)
 
 	if (past >= cycle->step)
 		return false;
-	if (same(cycle, past))
+	if (is_same_step(cycle, past))
 		return true;
 	for (uint32_t i = 0; i < now->count; i++)
 		rare_now += !is_common(cycle, name_of(cycle, now->first + i));
@@ -184,24 +185,24 @@ static bool alike(const struct cycle *cycle, uint64_t past)
 static uint64_t skipped_to(const struct cycle *cycle)
 {
 	for (uint64_t k = 2; k <= SKIP; k++)
-		if (same(cycle, cycle->at + k))
+		if (is_same_step(cycle, cycle->at + k))
 			return cycle->at + k;
 	return 0;
 }
 
-static void lose(struct cycle *cycle)
+static void follower_lose(struct cycle *cycle)
 {
 	cycle->at = cycle->followed = cycle->record = 0;
 	cycle->misses = 0;
 }
 
-static void jump(struct cycle *cycle, uint64_t to)
+static void follower_jump(struct cycle *cycle, uint64_t to)
 {
 	uint64_t before = cycle->step - 1 - cycle->at, after = cycle->step - to;
 	uint64_t change = before > after ? before - after : after - before;
 
 	if (!cycle->at)
-		lose(cycle);
+		follower_lose(cycle);
 	else if (change > SKIP)
 		cycle->followed = 0;
 	cycle->at = to;
@@ -229,18 +230,18 @@ bool cycle_predicts(const struct cycle *cycle)
  * a follower that half-likenesses (buffers used in turns) keep in a loop smaller than the
  * cycle; but one that is mostly right is not led nearer by it: a cache read several times a
  * round, which has just grown, looks like itself a part of the round ago. */
-static void advance(struct cycle *cycle, uint64_t near, uint64_t same_way)
+static void follower_advance(struct cycle *cycle, uint64_t near, uint64_t same_way)
 {
 	uint64_t to;
 	bool hit = true;
 
-	if (same_way && !same(cycle, cycle->at + 1) &&
+	if (same_way && !is_same_step(cycle, cycle->at + 1) &&
 	    (same_way <= cycle->at || !cycle_predicts(cycle))) {
 		/* Not the jump of one who is lost: what was followed so far still counts. */
 		cycle->at = same_way;
 		cycle->misses = 0;
 		hit = false;
-	} else if (alike(cycle, cycle->at + 1)) {
+	} else if (is_similar_step(cycle, cycle->at + 1)) {
 		cycle->at++;
 		cycle->misses = 0;
 	} else if ((to = skipped_to(cycle))) {
@@ -250,14 +251,14 @@ static void advance(struct cycle *cycle, uint64_t near, uint64_t same_way)
 		hit = false;
 		cycle->misses++;
 		if (near && cycle->misses >= MISSES_TO_JUMP)
-			jump(cycle, near);
+			follower_jump(cycle, near);
 	}
 	cycle->record = cycle->record << 1 | hit;
 	cycle->followed++;
 }
 
 /* Many steps of a denoise loop repeat at a shorter distance than the whole picture does. */
-static void prefer_nearer(struct cycle *cycle, uint64_t near)
+static void follower_prefer_nearer(struct cycle *cycle, uint64_t near)
 {
 	uint64_t distance = cycle->step - near;
 
@@ -275,7 +276,7 @@ static void prefer_nearer(struct cycle *cycle, uint64_t near)
 	cycle->misses = 0;
 }
 
-static void note_round(struct cycle *cycle, uint64_t now_ns)
+static void note_round_start(struct cycle *cycle, uint64_t now_ns)
 {
 	uint64_t distance = cycle->step - cycle->at;
 	bool learnt = cycle->at && cycle->followed >= LEAST_FOLLOWED &&
@@ -305,15 +306,15 @@ void cycle_observe(struct cycle *cycle, const uint32_t *blocks, size_t count, ui
 
 	write_step(cycle, blocks, count, op);
 	if (cycle->at && !holds_step(cycle, cycle->at))
-		lose(cycle);
-	near = recall(cycle, CONTEXT);
-	same_way = recall(cycle, LONG_CONTEXT);
+		follower_lose(cycle);
+	near = recall_context(cycle, CONTEXT);
+	same_way = recall_context(cycle, LONG_CONTEXT);
 	if (cycle->at)
-		advance(cycle, near, same_way);
+		follower_advance(cycle, near, same_way);
 	else if (near)
-		jump(cycle, near);
-	prefer_nearer(cycle, near);
-	note_round(cycle, now_ns);
+		follower_jump(cycle, near);
+	follower_prefer_nearer(cycle, near);
+	note_round_start(cycle, now_ns);
 }
 
 /* The follower moves along with the work, so that the answer is mostly where it was or one name

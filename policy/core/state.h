@@ -30,9 +30,9 @@ struct policy_kind {
 #undef POLICY
 
 /* After one that changes the set. */
-#define MANNER_TRIAL_ROUNDS 3
+#define MODE_TRIAL_ROUNDS 3
 
-struct manner {
+struct balanced_mode {
 	bool streams; /* now, although moves stop the work */
 	bool trying;  /* no verdict yet */
 	bool verdict; /* for what stands below: no trial */
@@ -40,29 +40,29 @@ struct manner {
 	uint64_t limit_bytes, known_bytes;
 	uint32_t trials; /* begun */
 	uint32_t rounds; /* without a move; of the trial; of streaming that was slow */
-	uint64_t settled_ns,
+	uint64_t static_ns,
 	    last_ns; /* of rounds without a move: what one takes, and the last */
-	uint64_t tried_ns[MANNER_TRIAL_ROUNDS]; /* of the trial */
-	uint64_t moves;				/* asked for so far, when the round began */
+	uint64_t trial_ns[MODE_TRIAL_ROUNDS]; /* of the trial */
+	uint64_t moves;			      /* asked for so far, when the round began */
 };
 
 struct balanced_state {
-	struct manner manner; /* manner.c */
-	uint64_t starts;      /* cycle.starts when the cycle was last looked at */
-	uint32_t credit;      /* clock: blocks read in place that pay for a swap */
-	uint32_t ready;	      /* clock: swaps put off until they are worth a window */
-	bool settle_due;      /* settle: the set has not been held against the cycle yet */
+	struct balanced_mode mode; /* mode.c */
+	uint64_t starts;	   /* cycle.starts when the cycle was last looked at */
+	uint32_t credit;      /* scan_resistant: blocks read in place that pay for a swap */
+	uint32_t ready;	      /* scan_resistant: swaps put off until they are worth a window */
+	bool static_set_due;  /* static_set: the set has not been held against the cycle yet */
 	bool quiet_seen;      /* in this round: the next one will have a free window too */
-	bool spread;	      /* blocks are marked kept */
-	uint64_t kept_bytes;  /* spread: the target's size */
-	uint64_t fingerprint; /* spread: what the target was computed from */
-	uint64_t turns;	      /* spread: given out so far */
+	bool set_chosen;      /* blocks are marked kept */
+	uint64_t kept_bytes;  /* resident_set: the target's size */
+	uint64_t fingerprint; /* resident_set: what the target was computed from */
+	uint64_t turns;	      /* resident_set: given out so far */
 };
 
 struct group_state {
 	/* The last decision that found nothing left to do. */
-	uint64_t settled_key;
-	uint64_t settled_changes;
+	uint64_t idle_key;
+	uint64_t idle_changes;
 	uint64_t starts;	/* cycle.starts when groups were last looked at */
 	uint64_t split_changes; /* table.changes after that */
 	uint32_t phases;	/* groups made of learnt rounds */

@@ -58,7 +58,7 @@ static void link_newest(struct table *table, uint32_t block)
 	table->newest[entry->list] = block;
 }
 
-static bool grow(struct table *table, uint32_t block)
+static bool grow_to_hold(struct table *table, uint32_t block)
 {
 	uint64_t capacity = table->capacity ? table->capacity : FIRST_CAPACITY;
 	struct entry *entries;
@@ -89,7 +89,7 @@ static bool grow(struct table *table, uint32_t block)
 bool table_add(struct table *table, uint32_t block, uint64_t bytes, uint32_t component,
 	       uint32_t group, bool resident)
 {
-	if (block == BLOCK_NONE || (block >= table->capacity && !grow(table, block)))
+	if (block == BLOCK_NONE || (block >= table->capacity && !grow_to_hold(table, block)))
 		return false;
 	if (table->entries[block].known)
 		table_remove(table, block);

@@ -29,14 +29,15 @@ struct entry {
 	uint64_t visit_op;   /* when its visit began: neighbours in time count as one */
 	uint64_t earlier_op; /* last naming of the visit before */
 	uint64_t score;	     /* scratch of victims.c */
-	uint64_t turn;	     /* scratch of spread.c, kept while the block lives; 0 = none yet */
+	uint64_t turn; /* scratch of resident_set.c, kept while the block lives; 0 = none yet */
 	uint32_t component;
 	uint32_t group; /* 0 = its component is its group */
 	uint32_t newer, older;
 	uint32_t run;	     /* namings since the last gap */
 	uint32_t run_before; /* how long the run before was */
 	uint32_t uses;	     /* operations that named it since rates were last taken */
-	uint32_t rate; /* namings per cycle; the scale is its user's (settle.c, spread.c) */
+	uint32_t rate;	     /* namings per cycle; the scale is its user's (static_set.c,
+				resident_set.c) */
 	uint8_t list;
 	uint8_t plan; /* in the batch being built */
 	bool known, resident, pinned, uploaded;

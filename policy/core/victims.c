@@ -26,21 +26,21 @@ uint64_t victims_score(const struct policy *policy, uint32_t block)
 	return steps == CYCLE_NEVER ? NOT_IN_SIGHT + age : steps;
 }
 
-static bool worse(const struct table *table, uint32_t a, uint32_t b)
+static bool is_worse(const struct table *table, uint32_t a, uint32_t b)
 {
 	return table->entries[table->order[a]].score < table->entries[table->order[b]].score;
 }
 
-static void sift(struct table *table, uint32_t at)
+static void heap_sift_down(struct table *table, uint32_t at)
 {
 	for (;;) {
 		uint32_t child = 2 * at + 1, swap;
 
 		if (child >= table->order_count)
 			return;
-		if (child + 1 < table->order_count && worse(table, child, child + 1))
+		if (child + 1 < table->order_count && is_worse(table, child, child + 1))
 			child++;
-		if (!worse(table, at, child))
+		if (!is_worse(table, at, child))
 			return;
 		swap = table->order[at];
 		table->order[at] = table->order[child];
@@ -68,7 +68,7 @@ void victims_gather(struct policy *policy)
 void victims_sort(struct policy *policy)
 {
 	for (uint32_t i = policy->table.order_count / 2; i-- > 0;)
-		sift(&policy->table, i);
+		heap_sift_down(&policy->table, i);
 }
 
 uint32_t victims_next(struct policy *policy)
@@ -80,6 +80,6 @@ uint32_t victims_next(struct policy *policy)
 		return BLOCK_NONE;
 	best = table->order[0];
 	table->order[0] = table->order[--table->order_count];
-	sift(table, 0);
+	heap_sift_down(table, 0);
 	return best;
 }

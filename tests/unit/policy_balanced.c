@@ -76,7 +76,8 @@ Test(balanced, waits_for_the_window_that_the_program_gives_every_round)
 	for (int i = 0; i < 8; i++) {
 		rig_forget_counts(&rig);
 		rig_scan(&rig, 50, 50);
-		/* What the first round cannot know is the clock's, in windows of its own. */
+		/* What the first round cannot know is moved by scan_resistant, in windows of
+		 * its own. */
 		if (i > 0)
 			cr_assert(eq(u64, rig.page_ins, 0), "round %d", i);
 		rig_quiet(&rig);

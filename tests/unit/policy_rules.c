@@ -314,7 +314,7 @@ Test(cycle, is_not_followed_by_steps_that_share_little)
 	rig_close(&rig);
 }
 
-/* --- balanced: settled */
+/* --- balanced: a static set */
 
 /* In which round the one block that is cold and used twice a round comes in for one of those
  * that are used once. */
@@ -340,7 +340,7 @@ static int round_of_the_swap(bool uploaded)
 	return round;
 }
 
-Test(settle, waits_longer_where_a_copy_out_is_to_be_paid_as_well)
+Test(static_set, waits_longer_where_a_copy_out_is_to_be_paid_as_well)
 {
 	int clean = round_of_the_swap(true), dirty = round_of_the_swap(false);
 
@@ -348,7 +348,7 @@ Test(settle, waits_longer_where_a_copy_out_is_to_be_paid_as_well)
 }
 
 /* It was named often, and its place in the round is another block's now. */
-Test(settle, forgets_how_often_a_block_was_used_that_has_left_the_cycle)
+Test(static_set, forgets_how_often_a_block_was_used_that_has_left_the_cycle)
 {
 	struct rig rig;
 
@@ -385,10 +385,10 @@ static void open_streamed(struct rig *rig, double in_place_ratio)
 	rig_add_many(rig, 0, 40, 0);
 	upload(rig, 0, 40);
 	rig_rounds(rig, 6, 0, 40);
-	cr_assert(rig->policy->balanced.spread);
+	cr_assert(rig->policy->balanced.set_chosen);
 }
 
-Test(spread, leaves_room_for_what_cannot_move)
+Test(resident_set, leaves_room_for_what_cannot_move)
 {
 	struct rig rig;
 	uint64_t without, kept = 0;
@@ -410,7 +410,7 @@ Test(spread, leaves_room_for_what_cannot_move)
 	rig_close(&rig);
 }
 
-Test(spread, chooses_again_when_the_cap_changes)
+Test(resident_set, chooses_again_when_the_cap_changes)
 {
 	struct rig rig;
 
@@ -432,7 +432,7 @@ static uint32_t first_cold(const struct rig *rig, bool kept)
 }
 
 /* It is read once, and over already before it would have come. */
-Test(stream, spends_no_copy_on_what_is_late)
+Test(streaming, spends_no_copy_on_what_is_late)
 {
 	struct rig rig;
 	uint32_t block;
@@ -446,7 +446,7 @@ Test(stream, spends_no_copy_on_what_is_late)
 	rig_close(&rig);
 }
 
-Test(stream, brings_in_what_is_kept_however_late)
+Test(streaming, brings_in_what_is_kept_however_late)
 {
 	struct rig rig;
 	uint32_t block = 0;
@@ -465,7 +465,7 @@ Test(stream, brings_in_what_is_kept_however_late)
 }
 
 /* One block of the round is too large beside what cannot move. */
-Test(stream, goes_on_past_what_never_fits)
+Test(streaming, goes_on_past_what_never_fits)
 {
 	struct rig rig;
 
@@ -488,7 +488,7 @@ Test(stream, goes_on_past_what_never_fits)
 
 /* --- balanced: nothing learnt */
 
-Test(clock, brings_in_nothing_that_was_never_used)
+Test(scan_resistant, brings_in_nothing_that_was_never_used)
 {
 	struct rig rig;
 	uint64_t seed = 3;
@@ -505,7 +505,7 @@ Test(clock, brings_in_nothing_that_was_never_used)
 	rig_close(&rig);
 }
 
-Test(clock, stops_the_work_for_several_swaps_at_once)
+Test(scan_resistant, stops_the_work_for_several_swaps_at_once)
 {
 	struct rig rig;
 	uint64_t seed = 3;
@@ -523,7 +523,7 @@ Test(clock, stops_the_work_for_several_swaps_at_once)
 
 /* Where nothing may stay cold: the newest leave, of those the least used, and not what works
  * all the time. */
-Test(clock, gives_away_the_least_used_of_the_newest)
+Test(scan_resistant, gives_away_the_least_used_of_the_newest)
 {
 	struct rig rig;
 
@@ -549,7 +549,7 @@ Test(clock, gives_away_the_least_used_of_the_newest)
 	rig_close(&rig);
 }
 
-Test(clock, keeps_what_works_all_the_time)
+Test(scan_resistant, keeps_what_works_all_the_time)
 {
 	struct rig rig;
 

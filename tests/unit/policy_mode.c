@@ -1,5 +1,5 @@
 /*
- * Balanced where moves stop the work: the best set settled and the rest read in place, or all
+ * Balanced where moves stop the work: the best set kept and the rest read in place, or all
  * of it streamed in stops, by what rounds were measured to take.
  */
 #include "policy_test.h"
@@ -35,7 +35,7 @@ static int rounds_with_moves(struct rig *rig, int many)
 	return with;
 }
 
-Test(manner, streams_in_stops_where_copies_are_shorter_than_reads_in_place)
+Test(mode, streams_in_stops_where_copies_are_shorter_than_reads_in_place)
 {
 	const double read_ms = 50 * (double)PAGE / 15e6, copy_ms = 55 * (double)PAGE / 25e6;
 	struct rig rig;
@@ -52,7 +52,7 @@ Test(manner, streams_in_stops_where_copies_are_shorter_than_reads_in_place)
 	rig_close(&rig);
 }
 
-Test(manner, does_not_even_try_to_stream_what_computing_hides)
+Test(mode, does_not_even_try_to_stream_what_computing_hides)
 {
 	struct rig rig;
 
@@ -65,24 +65,24 @@ Test(manner, does_not_even_try_to_stream_what_computing_hides)
 }
 
 /* Stops are dearer than anybody could foretell. */
-Test(manner, reads_in_place_again_once_streaming_was_measured_to_be_slower)
+Test(mode, reads_in_place_again_once_streaming_was_measured_to_be_slower)
 {
 	struct rig rig;
-	double settled_ms;
+	double static_ms;
 	int with;
 
 	open_timed(&rig, 50000, 20000000);
-	settled_ms = ms_a_round(&rig, 4, 100);
+	static_ms = ms_a_round(&rig, 4, 100);
 	with = rounds_with_moves(&rig, 60);
 	cr_assert(ge(int, with, 4), "it was not tried");
 	cr_assert(le(int, with, 6), "%d", with);
 	rig_forget_counts(&rig);
-	cr_assert(le(dbl, ms_a_round(&rig, 400, 100), settled_ms + 1));
+	cr_assert(le(dbl, ms_a_round(&rig, 400, 100), static_ms + 1));
 	cr_assert(eq(u64, rig.page_ins, 0), "a verdict holds");
 	rig_close(&rig);
 }
 
-Test(manner, tries_again_when_the_cap_is_another)
+Test(mode, tries_again_when_the_cap_is_another)
 {
 	struct rig rig;
 
@@ -103,7 +103,7 @@ Test(manner, tries_again_when_the_cap_is_another)
 }
 
 /* As when another program takes the bus. */
-Test(manner, measures_anew_when_streaming_has_become_slow)
+Test(mode, measures_anew_when_streaming_has_become_slow)
 {
 	struct rig rig;
 	int early, late;
@@ -121,7 +121,7 @@ Test(manner, measures_anew_when_streaming_has_become_slow)
 
 /* What should be streamed and what should not, by a program that pauses, for long or a little,
  * after every third round. */
-Test(manner, does_not_take_a_pause_of_the_program_for_a_slow_round)
+Test(mode, does_not_take_a_pause_of_the_program_for_a_slow_round)
 {
 	static const struct {
 		uint64_t pause_ns, stop_ns;
@@ -148,7 +148,7 @@ Test(manner, does_not_take_a_pause_of_the_program_for_a_slow_round)
 }
 
 /* Caps that come and go would have it try, in vain, every time. */
-Test(manner, tries_ever_more_seldom)
+Test(mode, tries_ever_more_seldom)
 {
 	struct rig rig;
 	int early = 0, late = 0;
