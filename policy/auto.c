@@ -2,7 +2,9 @@
  * Which row should act? Looked at again when a round of a cycle begins, and now and then where
  * there is none. All rows share the table and the learner, so a change moves nothing by itself.
  */
-#include "balanced/balanced.h"
+#include "auto.h"
+#include "balanced/resident_set.h"
+#include "policies.h"
 
 #define REVIEW_OPS 1024
 #define LONG_PHASE 3
@@ -83,6 +85,12 @@ static void review_choice(struct policy *policy)
 	state->starts = policy->cycle.starts;
 	state->reviewed_op = policy->table.op;
 	state->widest_bytes = 0;
+}
+
+void auto_init(struct policy *policy)
+{
+	policy->acting = &policy_kind_balanced;
+	policy->chooser.reason = "too little has run for a choice";
 }
 
 void auto_watch(struct policy *policy, const uint32_t *blocks, size_t count, size_t fresh)

@@ -4,6 +4,12 @@
  * what is named next would send out what is named after it.
  */
 #include "core/batch.h"
+#include "policies.h"
+
+static uint64_t group_key(const struct entry *entry)
+{
+	return entry->group ? entry->group : 1ull << 32 | entry->component;
+}
 
 static uint64_t mix_bits(uint64_t x)
 {
@@ -22,7 +28,7 @@ static uint64_t key_of_use(const struct policy *policy, const struct batch *batc
 	for (size_t i = 0; i < count; i++) {
 		if (!table_knows(table, blocks[i]))
 			continue;
-		key += mix_bits(policy_group_key(&table->entries[blocks[i]]));
+		key += mix_bits(group_key(&table->entries[blocks[i]]));
 		cold |= batch_may_page_in(batch, blocks[i]);
 	}
 	return cold ? key : 0;
@@ -33,7 +39,7 @@ static bool is_named_group(const struct table *table, const uint32_t *blocks, si
 {
 	for (size_t i = 0; i < count; i++)
 		if (table_knows(table, blocks[i]) &&
-		    policy_group_key(&table->entries[blocks[i]]) == key)
+		    group_key(&table->entries[blocks[i]]) == key)
 			return true;
 	return false;
 }
@@ -48,7 +54,7 @@ struct membership {
 
 static bool is_member(const struct table *table, struct membership *membership, uint32_t block)
 {
-	uint64_t key = policy_group_key(&table->entries[block]);
+	uint64_t key = group_key(&table->entries[block]);
 
 	if (!membership->asked || key != membership->key) {
 		membership->named =

@@ -1,6 +1,7 @@
 /* Pure demand paging. On a cyclic scan larger than the cap it misses every time: a yardstick.
  */
 #include "core/batch.h"
+#include "policies.h"
 
 static void lru_use(struct policy *policy, const uint32_t *blocks, size_t count,
 		    struct batch *batch)

@@ -1,6 +1,6 @@
 /* Nothing is paged. policy_use and its kin ask no further when `pages` is false; what does not
  * fit under the cap is the caller's to refuse. */
-#include "core/state.h"
+#include "policies.h"
 
 static bool none_place_on_device(const struct policy *policy, uint64_t bytes)
 {

@@ -1,7 +1,8 @@
 /* The public functions: they keep the table and the learner, and hand the rest to the row. */
 #include "policy.h"
+#include "auto.h"
 #include "core/batch.h"
-#include "core/victims.h"
+#include "policies.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,8 +56,9 @@ struct policy *policy_create(const char *name, const struct policy_config *confi
 	if (!policy)
 		return NULL;
 	policy->kind = row->kind;
-	policy->acting = row->kind == &policy_kind_auto ? &policy_kind_balanced : row->kind;
-	policy->chooser.reason = "too little has run for a choice";
+	policy->acting = row->kind;
+	if (row->kind == &policy_kind_auto)
+		auto_init(policy);
 	policy->config = *config;
 	table_init(&policy->table);
 	if (!cycle_init(&policy->cycle)) {

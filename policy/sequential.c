@@ -4,6 +4,7 @@
  * as many launches as it looks ahead.
  */
 #include "core/batch.h"
+#include "policies.h"
 
 #define LOOK_AHEAD 2
 #define NAMES_SEEN_AHEAD 64

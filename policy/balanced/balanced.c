@@ -1,17 +1,21 @@
-/* The row itself: which part decides, and the marks between which residency moves. */
-#include "balanced/balanced.h"
-
-uint64_t balanced_limit(const struct policy *policy)
-{
-	uint64_t cap = policy->config.cap_bytes, high = policy->config.high_bytes;
-
-	return high && high < cap ? high : cap;
-}
-
-bool balanced_in_place(const struct policy *policy)
-{
-	return policy->config.in_place_ratio > 0;
-}
+/*
+ * The policy itself: which of its parts decides, and the marks between which residency moves.
+ * That depends on what the learner knows and on whether moves run beside the work.
+ *
+ *                        nothing learnt       a cycle is learnt
+ *   beside the work      scan_resistant       resident_set chooses what stays, streaming brings
+ *                                             the rest in ahead of its use
+ *   stopping the work    scan_resistant,      static_set finds the best set once, the rest is
+ *                        in batches           read in place; or as beside the work, in batches,
+ *                                             where mode measures that to be faster
+ */
+#include "balanced/limits.h"
+#include "balanced/mode.h"
+#include "balanced/resident_set.h"
+#include "balanced/scan_resistant.h"
+#include "balanced/static_set.h"
+#include "balanced/streaming.h"
+#include "policies.h"
 
 /* Something other than this policy filled VRAM past the mark (which may have moved). */
 static void trim_to_limit(struct policy *policy, struct batch *batch)
@@ -28,7 +32,7 @@ static bool always_streams(const struct policy *policy)
 	return policy->config.overlap || !balanced_in_place(policy);
 }
 
-bool balanced_streams(const struct policy *policy)
+static bool streams(const struct policy *policy)
 {
 	return always_streams(policy) || policy->balanced.mode.streams;
 }
@@ -39,7 +43,7 @@ static void begin_round(struct policy *policy, struct batch *batch)
 
 	if (!always_streams(policy))
 		mode_review(policy);
-	if (balanced_streams(policy)) {
+	if (streams(policy)) {
 		state->static_set_due = false;
 		resident_set_choose(policy);
 		return;
@@ -69,9 +73,9 @@ static void balanced_use(struct policy *policy, const uint32_t *blocks, size_t c
 		state->starts = cycle->starts;
 		begin_round(policy, batch);
 	}
-	if (balanced_streams(policy) && cycle_predicts(cycle))
+	if (streams(policy) && cycle_predicts(cycle))
 		streaming_use(policy, blocks, count, batch);
-	else if (balanced_streams(policy) || !cycle->length)
+	else if (streams(policy) || !cycle->length)
 		scan_resistant_use(policy, blocks, count, batch);
 }
 
@@ -97,8 +101,7 @@ static bool balanced_place_on_device(const struct policy *policy, uint64_t bytes
 
 static void balanced_make_place(struct policy *policy, struct batch *batch)
 {
-	if (balanced_streams(policy) && policy->balanced.set_chosen &&
-	    cycle_predicts(&policy->cycle))
+	if (streams(policy) && policy->balanced.set_chosen && cycle_predicts(&policy->cycle))
 		streaming_make_place(batch);
 }
 

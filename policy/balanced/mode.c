@@ -7,7 +7,9 @@
  * stays. The verdict holds until the cycle, the limit or the memory is another, and each trial
  * has the next one wait for longer: nothing swings.
  */
-#include "balanced/balanced.h"
+#include "balanced/mode.h"
+#include "balanced/limits.h"
+#include "balanced/resident_set.h"
 
 /* Rounds without a move, of which the shorter of the last two is a settled round's time; twice
  * as many after each trial. */
@@ -66,7 +68,7 @@ static double predict_streamed_ns(const struct policy *policy)
 	double read_ns = (double)missed.bytes * 1e9 /
 			 (policy->config.in_place_ratio * policy->config.h2d_bytes_per_s);
 	double found = (double)(missed.round_bytes - missed.bytes);
-	double moved = (double)missed.names + BALANCED_BATCH_RING;
+	double moved = (double)missed.names + RESIDENT_SET_BATCH_RING;
 	double computed_ns = 0;
 
 	if (!missed.names || found <= 0)
@@ -74,8 +76,8 @@ static double predict_streamed_ns(const struct policy *policy)
 	if (static_ns > read_ns)
 		computed_ns = (static_ns - read_ns) * (double)missed.round_bytes / found;
 	return computed_ns + missed.copies_ns +
-	       BALANCED_BATCH_RING * copy_ns(policy, missed.largest_bytes) +
-	       moved / BALANCED_BATCH_RING * 4 * policy->config.switch_ns;
+	       RESIDENT_SET_BATCH_RING * copy_ns(policy, missed.largest_bytes) +
+	       moved / RESIDENT_SET_BATCH_RING * 4 * policy->config.switch_ns;
 }
 
 static bool is_near(uint64_t value, uint64_t before)

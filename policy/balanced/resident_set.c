@@ -13,7 +13,8 @@
  * Blocks are only marked: the stream brings kept ones in as their turn comes, and takes the
  * others' frames.
  */
-#include "balanced/balanced.h"
+#include "balanced/resident_set.h"
+#include "balanced/limits.h"
 #include "core/victims.h"
 
 #define RING_BLOCKS 8
@@ -96,7 +97,7 @@ static uint64_t ring_bytes(const struct policy *policy, const struct round *roun
 		step = (uint64_t)(share * (double)round->widest_bytes / (double)largest) + 1;
 		least += (uint64_t)(share * LATER_OPS + 0.5);
 		if (!policy->config.overlap)
-			least = BALANCED_BATCH_RING;
+			least = RESIDENT_SET_BATCH_RING;
 		least = 2 * step > least ? 2 * step : least;
 	}
 	if (least > limit / 3 / largest)

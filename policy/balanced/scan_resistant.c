@@ -4,7 +4,8 @@
  * repeats, moves nothing. And each swap is paid for by blocks that were read in place since the
  * one before, so that chance (experts drawn at random) cannot make it thrash.
  */
-#include "balanced/balanced.h"
+#include "balanced/scan_resistant.h"
+#include "balanced/limits.h"
 
 #define SWAP_COST 4
 #define MOST_CREDIT 64

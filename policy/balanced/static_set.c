@@ -4,7 +4,8 @@
  * move only where the round's savings pay for the move, in the rounds the cycle may be expected
  * to last (as many as it has lasted); of equals those that are there stay.
  */
-#include "balanced/balanced.h"
+#include "balanced/static_set.h"
+#include "balanced/limits.h"
 
 /* Rates are namings per round in sixteenths. */
 #define RATE_ONE 16

@@ -3,7 +3,8 @@
  * goes to the next block that the cycle will miss. A victim is never needed sooner than what
  * takes its place, which also bounds how far ahead the stream runs.
  */
-#include "balanced/balanced.h"
+#include "balanced/streaming.h"
+#include "balanced/limits.h"
 #include "core/victims.h"
 
 #define NAMES_SEEN_AHEAD 256

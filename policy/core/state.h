@@ -25,10 +25,6 @@ struct policy_kind {
 	void (*make_place)(struct policy *policy, struct batch *batch);
 };
 
-#define POLICY(name, description) extern const struct policy_kind policy_kind_##name;
-#include "policies.def"
-#undef POLICY
-
 /* After one that changes the set. */
 #define MODE_TRIAL_ROUNDS 3
 
@@ -95,13 +91,5 @@ struct policy {
 	struct auto_state chooser;
 	uint64_t page_ins, evictions, in_place;
 };
-
-/* auto.c: looks at the operation before the acting row does, and may replace the row. */
-void auto_watch(struct policy *policy, const uint32_t *blocks, size_t count, size_t fresh);
-
-static inline uint64_t policy_group_key(const struct entry *entry)
-{
-	return entry->group ? entry->group : 1ull << 32 | entry->component;
-}
 
 #endif
