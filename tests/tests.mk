@@ -154,10 +154,10 @@ $(call units,probe):    $(PROBE_PARTS)
 $(call units,sim):      | $(SIM)
 $(call units,sim door): | $(UNIT_HELP)
 # What the fuzz targets hold is held by units too.
-$(O)/unit/policy_fed:   $(O)/obj/tests/fuzz/policy.o
-$(O)/unit/settings_fed: $(O)/obj/tests/fuzz/settings.o
-$(O)/unit/hook_boxes:   $(O)/obj/tests/fuzz/copy_box.o
-$(O)/unit/hook_params:  $(O)/obj/tests/fuzz/params.o
+$(O)/unit/policy_fed:         $(O)/obj/tests/fuzz/policy.o
+$(O)/unit/settings_fed:       $(O)/obj/tests/fuzz/settings.o
+$(O)/unit/hook_memcpy_box:    $(O)/obj/tests/fuzz/memcpy_box.o
+$(O)/unit/hook_launch_params: $(O)/obj/tests/fuzz/launch_params.o
 $(O)/unit/policy_memory: UNIT_LIBS = -Wl,--wrap=calloc,--wrap=realloc
 $(call units,probe):     UNIT_LIBS = $(JANSSON)
 $(call units,sim):       UNIT_LIBS = $(ON_SIM)
@@ -198,16 +198,16 @@ check-unit-san: $(call units,policy settings pager image hook own)
 .PHONY: check-unit-san
 
 # --- ThreadSanitizer ------------------------------------------------------------------------------
-STRESS_OF := $(addprefix $(O)/stress/,gate_stress gate_stress_planted ledger_stress params_stress params_stress_planted \
-	layout_cache_stress layout_cache_stress_planted)
-$(O)/stress/gate_stress_planted:         PLANT = -DNO_GATE
-$(O)/stress/params_stress_planted:       PLANT = -DFORGET_LATE
-$(O)/stress/layout_cache_stress_planted: PLANT = -DNO_VERSION
+STRESS_OF := $(addprefix $(O)/stress/,gate_stress gate_stress_planted ledger_stress launch_params_stress launch_params_stress_planted \
+	param_layout_cache_stress param_layout_cache_stress_planted)
+$(O)/stress/gate_stress_planted:               PLANT = -DNO_GATE
+$(O)/stress/launch_params_stress_planted:      PLANT = -DFORGET_LATE
+$(O)/stress/param_layout_cache_stress_planted: PLANT = -DNO_VERSION
 stressed = $(filter $(O)/stress/$(1)_stress%,$(STRESS_OF))
 $(call stressed,gate):   $(call objects,$(call of_shim,gate clock lock))
 $(call stressed,ledger): $(call objects,$(call of_shim,ledger unmanaged outstanding extent lock))
 # What stands between a launch and the driver's answers; the rest of the library is in the test.
-$(call stressed,params): $(call objects,$(call of_shim,params layout kernels tensor_map lock log file) $(wildcard shim/image/*.c))
+$(call stressed,launch_params): $(call objects,$(call of_shim,launch_params param_layout kernel_registry tensor_map lock log file) $(wildcard shim/image/*.c))
 $(filter %_planted,$(STRESS_OF)):     $(O)/stress/%_planted: tests/stress/%.c
 $(filter-out %_planted,$(STRESS_OF)): $(O)/stress/%: tests/stress/%.c
 $(STRESS_OF): $(O)/flags | $(O)/have/library
@@ -229,7 +229,7 @@ check-mutants-sample: test-programs ## the same of twenty, others each day; MUTA
 
 # --- fuzzing ---------------------------------------------------------------------------------------
 FUZZ_SECONDS ?= 60
-FUZZ_NAMES   ?= image settings copy_box params policy
+FUZZ_NAMES   ?= image settings memcpy_box launch_params policy
 FUZZ_OF      := $(addprefix $(O)/fuzz/,$(FUZZ_NAMES))
 FUZZ_FLAGS    = -O1 -g -std=gnu11 -D_GNU_SOURCE $(WARN) -fno-sanitize-recover=all $(CUDA) -Ishim -Ipolicy -Itests/fuzz
 # libFuzzer where clang has it; else a driver of our own, so that nothing is skipped.
@@ -239,8 +239,8 @@ FUZZ_CLANG   := clang -fsanitize=fuzzer,address,undefined
 FUZZ_ALONE    = $(CC) -fsanitize=address,undefined tests/fuzz/alone.c
 $(O)/fuzz/image: $(wildcard shim/image/*.c)
 $(O)/fuzz/settings: $(call of_shim,settings lock log file ram)
-$(O)/fuzz/copy_box: $(call of_shim,copy_box)
-$(O)/fuzz/params: $(call of_shim,params layout kernels tensor_map lock log file) $(wildcard shim/image/*.c)
+$(O)/fuzz/memcpy_box: $(call of_shim,memcpy_box)
+$(O)/fuzz/launch_params: $(call of_shim,launch_params param_layout kernel_registry tensor_map lock log file) $(wildcard shim/image/*.c)
 $(O)/fuzz/policy: $(POLICY_SRC)
 $(FUZZ_OF): $(O)/fuzz/%: tests/fuzz/%.c tests/fuzz/input.h tests/fuzz/alone.c $(wildcard shim/*/*.h shim/*/*.def policy/*.h policy/*/*.h policy/*.def)
 	$(call say,FUZZ,$@)

@@ -4,7 +4,7 @@
  */
 #include "hook/context.h"
 #include "hook/graph.h"
-#include "hook/params.h"
+#include "hook/launch_params.h"
 #include "loaded.h"
 #include "base/lock.h"
 #include "account/arrays.h"

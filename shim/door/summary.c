@@ -1,7 +1,7 @@
 #include "door/summary.h"
 
 #include "base/file.h"
-#include "hook/params.h"
+#include "hook/launch_params.h"
 #include "base/log.h"
 #include "account/ledger.h"
 #include "pager/pager.h"

@@ -6,7 +6,7 @@
 
 #include "driver/driver.h"
 #include "driver/export.h"
-#include "hook/graph_names.h"
+#include "hook/graph_nodes.h"
 #include "hook/work.h"
 #include "base/lock.h"
 

@@ -4,7 +4,7 @@
  */
 #include "driver/driver.h"
 #include "driver/export.h"
-#include "hook/params.h"
+#include "hook/launch_params.h"
 #include "hook/work.h"
 
 #include <stdlib.h>

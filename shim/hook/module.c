@@ -6,8 +6,8 @@
  */
 #include "driver/driver.h"
 #include "driver/export.h"
-#include "hook/kernels.h"
-#include "hook/params.h"
+#include "hook/kernel_registry.h"
+#include "hook/launch_params.h"
 
 static const void *owner(void)
 {

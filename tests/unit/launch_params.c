@@ -1,6 +1,6 @@
 /* What the parameters of a launch name, word by word: packed buffers, structs, lists. */
 #include "driver/driver.h"
-#include "hook/params.h"
+#include "hook/launch_params.h"
 #include "pager/pager.h"
 
 #include <criterion/criterion.h>

@@ -1,9 +1,10 @@
-/* What a launch names (tests/fuzz/params.c has the driver and says what holds of any layout).
+/* What a launch names (tests/fuzz/launch_params.c has the driver and says what holds of any
+ * layout).
  */
 #include "fed.h"
 
 #include "driver/driver.h"
-#include "hook/params.h"
+#include "hook/launch_params.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>

@@ -9,7 +9,7 @@
 #ifndef LOWTIDE_KERNELS_H
 #define LOWTIDE_KERNELS_H
 
-#include "hook/layout.h"
+#include "hook/param_layout.h"
 
 /* The driver does not tell: images are read. */
 bool kernels_wanted(void);

@@ -1,4 +1,4 @@
-#include "hook/kernels.h"
+#include "hook/kernel_registry.h"
 
 #include "driver/driver.h"
 #include "image/image.h"

@@ -4,7 +4,7 @@
  * else changes, that the pager is told of all that is touched, that every row is looked through
  * for pointers, when the call waits, and that a late error is not lost.
  */
-#include "hook/copy.h"
+#include "hook/memcpy.h"
 
 #include "driver/driver.h"
 

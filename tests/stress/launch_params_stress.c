@@ -7,7 +7,7 @@
  * handles have come again, and this must be seen.
  */
 #include "driver/driver.h"
-#include "hook/params.h"
+#include "hook/launch_params.h"
 #include "pager/pager.h"
 
 #include <pthread.h>

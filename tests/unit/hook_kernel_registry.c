@@ -3,7 +3,7 @@
  * driver is none; images are PTX text.
  */
 #include "driver/driver.h"
-#include "hook/kernels.h"
+#include "hook/kernel_registry.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * read that is not a parameter's (each lies in memory of its own size), what is found is in
  * managed memory, and where more is named than there is room for, that is told.
  */
-#include "hook/params.h"
+#include "hook/launch_params.h"
 
 #include "driver/driver.h"
 #include "hook/tensor_map.h"

@@ -3,7 +3,7 @@
  * that is an array has no address to cut by, and such a copy is left to the driver, with the
  * other side in one home.
  */
-#include "hook/copy.h"
+#include "hook/memcpy.h"
 
 #include "driver/driver.h"
 #include "driver/export.h"

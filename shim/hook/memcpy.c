@@ -4,7 +4,7 @@
  * each at the program's own address (or, where cold memory has no mapping, at the one it has in
  * RAM), with the blocking behaviour of the original.
  */
-#include "hook/copy.h"
+#include "hook/memcpy.h"
 
 #include "driver/driver.h"
 #include "driver/export.h"

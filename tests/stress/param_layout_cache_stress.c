@@ -4,7 +4,7 @@
  * defined readers do not look at a slot's version, and now and then get another's: this must
  * be seen, or the test could not fail.
  */
-#include "hook/layout_cache.h"
+#include "hook/param_layout_cache.h"
 
 #include <pthread.h>
 #include <stdbool.h>

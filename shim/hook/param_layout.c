@@ -1,4 +1,4 @@
-#include "hook/layout.h"
+#include "hook/param_layout.h"
 
 #include "base/lock.h"
 

@@ -1,4 +1,5 @@
-/* Copies of two and three dimensions, between homes (tests/fuzz/copy_box.c says what holds). */
+/* Copies of two and three dimensions, between homes (tests/fuzz/memcpy_box.c says what holds).
+ */
 #include "fed.h"
 
 #include <criterion/criterion.h>

@@ -4,7 +4,7 @@
  * each goes to the stream of its flavour, when it waits, and that a late error is told.
  */
 #include "driver/driver.h"
-#include "hook/copy.h"
+#include "hook/memcpy.h"
 #include "move/copy_kernel.h"
 #include "base/settings.h"
 

@@ -4,7 +4,7 @@
  */
 #include "driver/driver.h"
 #include "driver/export.h"
-#include "hook/copy.h"
+#include "hook/memcpy.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
-#include "hook/graph_names.h"
+#include "hook/graph_nodes.h"
 
 #include "driver/driver.h"
-#include "hook/params.h"
+#include "hook/launch_params.h"
 #include "hook/work.h"
 #include "move/copy_kernel.h"
 

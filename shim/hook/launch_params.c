@@ -1,8 +1,8 @@
-#include "hook/params.h"
+#include "hook/launch_params.h"
 
 #include "driver/driver.h"
-#include "hook/kernels.h"
-#include "hook/layout_cache.h"
+#include "hook/kernel_registry.h"
+#include "hook/param_layout_cache.h"
 #include "hook/tensor_map.h"
 #include "base/lock.h"
 #include "base/log.h"

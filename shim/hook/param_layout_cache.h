@@ -9,7 +9,7 @@
 #ifndef LOWTIDE_LAYOUT_CACHE_H
 #define LOWTIDE_LAYOUT_CACHE_H
 
-#include "hook/layout.h"
+#include "hook/param_layout.h"
 
 #include <stdatomic.h>
 
