@@ -46,10 +46,8 @@ struct policy_config {
 	double in_place_ratio;	/* zero-copy rate as a share of h2d_bytes_per_s, 0..1; 0 = never
 				   in place */
 	double switch_ns;	/* price of changing one block's home, both directions alike */
-	uint32_t
-	    look_ahead; /* sequential: blocks to bring in beyond those named; 0 = its default */
-	bool overlap;	/* moves run beside the work; false: each batch of moves stops
-			   all   work for as long as its copies take (strict) */
+	bool overlap;		/* moves run beside the work; false: each batch of moves stops
+				   all work for as long as its copies take (strict) */
 };
 
 /* Counts since creation, for reports. */

@@ -88,9 +88,7 @@ static void sequential_use(struct policy *policy, const uint32_t *blocks, size_t
 	uint64_t cap = policy->config.cap_bytes;
 	struct wanted wanted = {.blocks = policy->table.order};
 
-	wanted.most = policy->config.look_ahead ? policy->config.look_ahead : LOOK_AHEAD;
-	if (wanted.most > policy->table.known)
-		wanted.most = policy->table.known;
+	wanted.most = policy->table.known < LOOK_AHEAD ? policy->table.known : LOOK_AHEAD;
 	if (cycle_predicts(&policy->cycle))
 		wanted_add_predicted(policy, &wanted);
 	else if (count)

@@ -250,7 +250,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	config.in_place_ratio = kind & 8 ? 0.6 : 0;
 	config.switch_ns = kind & 16 ? 200000 : 0;
 	config.overlap = kind & 32;
-	config.look_ahead = kind & 64 ? input_byte(&input) : 0;
 	rig.policy = policy_create(name, &config);
 	if (!rig.policy)
 		abort();
