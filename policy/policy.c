@@ -145,7 +145,7 @@ size_t policy_make_place(struct policy *policy, struct policy_action *actions, s
 		return 0;
 	batch_begin(&batch, policy, false, actions, max);
 	policy->acting->make_place(policy, &batch);
-	return batch_end(&batch, NULL, 0);
+	return batch_end(&batch);
 }
 
 size_t policy_use(struct policy *policy, const uint32_t *blocks, size_t count, uint64_t now_ns,
@@ -165,7 +165,7 @@ size_t policy_use(struct policy *policy, const uint32_t *blocks, size_t count, u
 	batch_begin(&batch, policy, true, actions, max);
 	batch_trim(&batch, policy->config.cap_bytes);
 	policy->acting->use(policy, blocks, count, &batch);
-	return batch_end(&batch, blocks, count);
+	return batch_end(&batch);
 }
 
 size_t policy_quiet(struct policy *policy, uint64_t now_ns, struct policy_action *actions,
@@ -180,7 +180,7 @@ size_t policy_quiet(struct policy *policy, uint64_t now_ns, struct policy_action
 	batch_trim(&batch, policy->config.cap_bytes);
 	if (policy->acting->quiet)
 		policy->acting->quiet(policy, &batch);
-	return batch_end(&batch, NULL, 0);
+	return batch_end(&batch);
 }
 
 size_t policy_pressure(struct policy *policy, uint64_t bytes, uint64_t now_ns,
@@ -194,7 +194,7 @@ size_t policy_pressure(struct policy *policy, uint64_t bytes, uint64_t now_ns,
 		return 0;
 	batch_begin(&batch, policy, false, actions, max);
 	batch_trim(&batch, resident > bytes ? resident - bytes : 0);
-	return batch_end(&batch, NULL, 0);
+	return batch_end(&batch);
 }
 
 void policy_report(const struct policy *policy, struct policy_report *report)
@@ -207,7 +207,6 @@ void policy_report(const struct policy *policy, struct policy_report *report)
 		policy->kind == &policy_kind_auto ? policy->chooser.reason : row->description,
 	    .page_ins = policy->page_ins,
 	    .evictions = policy->evictions,
-	    .in_place = policy->in_place,
 	    .cycle_blocks = cycle_names(&policy->cycle),
 	    .cycle_ns = policy->cycle.round_ns,
 	};

@@ -22,10 +22,9 @@
 struct policy;
 
 enum policy_verb {
-	POLICY_PAGE_IN,	 /* move the block to VRAM; the caller skips it if no frame is free by
-			    then */
-	POLICY_EVICT,	 /* move the block to its host frame */
-	POLICY_IN_PLACE, /* leave the named block cold: this launch reads it over the bus */
+	POLICY_PAGE_IN, /* move the block to VRAM; the caller skips it if no frame is free by
+			   then */
+	POLICY_EVICT,	/* move the block to its host frame */
 };
 
 /* Executed in order: a policy lists the evictions that make room before the page-ins that need
@@ -56,7 +55,6 @@ struct policy_report {
 	const char *reason; /* one sentence: why (auto), or the policy's own description */
 	uint64_t page_ins;  /* actions given, by verb */
 	uint64_t evictions;
-	uint64_t in_place;
 	uint32_t cycle_blocks; /* length of the learnt cycle in blocks named; 0 = none learnt */
 	uint64_t cycle_ns;     /* time between the last two starts of the cycle; 0 = unknown */
 };

@@ -159,24 +159,15 @@ static void join_halves(struct batch *batch)
 		memmove(batch->actions + batch->evictions, ins, batch->page_ins * sizeof(*ins));
 }
 
-size_t batch_end(struct batch *batch, const uint32_t *blocks, size_t count)
+size_t batch_end(struct batch *batch)
 {
 	struct policy *policy = batch->policy;
-	size_t moves = batch->evictions + batch->page_ins, total = moves;
+	size_t total = batch->evictions + batch->page_ins;
 
 	join_halves(batch);
-	for (size_t i = 0; i < count && total < batch->max; i++) {
-		if (!table_knows(&policy->table, blocks[i]))
-			continue;
-		if (!entry_of(batch, blocks[i])->resident &&
-		    entry_of(batch, blocks[i])->plan == PLAN_NOTHING)
-			batch->actions[total++] =
-			    (struct policy_action){POLICY_IN_PLACE, blocks[i]};
-	}
-	for (size_t i = 0; i < moves; i++)
+	for (size_t i = 0; i < total; i++)
 		entry_of(batch, batch->actions[i].block)->plan = PLAN_NOTHING;
 	policy->evictions += batch->evictions;
 	policy->page_ins += batch->page_ins;
-	policy->in_place += total - moves;
 	return total;
 }

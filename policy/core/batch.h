@@ -28,8 +28,8 @@ typedef uint32_t (*batch_victim)(struct batch *batch, const void *argument);
 /* `in_use`: on behalf of the operation that table_use has just begun. */
 void batch_begin(struct batch *batch, struct policy *policy, bool in_use,
 		 struct policy_action *actions, size_t max);
-/* Joins the halves, tells of what is left cold of `blocks`, clears the marks. */
-size_t batch_end(struct batch *batch, const uint32_t *blocks, size_t count);
+/* Joins the two halves, counts the actions, clears the plans. Returns how many actions. */
+size_t batch_end(struct batch *batch);
 
 bool batch_may_evict(const struct batch *batch, uint32_t block);
 bool batch_may_page_in(const struct batch *batch, uint32_t block);

@@ -89,7 +89,7 @@ struct policy {
 	struct balanced_state balanced;
 	struct group_state group;
 	struct auto_state chooser;
-	uint64_t page_ins, evictions, in_place;
+	uint64_t page_ins, evictions; /* asked for */
 };
 
 #endif

@@ -61,15 +61,9 @@ static void hold(const struct policy_action *actions, size_t listed, const uint3
 			is_named |= named[n] == block;
 		FUZZ_HOLD(!moved[block], "two actions on block %u", block);
 		moved[block] = true;
-		FUZZ_HOLD(verb == last || verb == POLICY_IN_PLACE ||
-			      (verb == POLICY_PAGE_IN && last == POLICY_EVICT),
+		FUZZ_HOLD(verb == last || (verb == POLICY_PAGE_IN && last == POLICY_EVICT),
 			  "evictions come first, then what comes in");
 		last = verb;
-		if (verb == POLICY_IN_PLACE) {
-			FUZZ_HOLD(is_named && !rig.blocks[block].resident, "in place: %u",
-				  block);
-			continue;
-		}
 		FUZZ_HOLD(!rig.blocks[block].pinned, "pinned block %u moves", block);
 		FUZZ_HOLD(rig.blocks[block].resident == (verb == POLICY_EVICT),
 			  "block %u is there already", block);
@@ -88,8 +82,6 @@ static void carry_out(const struct policy_action *actions, size_t listed)
 		uint32_t block = actions[i].block;
 		bool in = actions[i].verb == POLICY_PAGE_IN;
 
-		if (actions[i].verb == POLICY_IN_PLACE)
-			continue;
 		rig.blocks[block].resident = in;
 		rig.resident_bytes += in ? rig.blocks[block].bytes : -rig.blocks[block].bytes;
 		policy_block_moved(rig.policy, block, in);

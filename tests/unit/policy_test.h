@@ -127,15 +127,9 @@ static inline void rig_check(const struct rig *rig, const struct policy_action *
 		cr_assert(actions[i].block < RIG_BLOCKS && block->known, "action on no block");
 		cr_assert_not(moved[actions[i].block], "two actions on one block");
 		moved[actions[i].block] = true;
-		cr_assert(verb == last || verb == POLICY_IN_PLACE ||
-			      (verb == POLICY_PAGE_IN && last == POLICY_EVICT),
+		cr_assert(verb == last || (verb == POLICY_PAGE_IN && last == POLICY_EVICT),
 			  "evictions come first, then page-ins");
 		last = verb;
-		if (verb == POLICY_IN_PLACE) {
-			cr_assert(rig_names(named, count, actions[i].block) &&
-				  !block->resident);
-			continue;
-		}
 		cr_assert_not(block->pinned, "a pinned block moves");
 		if (verb == POLICY_EVICT) {
 			cr_assert(block->resident, "evicts what is cold");
@@ -158,10 +152,6 @@ static inline void rig_do(struct rig *rig, const struct policy_action *actions, 
 		struct rig_block *block = &rig->blocks[actions[i].block];
 		bool in = actions[i].verb == POLICY_PAGE_IN;
 
-		if (actions[i].verb == POLICY_IN_PLACE) {
-			rig->in_place++;
-			continue;
-		}
 		if (rig->refuses)
 			continue;
 		block->resident = in;
@@ -193,6 +183,23 @@ static inline void rig_pass_time(struct rig *rig, const uint32_t *named, size_t 
 	rig->now_ns += read_ns > (double)rig->compute_ns ? (uint64_t)read_ns : rig->compute_ns;
 }
 
+/* What is named, cold, and not asked to come. */
+static inline uint64_t rig_left_in_place(const struct rig *rig, const uint32_t *named,
+					 size_t count, const struct policy_action *actions,
+					 size_t listed)
+{
+	uint64_t left = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		bool moves = !rig->blocks[named[i]].known || rig->blocks[named[i]].resident;
+
+		for (size_t a = 0; a < listed; a++)
+			moves |= actions[a].block == named[i];
+		left += !moves;
+	}
+	return left;
+}
+
 static inline void rig_use_many(struct rig *rig, const uint32_t *named, size_t count)
 {
 	static struct policy_action actions[RIG_ACTIONS];
@@ -207,6 +214,7 @@ static inline void rig_use_many(struct rig *rig, const uint32_t *named, size_t c
 	listed = policy_use(rig->policy, named, count, rig->now_ns, actions, rig_room(rig));
 	cr_assert(le(sz, listed, rig_room(rig)));
 	rig_check(rig, actions, listed, named, count);
+	rig->in_place += rig_left_in_place(rig, named, count, actions, listed);
 	rig_do(rig, actions, listed);
 	if (rig->compute_ns)
 		rig_pass_time(rig, named, count, rig->page_ins - page_ins,
