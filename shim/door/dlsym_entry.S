@@ -42,7 +42,7 @@
 	.cfi_adjust_cfa_offset -8
 	testq	%rax, %rax
 	jne	1f
-	jmp	*door_next_dlsym(%rip)
+	jmp	*loader_real_dlsym(%rip)
 1:	ret
 	.cfi_endproc
 	.size	door_dlsym, .-door_dlsym
@@ -51,7 +51,7 @@
 	.cfi_startproc
 	ENTRY_PAD
 	andl	$~8, %esi
-	cmpq	$0, door_next_dlopen(%rip)
+	cmpq	$0, loader_real_dlopen(%rip)
 	jne	1f
 	pushq	%rdi
 	.cfi_adjust_cfa_offset 8
@@ -59,14 +59,14 @@
 	.cfi_adjust_cfa_offset 8
 	subq	$8, %rsp
 	.cfi_adjust_cfa_offset 8
-	call	door_find_dlopen
+	call	loader_find_dlopen
 	addq	$8, %rsp
 	.cfi_adjust_cfa_offset -8
 	popq	%rsi
 	.cfi_adjust_cfa_offset -8
 	popq	%rdi
 	.cfi_adjust_cfa_offset -8
-1:	jmp	*door_next_dlopen(%rip)
+1:	jmp	*loader_real_dlopen(%rip)
 	.cfi_endproc
 	.size	door_dlopen, .-door_dlopen
 #elif defined(__aarch64__)
@@ -91,8 +91,8 @@
 	cbz	x9, 1f
 	mov	x0, x9
 	ret
-1:	adrp	x16, door_next_dlsym
-	ldr	x16, [x16, #:lo12:door_next_dlsym]
+1:	adrp	x16, loader_real_dlsym
+	ldr	x16, [x16, #:lo12:loader_real_dlsym]
 	br	x16 /* or x17: the only ones that may branch to the start of a function */
 	.cfi_endproc
 	.size	door_dlsym, .-door_dlsym
@@ -101,8 +101,8 @@
 	.cfi_startproc
 	ENTRY_PAD
 	and	w1, w1, #~8
-	adrp	x16, door_next_dlopen
-	ldr	x16, [x16, #:lo12:door_next_dlopen]
+	adrp	x16, loader_real_dlopen
+	ldr	x16, [x16, #:lo12:loader_real_dlopen]
 	cbnz	x16, 1f
 	stp	x29, x30, [sp, #-32]!
 	.cfi_def_cfa_offset 32
@@ -110,14 +110,14 @@
 	.cfi_offset 30, -24
 	stp	x0, x1, [sp, #16]
 	mov	x29, sp
-	bl	door_find_dlopen
+	bl	loader_find_dlopen
 	ldp	x0, x1, [sp, #16]
 	ldp	x29, x30, [sp], #32
 	.cfi_restore 30
 	.cfi_restore 29
 	.cfi_def_cfa_offset 0
-	adrp	x16, door_next_dlopen
-	ldr	x16, [x16, #:lo12:door_next_dlopen]
+	adrp	x16, loader_real_dlopen
+	ldr	x16, [x16, #:lo12:loader_real_dlopen]
 1:	br	x16
 	.cfi_endproc
 	.size	door_dlopen, .-door_dlopen

@@ -1,24 +1,24 @@
 #include "driver/driver.h"
 
-#include "door/dlsym.h"
 #include "base/lock.h"
+#include "driver/loader.h"
 
 #include <pthread.h>
 
 struct driver lt_driver;
 
-static void *library; /* immutable after load_once */
+static void *library; /* its handle; NULL: none. Immutable after load_once. */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void load_once(void)
 {
-	void *handle = door_real_dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+	void *handle = loader_dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
 
 	if (!handle)
 		return;
 #define HOOK(base, since, stream, symbol)                                                      \
 	lt_driver.symbol =                                                                     \
-	    __extension__(PFN_##base##_v##since##stream) door_real_dlsym(handle, #symbol);
+	    __extension__(PFN_##base##_v##since##stream) loader_dlsym(handle, #symbol);
 #define USE HOOK
 #include "hooks.def"
 #undef USE
@@ -30,9 +30,4 @@ CUresult driver_load(void)
 {
 	lock_once(&once, load_once);
 	return library ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
-}
-
-void *driver_library(void)
-{
-	return library;
 }

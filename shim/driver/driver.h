@@ -28,7 +28,4 @@ extern struct driver lt_driver;
 CUresult driver_load(void);
 #define driver_has(symbol) (driver_load() == CUDA_SUCCESS && real(symbol))
 
-/* The library's own handle, as dlopen gave it; NULL before driver_load. */
-void *driver_library(void);
-
 #endif
