@@ -10,13 +10,11 @@
 
 /* Each wrapper has the type the toolkit gives the function: a drifted signature does not
  * compile. */
-#define USE(base, since, stream, symbol)
-#define HOOK(base, since, stream, symbol)                                                      \
+#define HOOKED(base, since, stream, symbol)                                                    \
 	_Static_assert(                                                                        \
 	    __builtin_types_compatible_p(__typeof__(&symbol), PFN_##base##_v##since##stream),  \
 	    #symbol " has another signature in these headers");
-#include "driver/hooks.def"
-#undef HOOK
+#include "driver/api.def"
 
 static const struct row {
 	const char *base, *symbol;
@@ -24,11 +22,9 @@ static const struct row {
 	bool per_thread;
 	void (*wrapper)(void);
 } rows[] = {
-#define HOOK(base, since, stream, symbol)                                                      \
+#define HOOKED(base, since, stream, symbol)                                                    \
 	{#base, #symbol, since, sizeof(#stream) > 1, (void (*)(void))symbol},
-#include "driver/hooks.def"
-#undef HOOK
-#undef USE
+#include "driver/api.def"
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))

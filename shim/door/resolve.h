@@ -1,5 +1,6 @@
 /*
- * From a name to our wrapper. Owns nothing; the table is hooks.def. Any thread, no lock.
+ * From a name to our wrapper. Owns nothing; the table is the HOOKED rows of driver/api.def. Any
+ * thread, no lock.
  */
 #ifndef LOWTIDE_RESOLVE_H
 #define LOWTIDE_RESOLVE_H

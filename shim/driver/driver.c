@@ -16,13 +16,11 @@ static void load_once(void)
 
 	if (!handle)
 		return;
-#define HOOK(base, since, stream, symbol)                                                      \
+#define HOOKED(base, since, stream, symbol)                                                    \
 	lt_driver.symbol =                                                                     \
 	    __extension__(PFN_##base##_v##since##stream) loader_dlsym(handle, #symbol);
-#define USE HOOK
-#include "hooks.def"
-#undef USE
-#undef HOOK
+#define CALLED HOOKED
+#include "driver/api.def"
 	library = handle;
 }
 

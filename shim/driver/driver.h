@@ -1,9 +1,9 @@
 /*
  * The real driver: its library and the functions of it that the hook table names.
  *
- * Owns the handle of libcuda.so.1 and one typed pointer for each row of hooks.def, NULL where
- * this driver does not have the function. Written once, by driver_load; immutable after. Any
- * thread may call.
+ * Owns the handle of libcuda.so.1 and one typed pointer for each HOOKED and CALLED row of
+ * api.def, NULL where this driver does not have the function. Written once, by driver_load;
+ * immutable after. Any thread may call.
  */
 #ifndef LOWTIDE_DRIVER_H
 #define LOWTIDE_DRIVER_H
@@ -11,11 +11,9 @@
 #include "driver/newer.h"
 
 struct driver {
-#define HOOK(base, since, stream, symbol) PFN_##base##_v##since##stream symbol;
-#define USE HOOK
-#include "hooks.def"
-#undef USE
-#undef HOOK
+#define HOOKED(base, since, stream, symbol) PFN_##base##_v##since##stream symbol;
+#define CALLED HOOKED
+#include "driver/api.def"
 };
 
 extern struct driver lt_driver;

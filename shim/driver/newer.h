@@ -8,7 +8,7 @@
 #include <cuda.h>
 #include <cudaTypedefs.h>
 
-/* The CUDA version up to which hooks.def and passed.def know every function. */
+/* The CUDA version up to which api.def has every function. */
 #define KNOWN_CUDA_VERSION 13050
 
 #define NEWER(symbol, base, version, ...)                                                      \

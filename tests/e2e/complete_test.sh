@@ -1,27 +1,29 @@
 #!/usr/bin/env bash
-# Every function the toolkit's stub driver exports is hooked or passed by name, and no wrapper is missing.
+# Every function that a toolkit knows stands in api.def, once; what is hooked is exported; no later version is overlooked.
 . "$(dirname "$0")/lib.sh"
 stub=
 for candidate in "${CUDA_HOME:-/usr/local/cuda}"/lib64/stubs/libcuda.so /usr/local/cuda/lib64/stubs/libcuda.so \
 	/usr/lib/*/stubs/libcuda.so; do
 	[ -e "$candidate" ] && stub=$candidate && break
 done
-known=$(sed -nE 's/^HOOK\(.*, (cu[A-Za-z0-9_]+)\)$/\1/p; s/^PASS\((cu[A-Za-z0-9_]+)\)$/\1/p' shim/driver/hooks.def shim/driver/passed.def)
+known=$(tools/api HOOKED CALLED OTHER | cut -d' ' -f1)
+check "a row that tools/api does not read" [ "$(wc -l <<<"$known")" -eq "$(grep -c '^[A-Z].*(' shim/driver/api.def)" ]
+ends_well "rows in the order of base, flavour, version" eval "tools/api HOOKED CALLED | LC_ALL=C sort -c -t' ' -k2,2 -k4,4 -k3,3n"
 twice=$(sort <<<"$known" | uniq -d)
 check "named twice: $twice" [ -z "$twice" ]
 exported=$(nm -D --defined-only "$O/liblowtide.so" | sed -n 's/.* T //p')
-for symbol in $(sed -nE 's/^HOOK\(.*, (cu[A-Za-z0-9_]+)\)$/\1/p' shim/driver/hooks.def); do
+for symbol in $(tools/api HOOKED | cut -d' ' -f1); do
 	check "hooked but not exported: $symbol" grep -qx "$symbol" <<<"$exported"
 done
 # What CUDA 13.5 has, whatever toolkit is here.
 unknown() { comm -13 <(sort -u <<<"$known") <(sort -u); }
 new=$(unknown <tests/golden/cuda-13.5-functions.txt)
-check "CUDA 13.5 has, and neither hooks.def nor passed.def: $new" [ -z "$new" ]
+check "CUDA 13.5 has, and api.def has not: $new" [ -z "$new" ]
 if [ -z "$stub" ]; then
 	echo "skipped: no stub libcuda.so of a CUDA toolkit was found to hold the tables against"
 else
 	new=$(nm -D --defined-only "$stub" | awk '$2 == "T" && $3 ~ /^cu/ {sub(/@.*/, "", $3); print $3}' | unknown)
-	check "neither in hooks.def nor in passed.def: $new" [ -z "$new" ]
+	check "not in api.def: $new" [ -z "$new" ]
 fi
 header=
 for candidate in "${CUDA_HOME:-/usr/local/cuda}"/include/cuda.h /usr/include/cuda.h "$O"/deps/include/cuda.h; do
@@ -29,11 +31,11 @@ for candidate in "${CUDA_HOME:-/usr/local/cuda}"/include/cuda.h /usr/include/cud
 done
 check "a toolkit's cuda.h" [ -n "$header" ]
 new=$(tests/functions-of "$header" | unknown)
-check "$header declares, and neither hooks.def nor passed.def has: $new" [ -z "$new" ]
+check "$header declares, and api.def has not: $new" [ -z "$new" ]
 # A later version of a hooked function has other parameters: it must not be answered with the wrapper of an earlier
 # one (cuCtxSynchronize took a context in 13.0).
 typedefs=$(dirname "$header")/cudaTypedefs.h
-rows=$(sed -nE 's/^HOOK\((\w+), ([0-9]+), (\w*), .*/\1 \2 \3/p' shim/driver/hooks.def)
+rows=$(tools/api HOOKED | cut -d' ' -f2-)
 stale=$(while read -r base since flavour; do
 	for version in $(sed -nE "s/.*PFN_${base}_v([0-9]+)${flavour}\\).*/\1/p" "$typedefs"); do
 		[ "$version" -gt "$since" ] && ! grep -qxE "$base $version ?$flavour" <<<"$rows" && echo "$base $version"
