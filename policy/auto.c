@@ -1,12 +1,14 @@
 /*
- * Which row should act? Looked at again when a round of a cycle begins, and now and then where
- * there is none. All rows share the table and the learner, so a change moves nothing by itself.
+ * Chooses which policy acts. The choice is reviewed when a round of a cycle begins, and every
+ * REVIEW_OPS operations where there is none. All policies share the table and the learner, so
+ * that a change moves nothing by itself.
  */
 #include "auto.h"
 #include "balanced/resident_set.h"
 #include "policies.h"
 
 #define REVIEW_OPS 1024
+/* A phase is long if each block of its group is named so often on average. */
 #define LONG_PHASE 3
 
 static void watch_phase(struct auto_state *state, uint32_t group, size_t names)
@@ -33,8 +35,8 @@ static void measure_group(const struct table *table, uint32_t group, uint64_t *b
 		}
 }
 
-/* Each recent group fits the cap, and a phase names its blocks several times on the average.
- * The running phase counts only if it is long already. */
+/* Does each group of the recent phases fit the cap, and are the phases long on average? The
+ * running phase counts only if it is long already. */
 static bool has_long_phases(const struct policy *policy)
 {
 	const struct auto_state *state = &policy->chooser;
@@ -79,7 +81,8 @@ static void review_choice(struct policy *policy)
 				    ? "a cycle larger than the cap has been learnt"
 				    : "more than the cap is in use and no cycle is learnt";
 	}
-	/* What balanced marked would only be in another row's way. */
+	/* To another policy the marks mean nothing, but keep blocks off the list it evicts
+	 * from. */
 	if (policy->acting != before)
 		resident_set_forget(policy);
 	state->starts = policy->cycle.starts;
@@ -111,5 +114,5 @@ void auto_watch(struct policy *policy, const uint32_t *blocks, size_t count, siz
 		review_choice(policy);
 }
 
-/* auto_watch() has put another row in charge before anything is asked; this one never acts. */
+/* Has no decisions of its own: auto_init() and auto_watch() put another policy in charge. */
 const struct policy_kind policy_kind_auto = {.pages = true};

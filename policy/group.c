@@ -1,7 +1,7 @@
 /*
- * A group comes in whole when one of its members is used, and the others go out, entirely. Of a
- * group larger than the cap the same members stay and the rest is used in place: bringing in
- * what is named next would send out what is named after it.
+ * When a block is used, its whole group comes in and all other groups go out. Of a group
+ * larger than the cap the same members stay resident and the rest is used in place: to bring
+ * in what is named next would evict what is named after it.
  */
 #include "core/batch.h"
 #include "policies.h"
@@ -17,7 +17,7 @@ static uint64_t mix_bits(uint64_t x)
 	return x ^ x >> 29;
 }
 
-/* What the operation's groups are, whatever their order; 0 = nothing named is cold. */
+/* A key for the set of groups that the operation names; 0 = no named block is cold. */
 static uint64_t key_of_use(const struct policy *policy, const struct batch *batch,
 			   const uint32_t *blocks, size_t count)
 {
@@ -44,7 +44,8 @@ static bool is_named_group(const struct table *table, const uint32_t *blocks, si
 	return false;
 }
 
-/* Neighbours are mostly of one group, so the last answer saves most searches. */
+/* The groups that the operation names, and the last answer: neighbouring blocks are mostly
+ * of one group, so that it saves most searches. */
 struct membership {
 	const uint32_t *blocks;
 	size_t count;
@@ -65,13 +66,14 @@ static bool is_member(const struct table *table, struct membership *membership, 
 	return membership->named;
 }
 
-/* Of no group and never uploaded: activations and the like, which every group works with. */
+/* A block of no group that was never uploaded: activations and the like, which all groups
+ * work with. */
 static bool is_loose(const struct entry *entry)
 {
 	return !entry->group && !entry->uploaded;
 }
 
-/* Room that what is loose and cold will want. */
+/* The room to leave for blocks that are loose and cold. */
 static uint64_t loose_bytes(const struct policy *policy, const struct batch *batch)
 {
 	const struct table *table = &policy->table;
@@ -83,7 +85,7 @@ static uint64_t loose_bytes(const struct policy *policy, const struct batch *bat
 	return bytes < most ? bytes : most;
 }
 
-/* True: the operation names nothing of a group. */
+/* Does the operation name no block of any group? */
 static bool names_loose_only(const struct table *table, const uint32_t *blocks, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -92,11 +94,7 @@ static bool names_loose_only(const struct table *table, const uint32_t *blocks, 
 	return true;
 }
 
-/* --- groups that nobody told of
- * ---------------------------------------------------------------------------------
- */
-
-/* Group numbers of our own, above any that the caller gives. */
+/* Groups that nobody has told the policy of get numbers above any that the caller gives. */
 #define PHASE_GROUP 0x80000000u
 
 enum { NOT_IN_ROUND, IN_ROUND, SPLIT };
@@ -115,8 +113,8 @@ static void mark_round(struct policy *policy)
 			table->entries[block].score = IN_ROUND;
 }
 
-/* Those of the group that the round names become a group, if the group is larger than the cap
- * and they are not all of it. */
+/* Makes the members that the round names a group of their own, if the group is larger than
+ * the cap and they are not all of it. */
 static void split_group(struct policy *policy, uint32_t group)
 {
 	struct table *table = &policy->table;
@@ -144,8 +142,8 @@ static void split_group(struct policy *policy, uint32_t group)
 	table->changes++;
 }
 
-/* Models that were uploaded in one go look like one group. What a learnt round works with is
- * what is used together. */
+/* Models that were uploaded in one go look like one group. A learnt round tells which of
+ * their blocks are used together. */
 static void split_by_round(struct policy *policy)
 {
 	struct table *table = &policy->table;

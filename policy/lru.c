@@ -1,5 +1,5 @@
-/* Pure demand paging. On a cyclic scan larger than the cap it misses every time: a yardstick.
- */
+/* Pure demand paging: a yardstick, because on a cyclic scan larger than the cap it misses
+ * every time. */
 #include "core/batch.h"
 #include "policies.h"
 

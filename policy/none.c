@@ -1,5 +1,5 @@
-/* Nothing is paged. policy_use and its kin ask no further when `pages` is false; what does not
- * fit under the cap is the caller's to refuse. */
+/* Nothing is paged: where `pages` is false, policy.c asks for no decision. The caller
+ * refuses what does not fit under the cap. */
 #include "policies.h"
 
 static bool none_place_on_device(const struct policy *policy, uint64_t bytes)

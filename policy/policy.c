@@ -1,4 +1,5 @@
-/* The public functions: they keep the table and the learner, and hand the rest to the row. */
+/* The public functions: they keep the table and the learner up to date, and hand each
+ * decision to the acting policy. */
 #include "policy.h"
 #include "auto.h"
 #include "core/batch.h"

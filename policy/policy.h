@@ -53,7 +53,7 @@ struct policy_config {
 struct policy_report {
 	const char *name;   /* of the policy that decides now (auto names its choice) */
 	const char *reason; /* one sentence: why (auto), or the policy's own description */
-	uint64_t page_ins;  /* actions given, by verb */
+	uint64_t page_ins;  /* actions asked for, by verb */
 	uint64_t evictions;
 	uint32_t cycle_blocks; /* length of the learnt cycle in blocks named; 0 = none learnt */
 	uint64_t cycle_ns;     /* time between the last two starts of the cycle; 0 = unknown */
@@ -73,23 +73,23 @@ void policy_destroy(struct policy *policy); /* NULL is fine */
 bool policy_block_added(struct policy *policy, uint32_t block, uint64_t bytes,
 			uint32_t component, uint32_t group, bool resident, uint64_t now_ns);
 void policy_block_removed(struct policy *policy, uint32_t block);
-/* The caller moved it (or it failed to and the block is where `resident` says). */
+/* The caller has moved the block, or failed to: it is where `resident` says. */
 void policy_block_moved(struct policy *policy, uint32_t block, bool resident);
-/* May not be moved (captured graph, registration), or may again. */
+/* The block may not be moved (captured graph, registration), or may be again. */
 void policy_block_pinned(struct policy *policy, uint32_t block, bool pinned);
-/* Filled by an upload, i.e. not by a kernel: likely a weight. */
+/* A copy from the host has filled the block, not a kernel: it is likely a weight. */
 void policy_block_uploaded(struct policy *policy, uint32_t block, uint64_t now_ns);
 void policy_block_grouped(struct policy *policy, uint32_t block, uint32_t group);
-/* What device frames may take has changed: something that cannot page took VRAM or gave it
- * back. */
+/* The cap has changed, because something that cannot page took VRAM or gave it back. */
 void policy_cap_changed(struct policy *policy, uint64_t cap_bytes);
 
 /* Where should a new block of so many bytes begin? True: VRAM, if the caller has a frame free.
  */
 bool policy_place_on_device(const struct policy *policy, uint64_t bytes);
 
-/* A new block found no room there. Evictions that would make it, best victims first: the caller
- * carries out as few as serve, or none. 0: whatever is there deserves VRAM more. */
+/* A new block found no room in VRAM. Lists evictions that would make room, best victims
+ * first: the caller carries out as few as serve, or none. 0: all that is resident deserves
+ * VRAM more. */
 size_t policy_make_place(struct policy *policy, struct policy_action *actions, size_t max);
 
 /* An operation names these blocks (each once). Writes at most `max` actions, returns how many.
@@ -100,8 +100,8 @@ size_t policy_use(struct policy *policy, const uint32_t *blocks, size_t count, u
 /* Nothing is running (the program synchronised): a good moment for moves that were put off. */
 size_t policy_quiet(struct policy *policy, uint64_t now_ns, struct policy_action *actions,
 		    size_t max);
-/* `bytes` of VRAM are needed for something that cannot page. Evictions that free at least so
- * much where possible, best victims first. */
+/* Something that cannot page needs `bytes` of VRAM. Lists evictions, best victims first,
+ * that free at least so much if that is possible. */
 size_t policy_pressure(struct policy *policy, uint64_t bytes, uint64_t now_ns,
 		       struct policy_action *actions, size_t max);
 

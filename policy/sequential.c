@@ -1,12 +1,14 @@
 /*
- * Resident is what the current operation names and what comes next, nothing else. Where moves
- * stop the work, a launch whose blocks are all here asks for nothing, so that one switch serves
- * as many launches as it looks ahead.
+ * Only what the current operation names and what comes next is resident. Where moves stop the
+ * work, a launch whose blocks are all resident asks for nothing, so that one stop serves as
+ * many launches as the policy looks ahead.
  */
 #include "core/batch.h"
 #include "policies.h"
 
+/* Blocks to bring in beyond those named. */
 #define LOOK_AHEAD 2
+/* Names of the cycle that one decision reads to find them. */
 #define NAMES_SEEN_AHEAD 64
 
 struct wanted {
@@ -26,8 +28,8 @@ static void wanted_add(const struct policy *policy, struct wanted *wanted, uint3
 	wanted->blocks[wanted->count++] = block;
 }
 
-/* Until the work has repeated, allocation order is the best guess: layers are made in the order
- * in which they run. */
+/* Before any repeat, the order of allocation is the best guess: layers are allocated in the
+ * order in which they run. */
 static void wanted_add_neighbours(const struct policy *policy, struct wanted *wanted,
 				  uint32_t block)
 {
@@ -97,7 +99,7 @@ static void sequential_use(struct policy *policy, const uint32_t *blocks, size_t
 	    (!policy->config.overlap || !any_cold(batch, wanted.blocks, wanted.count)))
 		return;
 	evict_the_rest(policy, &wanted, batch);
-	/* Scratch that was spared gives way where the room is needed after all. */
+	/* Scratch was spared above, but leaves if its room is needed. */
 	for (size_t i = 0; i < count; i++)
 		batch_page_in(batch, blocks[i], cap, batch_oldest, NULL);
 	for (size_t i = 0; i < wanted.count; i++)

@@ -17,7 +17,7 @@
 #include "balanced/streaming.h"
 #include "policies.h"
 
-/* Something other than this policy filled VRAM past the mark (which may have moved). */
+/* New blocks or another mark may leave more resident than the limit. */
 static void trim_to_limit(struct policy *policy, struct batch *batch)
 {
 	uint64_t limit = balanced_limit(policy), low = policy->config.low_bytes;
@@ -26,7 +26,8 @@ static void trim_to_limit(struct policy *policy, struct batch *batch)
 		batch_trim(batch, low && low < limit ? low : limit);
 }
 
-/* Streaming is what there is where blocks may not be left cold, however dear the moves. */
+/* Where blocks may not be left cold there is no other way than to stream, whatever moves
+ * cost. */
 static bool always_streams(const struct policy *policy)
 {
 	return policy->config.overlap || !balanced_in_place(policy);
@@ -50,8 +51,8 @@ static void begin_round(struct policy *policy, struct batch *batch)
 	}
 	static_set_measure(policy);
 	state->static_set_due = true;
-	/* A program that synchronises once a round gives its windows away: wait for the next.
-	 */
+	/* A program that synchronised in the last round will in this one: the moves wait
+	 * until then, when they stop nothing. */
 	if (!state->quiet_seen) {
 		static_set_move(policy, batch);
 		state->static_set_due = false;

@@ -1,23 +1,24 @@
 /*
- * Where each batch of moves stops the work: keep the best set and have the rest read over the
- * bus (settle), or stream the rest through the ring, in stops (stream)? Copies are faster than
- * reads in place, but hide nothing: which is the better depends on how long the work computes,
- * and nobody tells. So it is measured. A settled set's round is timed; where a streamed one
- * should be shorter it is tried for a few rounds, and what was measured to be the shorter
- * stays. The verdict holds until the cycle, the limit or the memory is another, and each trial
- * has the next one wait for longer: nothing swings.
+ * Each batch of moves stops the work. Is it faster to keep a static set and read the rest over
+ * the bus, or to stream the rest in batches? Copies are faster than reads in place, but the
+ * work computes during reads and not during stops, so the answer depends on how long it
+ * computes, and only measuring tells. Rounds with a static set are timed. If a prediction says
+ * that streamed rounds should be shorter, a trial streams for a few rounds, and the shorter of
+ * the two stays. This verdict holds until the cycle, the limit or the blocks change. After
+ * each trial more rounds must pass before the next, so that the mode does not swing.
  */
 #include "balanced/mode.h"
 #include "balanced/limits.h"
 #include "balanced/resident_set.h"
 
-/* Rounds without a move, of which the shorter of the last two is a settled round's time; twice
- * as many after each trial. */
+/* Rounds without a move before a trial; twice as many after each trial. The shorter of the
+ * last two is taken for what a round with a static set takes. */
 #define STEADY_ROUNDS 2u
 #define MOST_DOUBLINGS 6
-/* So many on end that take longer than the settled one did: both are measured anew. */
+/* After so many streamed rounds in a row that took longer than one with a static set, both
+ * are measured anew. */
 #define SLOW_ROUNDS 8
-/* What is predicted is coarse, and what is measured jitters. */
+/* Streaming must be faster by this factor: predictions are coarse, and measurements jitter. */
 #define LEAST_GAIN 1.05
 
 static double copy_ns(const struct policy *policy, uint64_t bytes)
@@ -29,10 +30,10 @@ static double copy_ns(const struct policy *policy, uint64_t bytes)
 
 struct missed {
 	uint64_t names, bytes, largest_bytes, round_bytes;
-	double copies_ns; /* in a stop, while other blocks change their homes */
+	double copies_ns; /* in stops, each copy while another block changes its home */
 };
 
-/* What the next round names that is cold as things are. */
+/* The blocks that the next round names and that are cold now. */
 static struct missed count_missed(const struct policy *policy)
 {
 	struct missed missed = {0};
@@ -57,10 +58,11 @@ static struct missed count_missed(const struct policy *policy)
 	return missed;
 }
 
-/* What a settled round takes beyond its reads in place is computing, and those reads are taken
- * to hide as much of it for each byte. Streamed, nothing is hidden: all of it is computed, and
- * stops copy what is cold, and a ring more. In a stop only the first to leave and the last to
- * come keep the bus waiting. */
+/* The prediction: in a round with a static set, what goes beyond its reads in place is
+ * computing on the blocks that are resident, and the reads hide the computing on the
+ * others, as much for each byte. In a streamed round nothing is hidden: it computes on all
+ * blocks, and its stops copy the cold blocks and one ring more. In each stop the bus waits
+ * only for the first block to leave and for the last to come in. */
 static double predict_streamed_ns(const struct policy *policy)
 {
 	const struct missed missed = count_missed(policy);
@@ -94,7 +96,7 @@ static bool conditions_changed(const struct policy *policy)
 	       !is_near(policy->table.known_bytes, mode->known_bytes);
 }
 
-/* A settled round is timed anew, and counted from the next one on. */
+/* Back to a static set. Its rounds are timed anew, from the next one on. */
 static void use_static_set(struct policy *policy, bool verdict)
 {
 	struct balanced_mode *mode = &policy->balanced.mode;
@@ -133,7 +135,8 @@ static void static_round_ended(struct policy *policy, uint64_t round_ns, bool mo
 		begin_trial(policy);
 }
 
-/* One pause of the program, or one round that happened to stop less, decides nothing. */
+/* The median, so that one pause of the program, or one round with fewer stops, decides
+ * nothing. */
 static uint64_t median_of_three(const uint64_t ns[MODE_TRIAL_ROUNDS])
 {
 	uint64_t low = ns[0] < ns[1] ? ns[0] : ns[1], high = ns[0] < ns[1] ? ns[1] : ns[0];

@@ -1,17 +1,18 @@
 /*
- * The resident set for a learnt cycle where moves run beside the work: what is used most often
- * in a round first; of what is used as often, small blocks before large ones, because changing
- * a home costs nearly as much for a small block and one size of frame then serves the whole
- * stream; and of those that fit only in part a share spread evenly along the round. A resident
- * prefix would leave the bus idle while it is computed and behind afterwards; spread, what must
- * be streamed comes due at an even pace.
+ * The resident set for a learnt cycle whose other blocks are streamed. It takes the blocks
+ * that are used most often in a round first. Of blocks used equally often it takes small ones
+ * first: to change the home of a small block costs nearly as much as of a large one, and one
+ * size of frame then serves all that is streamed. Of those that fit only in part it takes a
+ * share spread evenly along the round: if the first blocks of the round were resident, the bus
+ * would be idle while the work is there and late afterwards; spread, the streamed blocks come
+ * due at an even pace.
  *
- * The share is taken by turns: block n of the round, counted when it was first seen, has the
- * turn frac(n * golden ratio), and the latest turns are kept. Whatever the share, these lie
- * evenly along the round, and a share that changes a little changes few blocks.
+ * The share is chosen by turns: the n-th block that is seen gets the turn frac(n * golden
+ * ratio), and the blocks with the latest turns are kept. Whatever the size of the share, these
+ * lie evenly along the round, and a share that changes a little changes few blocks.
  *
- * Blocks are only marked: the stream brings kept ones in as their turn comes, and takes the
- * others' frames.
+ * Blocks are only marked here: streaming brings the kept ones in when they are named, and
+ * takes the frames of the others.
  */
 #include "balanced/resident_set.h"
 #include "balanced/limits.h"
@@ -19,6 +20,7 @@
 
 #define RING_BLOCKS 8
 #define LEAST_RING 2
+/* Operations after its use for which a block still holds its frame (ring_bytes). */
 #define LATER_OPS 4
 #define MOST_RATE 63
 #define GOLDEN 0x9E3779B97F4A7C15ull
@@ -46,7 +48,7 @@ void resident_set_forget(struct policy *policy)
 
 struct round {
 	uint64_t cycle_bytes, largest_bytes;
-	uint64_t widest_bytes; /* that one step names */
+	uint64_t widest_bytes; /* the most that one step names */
 };
 
 static void count_names(struct policy *policy, struct round *round)
@@ -76,11 +78,14 @@ static void count_names(struct policy *policy, struct round *round)
 	}
 }
 
-/* What one step streams in passes what the step before did: two steps' worth is the least that
- * has nobody wait. A block that was used stays until a few later operations are over (the grace
- * after it; kernels that read two blocks in turns), and those of them that stream hold frames
- * too: as many as the stream's share of the round. More only hides jitter, and each is a block
- * more to stream: up to a sixteenth of the stream. Where moves stop the work, one stop serves
+/* The room to leave for streaming, the ring.
+ *
+ * At least two steps' worth: while one step uses its blocks, those of the next come in.
+ * Also a used block keeps its frame until a few later operations are over (its copy out
+ * waits for them; kernels may read two blocks in turns), and the streamed blocks of these
+ * operations hold frames as well: as many as are streamed of the whole round. More room
+ * only hides jitter, and costs: each block more in the ring is one more to stream. So it
+ * gets a sixteenth of what is streamed at most. Where moves stop the work, one stop serves
  * as many blocks as the ring holds. */
 static uint64_t ring_bytes(const struct policy *policy, const struct round *round)
 {
@@ -105,7 +110,8 @@ static uint64_t ring_bytes(const struct policy *policy, const struct round *roun
 	return (blocks > least ? blocks : least) * largest;
 }
 
-/* What the round does not name anew but works with all along, and what cannot move. */
+/* Resident blocks that the round works with all along without newly naming them, and those
+ * that cannot move. */
 static uint64_t other_bytes(const struct policy *policy)
 {
 	const struct table *table = &policy->table;
@@ -123,7 +129,7 @@ static uint64_t other_bytes(const struct policy *policy)
 	return bytes;
 }
 
-/* All of the round, what most deserves to stay first, to be had from victims_next. */
+/* Makes victims_next return all blocks of the round, those that most deserve to stay first. */
 static void rank_by_worth(struct policy *policy, const struct round *round)
 {
 	struct table *table = &policy->table;

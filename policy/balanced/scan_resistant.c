@@ -1,8 +1,9 @@
 /*
- * Before anything is learnt, and where nothing can be: a block comes in only when it was used
- * on two visits since its victim's last, so that a scan larger than the cap, however often it
- * repeats, moves nothing. And each swap is paid for by blocks that were read in place since the
- * one before, so that chance (experts drawn at random) cannot make it thrash.
+ * Replacement before a cycle is learnt, and where there is none to learn. A block comes in
+ * only when it was used on two visits since its victim was last used, so that a scan larger
+ * than the cap moves nothing, however often it repeats. Also each swap costs credit, which
+ * each read of a cold block earns, so that random use (experts drawn by chance) cannot make it
+ * thrash.
  */
 #include "balanced/scan_resistant.h"
 #include "balanced/limits.h"
@@ -13,7 +14,8 @@
 #define MOST_LOOKED_AT 1024
 #define NEWEST_LOOKED_AT 16
 
-/* Untouched for several times as many operations as there are blocks: its phase is over. */
+/* The block was not used for several times as many operations as there are blocks: its
+ * phase is over. */
 static bool is_dead(const struct table *table, const struct entry *entry)
 {
 	return table->op - entry->last_op > 4 * (uint64_t)table->known + 64;
@@ -54,8 +56,9 @@ static bool swap_in(struct policy *policy, uint32_t block, struct batch *batch)
 	return true;
 }
 
-/* Where nothing may stay cold, the newest go, for on a scan the rest is still good: of the last
- * few the one that was used least often, and not what is in use all the time. */
+/* The victim where no block may stay cold: one of the most recently used, for on a scan
+ * these are needed last. Of the last few it is the one that was used least often, and none
+ * that is in use all the time. */
 static uint32_t newest_victim(struct batch *batch, const void *unused)
 {
 	const struct table *table = &batch->policy->table;
@@ -76,14 +79,14 @@ static uint32_t newest_victim(struct batch *batch, const void *unused)
 	return best == BLOCK_NONE ? batch_oldest(batch, NULL) : best;
 }
 
-/* The latest used of the cold against the earliest used of the residents. */
+/* Swaps the most recently used cold blocks with the least recently used resident ones. */
 static void make_swaps(struct policy *policy, struct batch *batch)
 {
 	const struct table *table = &policy->table;
 	uint32_t block = table->newest[LIST_COLD];
 
 	for (int i = 0; block != BLOCK_NONE && i < MOST_LOOKED_AT; i++) {
-		/* What was never used has nothing to say for itself. */
+		/* Nothing speaks for a block that was never used. */
 		if (table->entries[block].last_op)
 			swap_in(policy, block, batch);
 		block = table->entries[block].older;

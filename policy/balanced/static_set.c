@@ -1,17 +1,19 @@
 /*
- * The resident set for a learnt cycle where moving stops the work and the rest can be read in
- * place: the blocks that are used most often in a round, whatever their place in it. Blocks
- * move only where the round's savings pay for the move, in the rounds the cycle may be expected
- * to last (as many as it has lasted); of equals those that are there stay.
+ * The resident set for a learnt cycle where moves stop the work and cold blocks can be read in
+ * place: the blocks that are used most often in a round, whatever their place in it. A block
+ * moves only if what this saves pays for the move, over as many rounds as the cycle has lasted
+ * so far, which is how long it may be expected to go on. Of blocks used equally often, those
+ * that are resident stay.
  */
 #include "balanced/static_set.h"
 #include "balanced/limits.h"
 
-/* Rates are namings per round in sixteenths. */
+/* Rates are uses per round, in sixteenths. */
 #define RATE_ONE 16
 #define SMOOTHING 8
 
-/* Few enough to be counted on a small stack. */
+/* Up to 48 uses per round each rate has a bucket of its own, beyond that each power of two:
+ * few enough for a small stack. */
 #define EXACT_BUCKETS (48 * RATE_ONE)
 #define BUCKETS (EXACT_BUCKETS + 32)
 
@@ -48,7 +50,7 @@ static uint32_t bucket_of(uint32_t rate)
 	return bucket;
 }
 
-/* All that may move, rarest used first, into table.order. */
+/* Lists all blocks that are not pinned in table.order, rarest used first. */
 static void sort_by_rate(struct policy *policy)
 {
 	struct table *table = &policy->table;
@@ -73,7 +75,7 @@ static bool swap_pays(const struct policy *policy, const struct entry *in,
 	const struct policy_config *config = &policy->config;
 	double bytes = (double)in->bytes, saved, cost, rounds = (double)policy->cycle.rounds;
 
-	/* A quarter more, or rates that swing would swing blocks. */
+	/* At least a quarter more often, or blocks would swap as often as rates vary. */
 	if (!out->rate)
 		return in->rate > 0;
 	if (in->rate <= out->rate + out->rate / 4)
@@ -90,7 +92,7 @@ static bool swap_pays(const struct policy *policy, const struct entry *in,
 
 struct search {
 	const struct entry *in;
-	uint32_t next; /* rarest used that has not been offered yet, an index into order */
+	uint32_t next; /* index into table.order: all before it may not leave any more */
 };
 
 static uint32_t rarest_victim(struct batch *batch, const void *argument)
@@ -124,8 +126,8 @@ void static_set_move(struct policy *policy, struct batch *batch)
 			continue;
 		while (search.next < i && !batch_may_evict(batch, table->order[search.next]))
 			search.next++;
-		/* What is too large may fail where the next fits; what does not pay never will.
-		 */
+		/* A block that is too large may fail where the next one fits. But if the
+		 * swap does not pay for this one, it does not for those used less either. */
 		if (!batch_page_in(batch, table->order[i], balanced_limit(policy),
 				   rarest_victim, &search) &&
 		    search.in->bytes <= balanced_limit(policy) &&

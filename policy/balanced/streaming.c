@@ -1,14 +1,15 @@
 /*
- * What is not kept passes through the ring: as soon as a block there has had its use, its frame
- * goes to the next block that the cycle will miss. A victim is never needed sooner than what
- * takes its place, which also bounds how far ahead the stream runs.
+ * Blocks that are not kept pass through the ring: as soon as a block in it has been used, its
+ * frame goes to the next cold block that the cycle will name. A victim is never needed sooner
+ * than the block that takes its place, which also bounds how far ahead blocks come in.
  */
 #include "balanced/streaming.h"
 #include "balanced/limits.h"
 #include "core/victims.h"
 
+/* Names that one decision reads. Fewer where no cycle is learnt: the last guesses were
+ * right, but the work may go on in another way than it did then. */
 #define NAMES_SEEN_AHEAD 256
-/* Not yet a cycle: the place may be right and its future still another one. */
 #define NAMES_GUESSED_AHEAD 16
 #define LOOSE_LOOKED_AT 64
 
@@ -17,7 +18,8 @@ struct farthest {
 	uint64_t steps;
 };
 
-/* New in this round: what the learner says of it is of another block, or nothing. */
+/* The block is new in this round: the learner knows nothing of it, or something about
+ * another block that had its id before. */
 static bool is_young(const struct policy *policy, const struct entry *entry)
 {
 	return !entry->turn && policy->table.op - entry->born_op <= cycle_ops(&policy->cycle);
@@ -36,8 +38,10 @@ static void consider_victim(struct batch *batch, uint32_t block, struct farthest
 	*best = (struct farthest){block, steps};
 }
 
-/* The ring is short; while the set converges the loose list is long, and its two ends hold what
- * matters: the longest unused, whose phase is over, and the just used, whose turn is far. */
+/* The loose block whose next use is farthest, if that is later than `argument`, in steps.
+ * The list is as short as the ring, but long while the resident set is still changing. Then
+ * only its two ends are looked at: at one end blocks unused for longest, whose phase is
+ * over, at the other those just used, whose next use is far. */
 static uint32_t farthest_loose(struct batch *batch, const void *argument)
 {
 	const uint64_t *sooner = argument;
@@ -51,7 +55,7 @@ static uint32_t farthest_loose(struct batch *batch, const void *argument)
 	}
 	if (block != BLOCK_NONE) {
 		block = table->newest[LIST_LOOSE];
-		for (int i = 0; i < LOOSE_LOOKED_AT; i++) { /* there are more */
+		for (int i = 0; i < LOOSE_LOOKED_AT; i++) { /* the list holds more than that */
 			consider_victim(batch, block, &best);
 			block = table->entries[block].older;
 		}
@@ -59,9 +63,10 @@ static uint32_t farthest_loose(struct batch *batch, const void *argument)
 	return best.block != BLOCK_NONE && best.steps > *sooner ? best.block : BLOCK_NONE;
 }
 
-/* Late already: waiting for the copy pays where the block stays, or where several kernels read
- * it; else the bus is better spent on blocks that are still ahead. Where moves stop the work
- * none are on their way, and one stop brings it and what is ahead. */
+/* The block is named and still cold, so it is late. To wait for its copy pays if the block
+ * stays resident, or if several kernels read it; else the bus is better spent on blocks
+ * that are named later. Where moves stop the work no copy is on its way, and one stop
+ * brings this block and later ones. */
 static bool worth_waiting(const struct policy *policy, const struct entry *entry)
 {
 	return entry->kept || entry->run_before > 1 || !policy->config.overlap ||
@@ -93,8 +98,9 @@ static void page_in_ahead(struct policy *policy, struct batch *batch)
 	}
 }
 
-/* What is new while a round repeats is part of the next one. A frame of the ring costs the copy
- * of one block; to begin in RAM, the making of a host frame, and to be reached over the bus. */
+/* A block that is new while a round repeats will be part of the next one. To take a frame
+ * of the ring costs the copy of one block; to begin in RAM costs a new host frame, and
+ * reads over the bus. */
 void streaming_make_place(struct batch *batch)
 {
 	uint64_t now = 0;

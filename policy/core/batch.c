@@ -63,7 +63,7 @@ static void undo_evictions(struct batch *batch, size_t evictions)
 	}
 }
 
-/* bytes <= limit */
+/* The caller has checked that bytes <= limit. */
 static bool fits(const struct batch *batch, uint64_t bytes, uint64_t limit)
 {
 	return batch->resident_bytes <= limit - bytes;
@@ -80,7 +80,6 @@ bool batch_page_in(struct batch *batch, uint32_t block, uint64_t limit, batch_vi
 	bytes = entry_of(batch, block)->bytes;
 	if (bytes > limit)
 		return false;
-	/* A victim source must not offer what is about to come in. */
 	while (!fits(batch, bytes, limit)) {
 		uint32_t out = victim ? victim(batch, argument) : BLOCK_NONE;
 
@@ -114,7 +113,8 @@ void batch_trim(struct batch *batch, uint64_t limit)
 		batch_evict(batch, victim);
 }
 
-/* Kept blocks come after all loose ones: a row that marks none never meets them. */
+/* To the next block that may leave: the loose ones first, then the kept ones, of which a
+ * policy that marks none has none. */
 static void cursor_to_candidate(struct batch *batch)
 {
 	const struct table *table = &batch->policy->table;

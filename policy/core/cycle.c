@@ -8,16 +8,20 @@
 #define CONTEXTS (1u << 18)
 #define NAMES_PER_STEP (NAMES / 8)
 
-/* Three steps in a row rarely stand together by chance. An operation or two that differ are no
- * reason to look elsewhere; one more is, where the past has an answer. */
+/* How many of the last steps must repeat for a place in the history to count: by chance
+ * three in a row rarely do. */
 #define CONTEXT 3
 #define LONG_CONTEXT 8
+/* One or two steps that differ may be an exception; after so many the follower jumps to
+ * where the last steps stood before, if they did. */
 #define MISSES_TO_JUMP 3
+/* Steps that the work may leave out without the follower being wrong. */
 #define SKIP 4
 #define LEAST_FOLLOWED 12
-/* A nearer repeat takes over from one that works only when it has held for so long: a loop
+/* The follower changes to a nearer repeat only once that has held for so many steps: a loop
  * inside a layer is not the cycle. */
 #define NEARER_RUN 64
+/* Names looked at for one answer of cycle_steps_to. */
 #define HOPS 256
 
 bool cycle_init(struct cycle *cycle)
@@ -123,8 +127,8 @@ static uint64_t context_of(const struct cycle *cycle, uint64_t depth)
 	return key;
 }
 
-/* The step before the newest that last ended the same `depth` steps, 0 = none; then remembers
- * the newest as that. */
+/* Where in the past the last `depth` steps stood: the step that ended them; 0 = nowhere.
+ * Enters the newest step as their place from now on. */
 static uint64_t recall_context(struct cycle *cycle, uint64_t depth)
 {
 	uint64_t found, *slot;
@@ -148,15 +152,16 @@ static bool is_same_step(const struct cycle *cycle, uint64_t past)
 	       step_of(cycle, past)->hash == step_of(cycle, cycle->step)->hash;
 }
 
-/* Was it named just before, too? Then it says little: buffers are used in turns. */
+/* Was the block named a few steps before, too? Then it says little about the place: many
+ * kernels use the same buffers in turns. */
 static bool is_common(const struct cycle *cycle, const struct cycle_name *name)
 {
 	return holds_name(cycle, name->before) &&
 	       name_of(cycle, name->before)->step + LONG_CONTEXT > name->step;
 }
 
-/* Equal, or at least half alike in what is not common: a decode step names one block more when
- * its tail has grown. */
+/* The newest step is equal to that past one, or at least half of the blocks that are not
+ * common are the same: a decode step names one block more when its cache has grown. */
 static bool is_similar_step(const struct cycle *cycle, uint64_t past)
 {
 	const struct cycle_step *then = step_of(cycle, past),
@@ -180,8 +185,9 @@ static bool is_similar_step(const struct cycle *cycle, uint64_t past)
 	return shared && 2 * shared >= rare_then && 2 * shared >= rare_now;
 }
 
-/* Does some step just past the expected one match? Then something was left out this time. What
- * was put in needs no rule: the follower stays where it is until the work comes back to it. */
+/* A step shortly after the expected one that the newest is equal to: the work left
+ * something out this time. 0 = none. Steps that were put in need no rule: the follower
+ * stays where it is until the work comes back to it. */
 static uint64_t skipped_to(const struct cycle *cycle)
 {
 	for (uint64_t k = 2; k <= SKIP; k++)
@@ -209,7 +215,8 @@ static void follower_jump(struct cycle *cycle, uint64_t to)
 	cycle->misses = 0;
 }
 
-/* Of the last guesses, seven in eight came true. */
+/* Were seven in eight of the last guesses right? `window` guesses are looked at, at least
+ * LEAST_FOLLOWED and else at most `most`. */
 static bool mostly_right(const struct cycle *cycle, uint64_t window, uint64_t most)
 {
 	if (window > most)
@@ -225,11 +232,15 @@ bool cycle_predicts(const struct cycle *cycle)
 	return cycle->at && mostly_right(cycle, cycle->step - cycle->at, 32);
 }
 
-/* Lost in the middle of a phase, any earlier round of it will do; at its beginning, only an
- * earlier beginning knows how long it lasts. A long context tells the two apart. It also frees
- * a follower that half-likenesses (buffers used in turns) keep in a loop smaller than the
- * cycle; but one that is mostly right is not led nearer by it: a cache read several times a
- * round, which has just grown, looks like itself a part of the round ago. */
+/* Moves the follower one step on. `near`: where the last few steps stood before;
+ * `same_way`: where the last LONG_CONTEXT did; 0 = nowhere.
+ *
+ * In the middle of a phase any earlier round of it predicts the next step; but only an
+ * earlier beginning of the phase knows how long it lasts. A long context tells the two
+ * apart. It also frees a follower that similar steps (buffers used in turns) hold in a loop
+ * shorter than the cycle. A follower that is mostly right does not go nearer for it: a
+ * cache that is read several times a round, and has just grown, looks as it did earlier in
+ * the same round. */
 static void follower_advance(struct cycle *cycle, uint64_t near, uint64_t same_way)
 {
 	uint64_t to;
@@ -237,7 +248,7 @@ static void follower_advance(struct cycle *cycle, uint64_t near, uint64_t same_w
 
 	if (same_way && !is_same_step(cycle, cycle->at + 1) &&
 	    (same_way <= cycle->at || !cycle_predicts(cycle))) {
-		/* Not the jump of one who is lost: what was followed so far still counts. */
+		/* The follower was not lost: the steps it has gone still count. */
 		cycle->at = same_way;
 		cycle->misses = 0;
 		hit = false;
@@ -257,7 +268,8 @@ static void follower_advance(struct cycle *cycle, uint64_t near, uint64_t same_w
 	cycle->followed++;
 }
 
-/* Many steps of a denoise loop repeat at a shorter distance than the whole picture does. */
+/* Changes to a nearer repeat that has held for long: the steps of a denoise loop repeat at
+ * a shorter distance than whole pictures do. */
 static void follower_prefer_nearer(struct cycle *cycle, uint64_t near)
 {
 	uint64_t distance = cycle->step - near;
@@ -317,8 +329,9 @@ void cycle_observe(struct cycle *cycle, const uint32_t *blocks, size_t count, ui
 	note_round_start(cycle, now_ns);
 }
 
-/* The follower moves along with the work, so that the answer is mostly where it was or one name
- * on; after a jump it is some way off, and found in a few questions if not in one. */
+/* Starts from the name that was the answer last time. The follower goes along with the
+ * work, so that the answer is mostly this name or the block's next one; after a jump it is
+ * farther, and one call may give up after HOPS names and the next go on from there. */
 uint64_t cycle_steps_to(const struct cycle *cycle, uint32_t block)
 {
 	uint64_t name = cycle->upcoming[block];

@@ -1,7 +1,7 @@
 /*
- * What is behind `struct policy`: the blocks, the learner, what each row remembers, and the
- * vtable that a row of policies.def is. All state is here, none is global, and a row may act
- * for another (auto does) without anything being carried over.
+ * What is behind `struct policy`: the table of blocks, the learner, what each policy
+ * remembers, and the vtable that each policy is. All state is here, none is global, so that
+ * one policy may act for another (auto does) without anything being copied.
  *
  * Private to policy/; guarded by the caller's lock.
  */
@@ -9,8 +9,8 @@
 #define LOWTIDE_POLICY_STATE_H
 
 #include "core/cycle.h"
-#include "policy.h"
 #include "core/table.h"
+#include "policy.h"
 
 struct batch;
 
@@ -25,38 +25,42 @@ struct policy_kind {
 	void (*make_place)(struct policy *policy, struct batch *batch);
 };
 
-/* After one that changes the set. */
+/* Rounds that a trial of streaming is timed for. The one before them, in which the resident
+ * set changes, is not. */
 #define MODE_TRIAL_ROUNDS 3
 
 struct balanced_mode {
-	bool streams; /* now, although moves stop the work */
-	bool trying;  /* no verdict yet */
-	bool verdict; /* for what stands below: no trial */
+	bool streams; /* the current rounds stream, although moves stop the work */
+	bool trying;  /* a trial of streaming is running: no verdict yet */
+	bool verdict; /* measured; while the next three hold, there is no other trial */
 	uint32_t names;
 	uint64_t limit_bytes, known_bytes;
-	uint32_t trials; /* begun */
-	uint32_t rounds; /* without a move; of the trial; of streaming that was slow */
-	uint64_t static_ns,
-	    last_ns; /* of rounds without a move: what one takes, and the last */
-	uint64_t trial_ns[MODE_TRIAL_ROUNDS]; /* of the trial */
-	uint64_t moves;			      /* asked for so far, when the round began */
+	uint32_t trials; /* begun so far, up to MOST_DOUBLINGS */
+	/* Static: those without a move. In a trial: those since it began. Streaming: slow
+	 * ones in a row. */
+	uint32_t rounds;
+	uint64_t static_ns, last_ns; /* a round without a move: what one takes; the last one */
+	uint64_t trial_ns[MODE_TRIAL_ROUNDS]; /* what each round of the trial took */
+	uint64_t moves;			      /* page_ins + evictions when the round began */
 };
 
 struct balanced_state {
 	struct balanced_mode mode; /* mode.c */
 	uint64_t starts;	   /* cycle.starts when the cycle was last looked at */
-	uint32_t credit;      /* scan_resistant: blocks read in place that pay for a swap */
-	uint32_t ready;	      /* scan_resistant: swaps put off until they are worth a window */
-	bool static_set_due;  /* static_set: the set has not been held against the cycle yet */
-	bool quiet_seen;      /* in this round: the next one will have a free window too */
-	bool set_chosen;      /* blocks are marked kept */
-	uint64_t kept_bytes;  /* resident_set: the target's size */
-	uint64_t fingerprint; /* resident_set: what the target was computed from */
+	uint32_t credit;     /* scan_resistant: blocks read in place that pay for a swap */
+	uint32_t ready;	     /* scan_resistant: swaps put off until they are worth a window */
+	bool static_set_due; /* static_set: its moves wait for the program to synchronise */
+	bool quiet_seen; /* the program synchronised in this round, and so will in the next */
+	bool set_chosen; /* resident_set: blocks are marked kept */
+	uint64_t kept_bytes;  /* resident_set: what must stay: the marked blocks, and what the
+				 round does not name but works with */
+	uint64_t fingerprint; /* resident_set: of what the marks were computed from */
 	uint64_t turns;	      /* resident_set: given out so far */
 };
 
 struct group_state {
-	/* The last decision that found nothing left to do. */
+	/* The groups named by the last use that had nothing left to move, and table.changes
+	 * then: while both are the same, there is nothing to look for. */
 	uint64_t idle_key;
 	uint64_t idle_changes;
 	uint64_t starts;	/* cycle.starts when groups were last looked at */
@@ -75,7 +79,7 @@ struct auto_state {
 	const char *reason;
 	uint64_t starts; /* cycle.starts at the last review */
 	uint64_t reviewed_op;
-	uint64_t widest_bytes; /* that one operation named since the last review */
+	uint64_t widest_bytes; /* the most that one operation named since the last review */
 	struct auto_phase phases[AUTO_PHASES]; /* [phase % AUTO_PHASES] is the running one */
 	uint64_t phase;
 };

@@ -68,7 +68,7 @@ static bool grow_to_hold(struct table *table, uint32_t block)
 		capacity *= 2;
 	if (capacity > UINT32_MAX || capacity > SIZE_MAX / sizeof(*entries))
 		return false;
-	/* Whichever of these succeed are kept: larger than needed is harmless. */
+	/* An array that has grown stays grown if the next one fails: larger is harmless. */
 	entries = realloc(table->entries, capacity * sizeof(*entries));
 	if (!entries)
 		return false;
@@ -162,9 +162,9 @@ void table_keep(struct table *table, uint32_t block, bool kept)
 	link_newest(table, block);
 }
 
-/* Uses within so many operations are one visit; what is named all the time pays visit after
- * visit. It scales with the number of blocks, so that a
- * short cycle's rounds still count as visits. */
+/* Uses within so many operations of a visit's begin belong to that visit; a block that is
+ * named all the time has one visit after another. The length scales with the number of
+ * blocks, so that the rounds of a short cycle are still visits apart. */
 static uint64_t visit_ops(const struct table *table)
 {
 	uint64_t half = table->known / 2;

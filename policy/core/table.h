@@ -1,7 +1,7 @@
 /*
- * The blocks a policy knows, shared by every row of policies.def so that changing the policy is
- * free. Each block is on one list, by where it is and whether it may move; each list is ordered
- * by recency. Operations are numbered from 1: `op` is the policy's only clock.
+ * The blocks a policy knows, shared by all policies so that changing from one to another is
+ * free. Each block is on one list, by where it is and whether it may move; each list is
+ * ordered by recency. Operations are numbered from 1: `op` is the policy's only clock.
  *
  * Owned by struct policy, guarded by the caller's lock. Only table_add allocates.
  */
@@ -25,23 +25,22 @@ enum entry_plan { PLAN_NOTHING, PLAN_EVICT, PLAN_PAGE_IN };
 struct entry {
 	uint64_t bytes;
 	uint64_t born_op;
-	uint64_t last_op;    /* of its last naming; 0 = never */
-	uint64_t visit_op;   /* when its visit began: neighbours in time count as one */
-	uint64_t earlier_op; /* last naming of the visit before */
+	uint64_t last_op;    /* the last that named it; 0 = none */
+	uint64_t visit_op;   /* the first of its last visit (table.c: visit_ops) */
+	uint64_t earlier_op; /* the last of the visit before; 0 = none */
 	uint64_t score;	     /* scratch of victims.c */
 	uint64_t turn; /* scratch of resident_set.c, kept while the block lives; 0 = none yet */
 	uint32_t component;
 	uint32_t group; /* 0 = its component is its group */
 	uint32_t newer, older;
-	uint32_t run;	     /* namings since the last gap */
-	uint32_t run_before; /* how long the run before was */
+	uint32_t run;	     /* operations that named it since the last gap (TABLE_RUN_GAP) */
+	uint32_t run_before; /* the same of the run before */
 	uint32_t uses;	     /* operations that named it since rates were last taken */
-	uint32_t rate;	     /* namings per cycle; the scale is its user's (static_set.c,
-				resident_set.c) */
+	uint32_t rate;	     /* uses per round, as static_set.c or resident_set.c scales it */
 	uint8_t list;
-	uint8_t plan; /* in the batch being built */
+	uint8_t plan; /* of the batch being built */
 	bool known, resident, pinned, uploaded;
-	bool kept; /* balanced: part of the resident set that the cycle asks for */
+	bool kept; /* balanced: part of the chosen resident set */
 };
 
 struct table {
@@ -68,8 +67,8 @@ void table_move(struct table *table, uint32_t block, bool resident);
 void table_pin(struct table *table, uint32_t block, bool pinned);
 void table_keep(struct table *table, uint32_t block, bool kept);
 
-/* Begins operation op + 1. Writes to `fresh` what the operation names that the operations just
- * before did not, and returns how many. */
+/* Begins operation op + 1, which names these blocks. Writes to `fresh` those that the
+ * operations just before did not name, and returns how many. */
 size_t table_use(struct table *table, const uint32_t *blocks, size_t count);
 
 static inline bool table_knows(const struct table *table, uint32_t block)
@@ -87,8 +86,8 @@ static inline bool table_in_run(const struct table *table, const struct entry *e
 	return entry->last_op && table->op - entry->last_op <= TABLE_RUN_GAP;
 }
 
-/* Written by kernels and named by operation after operation: the work's scratch. Sending it out
- * between two operations that both need it would only move it twice. */
+/* A block that kernels write and operation after operation names is scratch memory. To
+ * evict it between two operations that both need it would only move it twice. */
 static inline bool table_is_scratch(const struct table *table, const struct entry *entry)
 {
 	return !entry->uploaded && entry->run >= 3 && table_in_run(table, entry);

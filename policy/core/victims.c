@@ -8,8 +8,8 @@ uint64_t victims_next_use(const struct policy *policy, uint32_t block)
 	const struct entry *entry = &table->entries[block];
 	uint64_t steps = cycle_steps_to(&policy->cycle, block);
 
-	/* In the middle of a run the learner, which knows only where runs begin, sees too far.
-	 */
+	/* The learner knows only where runs begin. In the middle of one, the next use is by
+	 * the next operation. */
 	if (table_in_run(table, entry) &&
 	    (entry->run < entry->run_before || steps == CYCLE_NEVER))
 		return 1;

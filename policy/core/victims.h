@@ -7,15 +7,18 @@
 
 #include "core/state.h"
 
-/* Larger = better victim. Comparable within one operation. */
+/* The larger, the better a victim. Two scores compare only within one operation. */
 uint64_t victims_score(const struct policy *policy, uint32_t block);
-/* Steps until it is named again; CYCLE_NEVER = not in sight. Only while cycle_predicts(). */
+/* How many steps ahead the block is expected to be used again; CYCLE_NEVER: it is not
+ * expected. Only while cycle_predicts(). */
 uint64_t victims_next_use(const struct policy *policy, uint32_t block);
 
-/* All that may go, then best first until BLOCK_NONE. Uses table.order. */
+/* Gathers all resident blocks that are not pinned in table.order, for victims_next. */
 void victims_gather(struct policy *policy);
-/* The same for what table.order lists, by the scores set there: largest first. */
+/* Makes victims_next return the blocks that the caller listed in table.order, by the scores
+ * it set. */
 void victims_sort(struct policy *policy);
+/* The block with the largest score of those left; BLOCK_NONE = none is left. */
 uint32_t victims_next(struct policy *policy);
 
 #endif
