@@ -3,7 +3,6 @@
 #include "driver/driver.h"
 #include "base/lock.h"
 #include "account/unmanaged.h"
-#include "pager/free.h"
 #include "order/streams.h"
 
 #include <pthread.h>
@@ -89,7 +88,7 @@ static void charge_until_freed(struct holding held, CUstream named)
 	CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
 
 	if (one && driver_can() && real(cuCtxGetCurrent)(&one->context) == CUDA_SUCCESS)
-		one->event = release_event_behind(named, &result);
+		one->event = streams_event_behind(named, &result);
 	if (one && one->event) {
 		one->held = held;
 		if (add(one))

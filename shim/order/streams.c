@@ -350,6 +350,20 @@ CUresult streams_ask(CUcontext context)
 	return result;
 }
 
+CUevent streams_event_behind(CUstream stream, CUresult *result)
+{
+	CUevent event = NULL;
+
+	*result = real(cuEventCreate)(&event, CU_EVENT_DISABLE_TIMING);
+	if (*result != CUDA_SUCCESS)
+		return NULL;
+	*result = real(cuEventRecord)(event, stream);
+	if (*result == CUDA_SUCCESS)
+		return event;
+	real(cuEventDestroy_v2)(event);
+	return NULL;
+}
+
 void streams_fork_prepare(void)
 {
 	streams_capture_hold();

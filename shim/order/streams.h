@@ -37,6 +37,10 @@ enum drained { STREAMS_IDLE, STREAMS_LATE, STREAMS_FAILED };
  * the context is current and nothing is captured. */
 enum drained streams_drain(CUcontext context, uint64_t patience_ns);
 
+/* An event of the current context behind all that the stream was given. NULL: it cannot be made
+ * there; *result says why if the stream is at fault. */
+CUevent streams_event_behind(CUstream stream, CUresult *result);
+
 void streams_fork_prepare(void);
 void streams_fork_parent(void);
 void streams_fork_child(void);

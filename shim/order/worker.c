@@ -2,11 +2,11 @@
 
 #include "driver/driver.h"
 #include "base/lock.h"
-#include "pager/pager.h"
 #include "base/settings.h"
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -23,6 +23,7 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool started, absent, wanted, stepping, ended;
 static unsigned int paused;
 static pid_t process; /* that the thread was started in */
+static bool (*_Atomic work)(void); /* atomic */
 
 static void *step_along(void *unused)
 {
@@ -39,7 +40,7 @@ static void *step_along(void *unused)
 		wanted = false;
 		stepping = true;
 		lock_give(&lock);
-		busy = pager_step();
+		busy = atomic_load(&work)();
 		lock_take(&lock);
 		stepping = false;
 		wanted = wanted || busy;
@@ -95,9 +96,14 @@ static void start(void)
 		registered = !atexit(end_at_exit);
 }
 
+void stepper_does(bool (*step)(void))
+{
+	atomic_store(&work, step);
+}
+
 void stepper_wake(void)
 {
-	if (!settings_get()->thread)
+	if (!settings_get()->thread || !atomic_load(&work))
 		return;
 	lock_take(&lock);
 	if (!started && !ended)

@@ -1,16 +1,19 @@
 /*
- * The stepper: goes on with what is on its way (overlap.h) while the program does something
- * else: computes on the processor, or waits for the GPU.
+ * The worker: goes on with what is on its way while the program does something else: computes
+ * on the processor, or waits for the GPU. What a step is, whoever uses it says.
  *
  * A thread of ours does it, started with the first move; under LOWTIDE_THREAD=0, where one seed
- * must be one run, whoever waits does (pager_step from the waiting hook). Owns the thread and
- * its wake-up; own lock, taken inside the pager's.
+ * must be one run, whoever waits takes the steps. Owns the thread and its wake-up; own lock,
+ * taken inside the pager's.
  */
 #ifndef LOWTIDE_STEPPER_H
 #define LOWTIDE_STEPPER_H
 
 #include <stdbool.h>
 
+/* The thread's work: one step of everything on its way. False: a further one would bring
+ * nothing on. Before the first stepper_wake. */
+void stepper_does(bool (*step)(void));
 /* Something is on its way. The pager's lock is held. */
 void stepper_wake(void);
 /* No thread of ours steps: whoever waits should. */

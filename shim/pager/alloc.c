@@ -262,7 +262,7 @@ void pager_free_after(CUdeviceptr address, CUstream stream, CUresult *result)
 			pager_free(address, result);
 		return;
 	}
-	event = release_event_behind(stream, result);
+	event = streams_event_behind(stream, result);
 	if (!event)
 		return;
 	lock_take(&pager->lock);

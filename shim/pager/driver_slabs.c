@@ -359,7 +359,7 @@ enum pager_answer driver_slabs_free_after(CUdeviceptr address, CUstream stream,
 			*result = release(address, context, false, NULL);
 		return PAGER_DONE;
 	}
-	event = release_event_behind(stream, result);
+	event = streams_event_behind(stream, result);
 	if (!event)
 		return PAGER_DONE;
 	*result = release(address, context, true, event);

@@ -56,20 +56,6 @@ CUresult release_await(CUcontext context, bool *captured)
 	return result;
 }
 
-CUevent release_event_behind(CUstream stream, CUresult *result)
-{
-	CUevent event = NULL;
-
-	*result = real(cuEventCreate)(&event, CU_EVENT_DISABLE_TIMING);
-	if (*result != CUDA_SUCCESS)
-		return NULL;
-	*result = real(cuEventRecord)(event, stream);
-	if (*result == CUDA_SUCCESS)
-		return event;
-	real(cuEventDestroy_v2)(event);
-	return NULL;
-}
-
 void release_frames(struct pager *pager, struct block *block)
 {
 	frame_give(&pager->frames, block->device);

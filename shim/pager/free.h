@@ -17,10 +17,6 @@
  * mind. No lock is held. */
 CUresult release_await(CUcontext context, bool *captured);
 
-/* An event of the current context behind all that the stream was given. NULL: it cannot be made
- * there; *result says why if the stream is at fault. */
-CUevent release_event_behind(CUstream stream, CUresult *result);
-
 /* The frames of a block that nothing maps are spare. */
 void release_frames(struct pager *pager, struct block *block);
 /* Nothing uses the component. False: a mapping stayed, and so does the component. */

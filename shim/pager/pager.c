@@ -299,6 +299,7 @@ struct pager *pager_here(void)
 				result = make(&pagers[device], device, context);
 			if (result == CUDA_SUCCESS) {
 				start_done(&pagers[device]);
+				stepper_does(pager_step);
 				/* Before anything can be named. */
 				if (pagers[device].frames.plain_host)
 					atomic_store(&resident_needed, true);
