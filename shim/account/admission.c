@@ -2,12 +2,9 @@
 
 #include "driver/driver.h"
 #include "base/log.h"
-#include "pager/driver_slabs.h"
 #include "account/unmanaged.h"
 #include "account/ledger.h"
 #include "account/ordered_free.h"
-#include "pager/pager.h"
-#include "account/pools.h"
 #include "order/streams.h"
 #include "base/settings.h"
 
@@ -96,12 +93,24 @@ static void say_required(int device)
 			  device);
 }
 
+static bool (*_Atomic reclaims[ADMISSION_RECLAIMS])(int, uint64_t); /* atomic */
+
+void admission_reclaims(enum admission_reclaim which, bool (*reclaim)(int, uint64_t))
+{
+	atomic_store(&reclaims[which], reclaim);
+}
+
 /* False: not so much can be had. */
 static bool make_room(int device, uint64_t bytes)
 {
-	bool trimmed = driver_slabs_trim(device);
+	bool room = false;
 
-	return pager_make_room(device, bytes) || trimmed;
+	for (int i = 0; i < ADMISSION_RECLAIMS; i++) {
+		bool (*reclaim)(int, uint64_t) = atomic_load(&reclaims[i]);
+
+		room = (reclaim && reclaim(device, bytes)) || room;
+	}
+	return room;
 }
 
 /* `charge` takes what is asked or nothing; if it cannot, pageable memory makes room for so
@@ -257,71 +266,4 @@ CUresult admission_free(CUdeviceptr address, CUresult (*driver_free)(CUdeviceptr
 	if (held.device < 0 && result == CUDA_SUCCESS)
 		say_unseen(address);
 	return result;
-}
-
-void admission_context_ended(CUcontext context)
-{
-	if (!context)
-		return;
-	holding_forget_context((uintptr_t)context);
-	driver_slabs_context_ended(context);
-	ordered_free_context_ended(context);
-	pooled_refresh();
-}
-
-/* Bytes of RAM that LOWTIDE_REPORT=virtual counts as the card's. */
-static uint64_t lent_bytes(const struct settings *settings)
-{
-	return settings->report == REPORT_VIRTUAL && strcmp(settings->policy, "none")
-		   ? settings_host_bytes(settings)
-		   : 0;
-}
-
-size_t admission_report_total(int device, size_t total_bytes)
-{
-	const struct settings *settings = settings_get();
-	uint64_t shown_bytes;
-
-	if (settings->disable || settings->report == REPORT_PHYSICAL)
-		return total_bytes;
-	shown_bytes = settings_cap_bytes(settings, device, total_bytes);
-	if (shown_bytes > total_bytes)
-		shown_bytes = total_bytes;
-	return (size_t)(shown_bytes + lent_bytes(settings));
-}
-
-static size_t less(size_t bytes, uint64_t taken)
-{
-	return taken < bytes ? bytes - (size_t)taken : 0;
-}
-
-/* As if nothing were paged: what the program allocated is taken, wherever it lies. */
-void admission_report(size_t *free_bytes, size_t *total_bytes)
-{
-	uint64_t managed_bytes, cold_bytes, taken_bytes;
-	uint64_t spare_bytes;
-	CUdevice device;
-	size_t shown_bytes, card_bytes;
-
-	if (!real(cuCtxGetDevice) || real(cuCtxGetDevice)(&device) != CUDA_SUCCESS)
-		return;
-	pager_residency(device, &managed_bytes, &cold_bytes);
-	spare_bytes = pager_frame_bytes(device) + driver_slabs_empty_bytes(device);
-	if (settings_get()->disable || settings_get()->report == REPORT_PHYSICAL) {
-		/* Frames that are spare, or our own, are free to it. */
-		*free_bytes = less(*free_bytes + spare_bytes, managed_bytes);
-		return;
-	}
-	/* What is charged includes the resident part of what is managed, and spare frames,
-	 * which are free to it. */
-	taken_bytes = ledger_taken_bytes(device);
-	taken_bytes -= spare_bytes < taken_bytes ? spare_bytes : taken_bytes;
-	shown_bytes =
-	    less(admission_report_total(device, *total_bytes), taken_bytes + managed_bytes);
-	/* What other processes hold of the card is not ours to give either. */
-	card_bytes = less(*free_bytes + spare_bytes, managed_bytes);
-	if (settings_get()->report == REPORT_CAP && shown_bytes > card_bytes && !cold_bytes)
-		shown_bytes = card_bytes;
-	*total_bytes = admission_report_total(device, *total_bytes);
-	*free_bytes = shown_bytes;
 }

@@ -12,9 +12,20 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Opens the device's account in the ledger, with its cap; at most once. */
 void admission_open_account(int device);
+
+/* Where VRAM under the cap may come from when an allocation does not fit, in the order in which
+ * they are asked: a function that frees `bytes` on a device, or says that it could not. Set by
+ * whoever has something to give, before it has. */
+enum admission_reclaim {
+	RECLAIM_SPARE, /* nothing of the program's */
+	RECLAIM_PAGED, /* what can go to RAM */
+	ADMISSION_RECLAIMS
+};
+void admission_reclaims(enum admission_reclaim which, bool (*reclaim)(int, uint64_t));
 
 /* False under LOWTIDE_DISABLE=1: then nothing is charged and nothing refused. */
 bool admission_in_force(void);
@@ -51,14 +62,5 @@ CUresult admission_alloc(size_t bytes, CUresult (*driver_alloc)(CUdeviceptr *, s
 
 /* Frees through the driver and gives the charge back. */
 CUresult admission_free(CUdeviceptr address, CUresult (*driver_free)(CUdeviceptr));
-
-/* The context is gone, and what was made in it with it. */
-void admission_context_ended(CUcontext context);
-
-/* What the program is told about memory on the current device, by LOWTIDE_REPORT. In: the
- * driver's own figures, in bytes. */
-void admission_report(size_t *free_bytes, size_t *total_bytes);
-/* The total alone, for cuDeviceTotalMem. */
-size_t admission_report_total(int device, size_t total_bytes);
 
 #endif

@@ -9,7 +9,8 @@
 #include "hook/kernel_registry.h"
 #include "hook/launch_params.h"
 #include "base/lock.h"
-#include "account/admission.h"
+#include "account/context_end.h"
+#include "pager/driver_slabs.h"
 #include "pager/pager.h"
 #include "order/streams.h"
 
@@ -78,7 +79,8 @@ static void may_go(void)
 static void gone(CUcontext context, int device)
 {
 	kernels_context_ends(context);
-	admission_context_ended(context);
+	driver_slabs_context_ended(context);
+	account_context_ended(context);
 	pager_context_ended(context);
 	streams_context_ended(context);
 	streams_context_made(device, -1);

@@ -1,7 +1,7 @@
 /* Devices: what the program is told of their memory. */
 #include "driver/driver.h"
 #include "driver/export.h"
-#include "account/admission.h"
+#include "pager/report.h"
 
 LT_EXPORT CUresult CUDAAPI cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)
 {
@@ -11,6 +11,6 @@ LT_EXPORT CUresult CUDAAPI cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)
 		return CUDA_ERROR_NOT_FOUND;
 	result = real(cuDeviceTotalMem_v2)(bytes, dev);
 	if (result == CUDA_SUCCESS && bytes)
-		*bytes = admission_report_total(dev, *bytes);
+		*bytes = report_total(dev, *bytes);
 	return result;
 }

@@ -7,6 +7,7 @@
 #include "account/admission.h"
 #include "pager/driver_slabs.h"
 #include "pager/pager.h"
+#include "pager/report.h"
 
 /* DECLINED: the driver's to make. REFUSED: *result says why. */
 static enum pager_answer allocate(size_t bytes, CUdeviceptr *out, CUresult *result)
@@ -111,7 +112,7 @@ LT_EXPORT CUresult CUDAAPI cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
 	if (result != CUDA_SUCCESS ||
 	    real(cuMemGetInfo_v2)(&free_shown, &total_shown) != CUDA_SUCCESS)
 		return result;
-	admission_report(&free_shown, &total_shown);
+	report_memory(&free_shown, &total_shown);
 	if (free_bytes)
 		*free_bytes = free_shown;
 	if (total)

@@ -22,7 +22,7 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 /* All guarded by lock. */
 static bool started, absent, wanted, stepping, ended;
 static unsigned int paused;
-static pid_t process; /* that the thread was started in */
+static pid_t process;		   /* that the thread was started in */
 static bool (*_Atomic work)(void); /* atomic */
 
 static void *step_along(void *unused)

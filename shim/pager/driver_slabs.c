@@ -36,6 +36,8 @@ static atomic_bool any;					 /* atomic */
 static uint64_t next_id = 1;				 /* guarded by lock */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* ranked before the pagers' */
 
+static bool give_back_empty(int device, uint64_t bytes);
+
 /* The lock is held in all that follow until a comment says otherwise. */
 static struct owner *owner_of(CUcontext context, int device)
 {
@@ -117,6 +119,7 @@ static struct slab *chunk_add(struct owner *owner, uint64_t start, uint64_t byte
 	if (chunk->slab) {
 		HASH_ADD(hh, chunks, granule, sizeof(chunk->granule), chunk);
 		if (!chunk->lost) {
+			admission_reclaims(RECLAIM_SPARE, give_back_empty);
 			atomic_store(&any, true);
 			return chunk->slab;
 		}
@@ -455,12 +458,14 @@ uint64_t driver_slabs_empty_bytes(int device)
 	return bytes;
 }
 
-bool driver_slabs_trim(int device)
+/* All that are empty, however much is asked for. */
+static bool give_back_empty(int device, uint64_t bytes)
 {
 	CUcontext context;
 	uint64_t start;
 	bool gone = false;
 
+	(void)bytes;
 	if (!atomic_load_explicit(&any, memory_order_relaxed) || streams_capturing())
 		return false;
 	while ((start = forget_empty(device, &context)))

@@ -32,8 +32,6 @@ bool driver_slabs_set_sync_memops(CUdeviceptr address, bool on, CUresult *result
 
 /* On the device, in slabs that nothing is taken from. */
 uint64_t driver_slabs_empty_bytes(int device);
-/* Gives back to the driver what nothing is taken from. False: there was nothing. */
-bool driver_slabs_trim(int device);
 /* The context is gone, and its slabs with it. */
 void driver_slabs_context_ended(CUcontext context);
 

@@ -300,6 +300,7 @@ struct pager *pager_here(void)
 			if (result == CUDA_SUCCESS) {
 				start_done(&pagers[device]);
 				stepper_does(pager_step);
+				admission_reclaims(RECLAIM_PAGED, pager_make_room);
 				/* Before anything can be named. */
 				if (pagers[device].frames.plain_host)
 					atomic_store(&resident_needed, true);

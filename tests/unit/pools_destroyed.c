@@ -1,6 +1,7 @@
 /* Pools that are destroyed while memory of theirs lives, on a driver of a few functions. */
 #include "driver/driver.h"
 #include "account/admission.h"
+#include "account/context_end.h"
 #include "order/captures.h"
 #include "account/ledger.h"
 #include "account/ordered_free.h"
@@ -341,9 +342,9 @@ Test(destroyed_pools, are_charged_no_more_when_the_contexts_of_their_memory_ende
 	card.context = (CUcontext)&card;
 	free_in_order(freed);
 	destroy_pool(&card.own[0]);
-	admission_context_ended((CUcontext)&card);
+	account_context_ended((CUcontext)&card);
 	CHARGED(0, 3);
-	admission_context_ended(other);
+	account_context_ended(other);
 	CHARGED(0, 0);
 }
 
