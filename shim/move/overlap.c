@@ -453,7 +453,7 @@ void overlap_hold(struct pager *pager, const struct component *component)
 		if (slot->way == WAY_NONE ||
 		    slot->block - component->first_block >= component->block_count)
 			continue;
-		if (slot->way < ARRIVE_WAIT || pager->named_mark[slot->block] != pager->epoch)
+		if (slot->way < ARRIVE_WAIT || !block_set_has(&pager->named, slot->block))
 			stop(pager, slot);
 	}
 }

@@ -43,7 +43,7 @@ static bool give_frame(struct pager *pager, struct block *block)
 
 static bool fill_component(struct pager *pager, const struct component *component)
 {
-	uint32_t *ids = pager->named;
+	uint32_t *ids = pager->named.blocks;
 	uint32_t done = 0;
 
 	for (; done < component->block_count; done++) {

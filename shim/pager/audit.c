@@ -21,7 +21,7 @@ static bool is_unasked(const struct pager *pager, uint32_t id)
 	    atomic_load(&block->home) != HOME_HOST)
 		return false;
 	component = &pager->table.components[block->component];
-	return component->extents.count && component->used_at != pager->named_mark[id];
+	return component->extents.count && component->used_at != pager->named.marked_in[id];
 }
 
 static uint32_t next_unasked(struct pager *pager)
@@ -67,7 +67,7 @@ static void begin(struct pager *pager)
 	component = &pager->table.components[pager->table.blocks[id].component];
 	pager->audit.block = id;
 	pager->audit.component = component->id;
-	pager->audit.named_at = pager->named_mark[id];
+	pager->audit.named_at = pager->named.marked_in[id];
 	pager->audit.used_at = component->used_at;
 }
 
@@ -88,7 +88,7 @@ void audit_step(struct pager *pager)
 	}
 	component = &pager->table.components[pager->table.blocks[id].component];
 	if (component->id != pager->audit.component ||
-	    pager->named_mark[id] != pager->audit.named_at) {
+	    pager->named.marked_in[id] != pager->audit.named_at) {
 		begin(pager);
 		return;
 	}

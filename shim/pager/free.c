@@ -7,7 +7,7 @@
 #include "memory/mapping.h"
 #include "pager/pager_internal.h"
 #include "order/streams.h"
-#include "pager/sync_memops.h"
+#include "pager/pin.h"
 
 #include <sched.h>
 
@@ -95,7 +95,7 @@ void release_piece(struct pager *pager, struct slab_piece *piece)
 	struct slab *slab = slab_of(piece);
 
 	if (piece->sync_memops)
-		sync_memops_piece_freed(pager, piece);
+		pin_piece_freed(pager, piece);
 	if (slab_give(&pager->slabs, piece) &&
 	    release_component(pager, component_of_slab(pager, slab)))
 		slabs_remove(&pager->slabs, slab);

@@ -11,6 +11,7 @@
 
 #include "memory/block.h"
 #include "order/fence.h"
+#include "memory/block_set.h"
 #include "memory/frame.h"
 #include "memory/own_kernels.h"
 #include "pager/start.h"
@@ -70,12 +71,10 @@ struct pager {
 	uint64_t kernels_load_us;	  /* of that, whatever came of it */
 	struct frame *hash_scratch;	  /* on the device: the table, then the sums */
 	uint64_t *hash_host;		  /* pinned, the same layout */
-	uint32_t *named;		  /* room for BLOCKS_MAX ids */
-	uint32_t *named_mark;		  /* by block: the epoch it was last named in */
-	uint32_t epoch;
-	struct policy_action *actions; /* room for PAGER_ACTIONS */
-	uint32_t *moving;	       /* room for PAGER_ACTIONS leaving, then as many coming */
-	uint32_t parked; /* freed but not gone (free.h): index + 1 of the first; 0: none */
+	struct block_set named;		  /* by the last operation */
+	struct policy_action *actions;	  /* room for PAGER_ACTIONS */
+	uint32_t *moving; /* room for PAGER_ACTIONS leaving, then as many coming */
+	uint32_t parked;  /* freed but not gone (free.h): index + 1 of the first; 0: none */
 	_Atomic uint32_t parked_count; /* with pieces of slabs; atomic */
 	bool ahead_making;	       /* prepared_frames.c: a frame, without the lock */
 	bool ahead_refused;	       /* the driver had none */

@@ -28,10 +28,6 @@ void refresh_cap(struct pager *pager);
 void trim_frames(struct pager *pager, bool all);
 
 /* --- use.c */
-/* The blocks of [start, end) into pager->named, which holds `count` so far; how many it holds
- * then. */
-size_t name_range(struct pager *pager, uint64_t start, uint64_t end, size_t count);
-
 /* What pager_use_ranges does for one pager; takes the lock. */
 void use_ranges_of(struct pager *pager, const struct pager_range *ranges, size_t count,
 		   struct pager_use *use);

@@ -1,6 +1,5 @@
 /* What the hooks and the reports ask of components and blocks. */
 #include "base/lock.h"
-#include "move/overlap.h"
 #include "pager/pager_internal.h"
 
 /* The lock is held. */
@@ -123,31 +122,6 @@ CUdeviceptr pager_reach(CUdeviceptr address)
 	return atomic_load(&block->home) == HOME_HOST
 		   ? block->host->alias + (address - block->address)
 		   : address;
-}
-
-void pager_pin(CUdeviceptr start, uint64_t bytes, bool pin)
-{
-	struct pager *pager = pager_of(start);
-	size_t named;
-
-	if (!pager || !bytes)
-		return;
-	lock_take(&pager->lock);
-	pager->epoch++;
-	named = name_range(pager, start, start + bytes, 0);
-	for (size_t i = 0; i < named; i++) {
-		struct block *block = &pager->table.blocks[pager->named[i]];
-
-		if (!pin && !block->pins)
-			continue;
-		/* Or what is on its way to the other home would still go there. */
-		if (pin)
-			overlap_stop(pager, pager->named[i]);
-		block->pins += pin ? 1 : -1u;
-		if (block->pins <= 1 && pin == (block->pins == 1))
-			policy_block_pinned(pager->policy, pager->named[i], pin);
-	}
-	lock_give(&pager->lock);
 }
 
 void pager_residency(int device, uint64_t *managed_bytes, uint64_t *cold_bytes)

@@ -55,8 +55,7 @@ void report_memory(size_t *free_bytes, size_t *total_bytes)
 	 * which are free to it. */
 	taken_bytes = ledger_taken_bytes(device);
 	taken_bytes -= spare_bytes < taken_bytes ? spare_bytes : taken_bytes;
-	shown_bytes =
-	    less(report_total(device, *total_bytes), taken_bytes + managed_bytes);
+	shown_bytes = less(report_total(device, *total_bytes), taken_bytes + managed_bytes);
 	/* What other processes hold of the card is not ours to give either. */
 	card_bytes = less(*free_bytes + spare_bytes, managed_bytes);
 	if (settings_get()->report == REPORT_CAP && shown_bytes > card_bytes && !cold_bytes)

@@ -62,10 +62,8 @@ static size_t name_component(struct pager *pager, const struct component *compon
 	for (uint32_t i = 0; i < component->block_count; i++) {
 		uint32_t id = component->first_block + i;
 
-		if (pager->named_mark[id] == pager->epoch)
-			continue;
-		pager->named_mark[id] = pager->epoch;
-		pager->named[named++] = id;
+		if (block_set_add(&pager->named, id, named))
+			named++;
 	}
 	return named;
 }
@@ -76,7 +74,7 @@ static size_t name_all(struct pager *pager, const uint64_t *addresses, size_t co
 {
 	size_t named = 0;
 
-	pager->epoch++;
+	block_set_begin(&pager->named);
 	for (size_t i = 0; i < count; i++) {
 		const struct component *component = component_at(pager, addresses[i]);
 
@@ -115,10 +113,9 @@ static bool may_leave(struct pager *pager, uint32_t id)
 	const struct block *block = &pager->table.blocks[id];
 
 	if (block->component == NO_BLOCK || block->pins ||
-	    atomic_load(&block->home) != HOME_DEVICE || pager->named_mark[id] == pager->epoch)
+	    atomic_load(&block->home) != HOME_DEVICE)
 		return false;
-	pager->named_mark[id] = pager->epoch;
-	return true;
+	return block_set_mark(&pager->named, id);
 }
 
 static void tell_of_moves(struct pager *pager, const uint32_t *blocks, size_t count)
@@ -163,10 +160,10 @@ static size_t list_cold(struct pager *pager, size_t named, uint32_t *cold, uint6
 
 	*bytes = 0;
 	for (size_t i = 0; i < named && count < PAGER_ACTIONS; i++) {
-		if (!is_cold(pager, pager->named[i]))
+		if (!is_cold(pager, pager->named.blocks[i]))
 			continue;
-		cold[count++] = pager->named[i];
-		*bytes += block_bytes(&pager->table.blocks[pager->named[i]]);
+		cold[count++] = pager->named.blocks[i];
+		*bytes += block_bytes(&pager->table.blocks[pager->named.blocks[i]]);
 	}
 	return count;
 }
@@ -202,7 +199,7 @@ static uint64_t bytes_of(const struct pager *pager, size_t named)
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < named; i++)
-		bytes += block_bytes(&pager->table.blocks[pager->named[i]]);
+		bytes += block_bytes(&pager->table.blocks[pager->named.blocks[i]]);
 	return bytes;
 }
 
@@ -215,7 +212,7 @@ static uint64_t held_bytes(const struct pager *pager)
 		const struct block *block = &pager->table.blocks[id];
 
 		if (block->component != NO_BLOCK && block->pins &&
-		    pager->named_mark[id] != pager->epoch &&
+		    !block_set_has(&pager->named, id) &&
 		    atomic_load(&block->home) == HOME_DEVICE)
 			bytes += block_bytes(block);
 	}

@@ -21,23 +21,6 @@
 /* Arrivals that a launch waits for at once; more in the next round. */
 #define AWAITED_MOST 64
 
-size_t name_range(struct pager *pager, uint64_t start, uint64_t end, size_t count)
-{
-	for (uint32_t id = block_find(&pager->table, start);
-	     id != NO_BLOCK && count < BLOCKS_MAX;) {
-		const struct block *block = &pager->table.blocks[id];
-
-		if (pager->named_mark[id] != pager->epoch) {
-			pager->named_mark[id] = pager->epoch;
-			pager->named[count++] = id;
-		}
-		if (block->address + block_bytes(block) >= end)
-			break;
-		id = block_find(&pager->table, block->address + block_bytes(block));
-	}
-	return count;
-}
-
 /* What a pointer asks for: the extent it points into, or all of its component, which is what a
  * launch needs where cold memory has no mapping. */
 static size_t name_address(struct pager *pager, uint64_t address, size_t count)
@@ -47,12 +30,13 @@ static size_t name_address(struct pager *pager, uint64_t address, size_t count)
 
 	if (!component)
 		return count;
-	component->used_at = pager->epoch;
+	component->used_at = pager->named.epoch;
 	limit = component->start + component->span_bytes;
 	if (!pager->frames.plain_host &&
 	    extents_asked(&component->extents, address, limit, &start, &end))
-		return name_range(pager, start, end, count);
-	return name_range(pager, component->start, limit, count);
+		return block_set_add_range(&pager->named, &pager->table, start, end, count);
+	return block_set_add_range(&pager->named, &pager->table, component->start, limit,
+				   count);
 }
 
 /* A fence for the operation that is about to be launched; 0: its end cannot be known. */
@@ -72,7 +56,7 @@ static size_t name_all(struct pager *pager, const uint64_t *addresses, size_t co
 {
 	size_t named = 0;
 
-	pager->epoch++;
+	block_set_begin(&pager->named);
 	for (size_t i = 0; i < count; i++)
 		named = name_address(pager, addresses[i], named);
 	return named;
@@ -139,14 +123,15 @@ static size_t hold_still(struct pager *pager, const uint64_t *addresses, size_t 
 			if (component)
 				overlap_hold(pager, component);
 		}
-		waiting = overlap_arriving(pager, pager->named, named, arriving, AWAITED_MOST);
+		waiting =
+		    overlap_arriving(pager, pager->named.blocks, named, arriving, AWAITED_MOST);
 		if (!waiting)
 			break;
 		patient = patient && await_counted(pager, arriving, waiting);
 		/* Names and marks may be another thread's by now. */
 		named = name_all(pager, addresses, count);
 		for (size_t i = 0; !patient && i < named; i++)
-			overlap_stop(pager, pager->named[i]);
+			overlap_stop(pager, pager->named.blocks[i]);
 	}
 	return named;
 }
@@ -182,7 +167,7 @@ static void use_with_overlap(struct pager *pager, const uint64_t *addresses, siz
 		component->fence = fence_of_both(component->fence, fence);
 	}
 	for (size_t i = 0; i < named; i++)
-		pager->table.blocks[pager->named[i]].named_since_in = true;
+		pager->table.blocks[pager->named.blocks[i]].named_since_in = true;
 }
 
 static bool any_cold(struct pager *pager, const uint64_t *addresses, size_t count)
@@ -212,7 +197,7 @@ static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t co
 	}
 	named = name_all(pager, addresses, count);
 	refresh_cap(pager);
-	actions = policy_use(pager->policy, pager->named, named, now_ns, pager->actions,
+	actions = policy_use(pager->policy, pager->named.blocks, named, now_ns, pager->actions,
 			     PAGER_ACTIONS);
 	if (pager->overlap)
 		use_with_overlap(pager, addresses, count, named, actions, use);
@@ -244,14 +229,15 @@ void use_ranges_of(struct pager *pager, const struct pager_range *ranges, size_t
 	uint64_t fence;
 
 	lock_take(&pager->lock);
-	pager->epoch++;
+	block_set_begin(&pager->named);
 	for (size_t i = 0; i < count; i++)
-		named = name_range(pager, ranges[i].start, end_of(&ranges[i]), named);
+		named = block_set_add_range(&pager->named, &pager->table, ranges[i].start,
+					    end_of(&ranges[i]), named);
 	for (size_t i = 0; i < named; i++)
-		overlap_stop(pager, pager->named[i]);
+		overlap_stop(pager, pager->named.blocks[i]);
 	fence = open_fence(pager, use);
 	for (size_t i = 0; i < named; i++) {
-		struct block *block = &pager->table.blocks[pager->named[i]];
+		struct block *block = &pager->table.blocks[pager->named.blocks[i]];
 
 		block->fence = fence_of_both(block->fence, fence);
 		block->named_since_in = true;
@@ -404,10 +390,12 @@ void pager_uploaded(CUdeviceptr start, uint64_t bytes, uint64_t source)
 			join_group(pager, component);
 			extents_learn(&component->extents, start, start + bytes, source);
 		}
-		pager->epoch++;
-		named = name_range(pager, start, start + bytes, 0);
+		block_set_begin(&pager->named);
+		named =
+		    block_set_add_range(&pager->named, &pager->table, start, start + bytes, 0);
 		for (size_t i = 0; i < named; i++)
-			policy_block_uploaded(pager->policy, pager->named[i], clock_now_ns());
+			policy_block_uploaded(pager->policy, pager->named.blocks[i],
+					      clock_now_ns());
 	}
 	lock_give(&pager->lock);
 }

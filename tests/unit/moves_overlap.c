@@ -126,7 +126,7 @@ Test(overlap, waits_for_copies_that_named_the_block, .init = overlap_start)
 	uint32_t b = known_component(4, 1, HOME_DEVICE, 7);
 	struct pager_use use;
 
-	rig.pager.named = calloc(RIG_BLOCKS, sizeof(uint32_t));
+	rig.pager.named.blocks = calloc(RIG_BLOCKS, sizeof(uint32_t));
 	others_come_and_go(); /* its first fences would hide all later ones from grace */
 	copy_in_the_program(b, &use);
 	want(POLICY_EVICT, b, 4);
@@ -146,7 +146,7 @@ Test(overlap, stops_for_copies_that_name_the_block, .init = overlap_start)
 	uint32_t b = known_component(4, 1, HOME_DEVICE, 7);
 	struct pager_use use;
 
-	rig.pager.named = calloc(RIG_BLOCKS, sizeof(uint32_t));
+	rig.pager.named.blocks = calloc(RIG_BLOCKS, sizeof(uint32_t));
 	want(POLICY_EVICT, b, 4);
 	step();
 	cr_assert(ne(int, way_of(b + 1), WAY_NONE));
@@ -443,8 +443,8 @@ Test(overlap, lets_only_that_arrive_which_the_launch_waits_for, .init = overlap_
 	want(POLICY_PAGE_IN, b, 3);
 	want(POLICY_PAGE_IN, other, 1);
 	step();
-	rig.pager.epoch = 5;
-	rig.pager.named_mark[b + 1] = 5;
+	rig.pager.named.epoch = 5;
+	rig.pager.named.marked_in[b + 1] = 5;
 	overlap_hold(&rig.pager, &rig.pager.table.components[rig_block(b)->component]);
 	step_to_the_end();
 	CHECK_HOME(b, HOME_HOST);

@@ -526,7 +526,7 @@ static void rig_start_with(bool plain_host)
 	pager->kernels.content_hash = (CUfunction)&rig;
 	pager->hash_scratch = frame_take(&pager->frames, false, 0);
 	pager->hash_host = calloc(1, (size_t)128 << 10);
-	pager->named_mark = calloc(RIG_BLOCKS * 4, sizeof(uint32_t));
+	pager->named.marked_in = calloc(RIG_BLOCKS * 4, sizeof(uint32_t));
 	pager->actions = calloc(PAGER_ACTIONS, sizeof(*pager->actions));
 	pager->moving = calloc((size_t)2 * PAGER_ACTIONS, sizeof(uint32_t));
 	pager->policy = policy_create("lru", &config);

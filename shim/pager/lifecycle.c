@@ -1,5 +1,6 @@
 #include "base/lock.h"
 #include "pager/pager_internal.h"
+#include "pager/registry.h"
 
 #include "base/clock.h"
 #include "driver/driver.h"
@@ -23,31 +24,7 @@
 #include <unistd.h>
 
 static struct pager pagers[PAGER_DEVICES];
-static atomic_bool alive[PAGER_DEVICES]; /* atomic; set last when one is made */
 static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
-_Atomic uint64_t pager_low, pager_span;
-
-static bool is_alive(int device)
-{
-	return device >= 0 && device < PAGER_DEVICES &&
-	       atomic_load_explicit(&alive[device], memory_order_acquire);
-}
-
-struct pager *pager_of(uint64_t address)
-{
-	if (!pager_may_hold(address))
-		return NULL;
-	for (int i = 0; i < PAGER_DEVICES; i++)
-		if (is_alive(i) && arena_holds(&pagers[i].table.arena, address))
-			return &pagers[i];
-	return NULL;
-}
-
-struct pager *pager_on(int device)
-{
-	return is_alive(device) ? &pagers[device] : NULL;
-}
-
 /* --- making one
  * -------------------------------------------------------------------------------------------
  */
@@ -173,15 +150,16 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	pager->owed_limit = PAGER_OWED_FIRST;
 	atomic_store(&pager->cold_blocks, 0);
 	atomic_store(&pager->tabled_cold, 0);
-	if (!pager->named) {
+	if (!pager->named.blocks) {
 		pthread_mutex_init(&pager->lock, NULL);
 		fences_init(&pager->fences);
-		pager->named = zeroed(BLOCKS_MAX * sizeof(uint32_t));
-		pager->named_mark = zeroed(BLOCKS_MAX * sizeof(uint32_t));
+		pager->named.blocks = zeroed(BLOCKS_MAX * sizeof(uint32_t));
+		pager->named.marked_in = zeroed(BLOCKS_MAX * sizeof(uint32_t));
 		pager->actions = zeroed(PAGER_ACTIONS * sizeof(*pager->actions));
 		pager->moving = zeroed((size_t)2 * PAGER_ACTIONS * sizeof(uint32_t));
 	}
-	if (!pager->named || !pager->named_mark || !pager->actions || !pager->moving)
+	if (!pager->named.blocks || !pager->named.marked_in || !pager->actions ||
+	    !pager->moving)
 		return result;
 	if (!block_table_init(&pager->table, device)) {
 		start_step(start, START_ADDRESSES, pager->table.arena.refused);
@@ -235,20 +213,6 @@ static void say_where(int device, const struct arena *arena)
 		    (unsigned long long)arena_slot(device));
 }
 
-static void widen_bounds(const struct arena *arena)
-{
-	uint64_t low = atomic_load(&pager_low), end = low + atomic_load(&pager_span);
-
-	if (!atomic_load(&pager_span) || arena->base < low)
-		low = arena->base;
-	if (arena->base + arena->bytes > end)
-		end = arena->base + arena->bytes;
-	/* For a moment the range may be read as too wide, never as too narrow for what it
-	 * already held. */
-	atomic_store(&pager_span, end - low);
-	atomic_store(&pager_low, low);
-}
-
 static bool driver_can(void)
 {
 	return real(cuMemAddressReserve) && real(cuMemAddressFree) && real(cuMemCreate) &&
@@ -263,14 +227,6 @@ static bool driver_can(void)
 	       real(cuCtxPushCurrent_v2) && real(cuCtxPopCurrent_v2) && real(cuCtxSynchronize);
 }
 
-static struct pager *made_for(CUcontext context)
-{
-	for (int i = 0; i < PAGER_DEVICES; i++)
-		if (is_alive(i) && pagers[i].context == context)
-			return &pagers[i];
-	return NULL;
-}
-
 /* The pager for the current context; NULL: none, and the driver serves. */
 struct pager *pager_here(void)
 {
@@ -283,15 +239,15 @@ struct pager *pager_here(void)
 	    !strcmp(settings_get()->policy, "none") || !real(cuCtxGetCurrent) ||
 	    real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS || !context)
 		return NULL;
-	pager = made_for(context); /* which it is mostly, and its device is known */
+	pager = registry_of_context(context); /* which it is mostly, and its device is known */
 	if (pager)
 		return pager;
 	if (!real(cuCtxGetDevice) || real(cuCtxGetDevice)(&device) != CUDA_SUCCESS ||
 	    device < 0 || device >= PAGER_DEVICES || !start_may(&pagers[device].start))
 		return NULL;
-	if (!is_alive(device)) {
+	if (!pager_on(device)) {
 		lock_take(&making);
-		if (!is_alive(device) && start_may(&pagers[device].start)) {
+		if (!pager_on(device) && start_may(&pagers[device].start)) {
 			admission_open_account(device);
 			pagers[device].device = device;
 			result = driver_can() ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
@@ -304,17 +260,15 @@ struct pager *pager_here(void)
 				/* Before anything can be named. */
 				if (pagers[device].frames.plain_host)
 					atomic_store(&resident_needed, true);
-				widen_bounds(&pagers[device].table.arena);
 				say_where(device, &pagers[device].table.arena);
-				atomic_store_explicit(&alive[device], true,
-						      memory_order_release);
+				registry_enter(&pagers[device]);
 			} else {
 				start_failed(&pagers[device], clock_now_ns());
 			}
 		}
 		lock_give(&making);
 	}
-	return is_alive(device) && pagers[device].context == context ? &pagers[device] : NULL;
+	return registry_of_context(context);
 }
 
 bool pager_any_made(void)
@@ -326,7 +280,7 @@ bool pager_summary_at_exit(int device, struct pager_summary *summary)
 {
 	struct pager *pager = &pagers[device];
 
-	if (!pager->named || pager->process != getpid() || !lock_try(&pager->lock))
+	if (!pager->named.blocks || pager->process != getpid() || !lock_try(&pager->lock))
 		return false;
 	summary->stats = pager->stats;
 	summary->report = pager->last_report;
@@ -351,7 +305,7 @@ bool pager_summary_at_exit(int device, struct pager_summary *summary)
 static void end(struct pager *pager)
 {
 	lock_take(&pager->lock);
-	atomic_store(&alive[pager->device], false);
+	registry_leave(pager);
 	overlap_destroy(pager);
 	release_all(pager);
 	fences_finish(&pager->fences);
@@ -379,9 +333,9 @@ void pager_peer_enabled(int owner, int accessor)
 	streams_context_made(owner, 1);
 	log_info("device %d: device %d may reach its memory; nothing moves there any more",
 		 owner, accessor);
-	if (!is_alive(owner))
+	pager = pager_on(owner);
+	if (!pager)
 		return;
-	pager = &pagers[owner];
 	lock_take(&pager->lock);
 	overlap_settle(pager);
 	for (uint32_t i = 0; i < pager->table.block_end; i++) {
@@ -412,10 +366,12 @@ void pager_context_may_have_ended(void)
 
 void pager_context_ended(CUcontext context)
 {
+	struct pager *pager;
+
 	lock_take(&making);
-	for (int i = 0; i < PAGER_DEVICES; i++)
-		if (context && is_alive(i) && pagers[i].context == context)
-			end(&pagers[i]);
+	pager = context ? registry_of_context(context) : NULL;
+	if (pager)
+		end(pager);
 	lock_give(&making);
 }
 
@@ -423,7 +379,7 @@ void pager_fork_prepare(void)
 {
 	lock_take(&making);
 	for (int i = 0; i < PAGER_DEVICES; i++)
-		if (pagers[i].named)
+		if (pagers[i].named.blocks)
 			lock_take(&pagers[i].lock);
 	streams_fork_prepare();
 	stepper_fork_prepare();
@@ -434,7 +390,7 @@ void pager_fork_parent(void)
 	stepper_fork_parent();
 	streams_fork_parent();
 	for (int i = PAGER_DEVICES - 1; i >= 0; i--)
-		if (pagers[i].named)
+		if (pagers[i].named.blocks)
 			lock_give(&pagers[i].lock);
 	lock_give(&making);
 }
@@ -442,13 +398,12 @@ void pager_fork_parent(void)
 /* The child has no CUDA: it is inert until it starts afresh. */
 void pager_fork_child(void)
 {
-	for (int i = 0; i < PAGER_DEVICES; i++)
-		atomic_store(&alive[i], false);
+	registry_clear();
 	gate_forget_threads();
 	stepper_fork_child();
 	streams_fork_child();
 	for (int i = PAGER_DEVICES - 1; i >= 0; i--)
-		if (pagers[i].named)
+		if (pagers[i].named.blocks)
 			lock_give(&pagers[i].lock);
 	lock_give(&making);
 }
