@@ -33,10 +33,10 @@ static void say(int device, const struct pager_summary *s)
 		 " launches used cold memory in place; %" PRIu64 " windows, %" PRIu64
 		 " refused, %" PRIu64 " late; %" PRIu64 " fallbacks; policy %s: %s",
 		 device, ledger_peak_bytes(device) / MIB, ledger_cap_bytes(device) / MIB,
-		 s->host_peak_bytes / MIB, s->stats.page_ins, s->stats.bytes_in / MIB,
-		 s->stats.evictions, s->stats.bytes_out / MIB, s->stats.clean_evictions,
-		 s->stats.launches_in_place, s->stats.windows, s->stats.windows_refused,
-		 s->stats.windows_late, s->stats.fallbacks, s->report.name, s->report.reason);
+		 s->host_peak_bytes / MIB, s->moved.page_ins, s->moved.bytes_in / MIB,
+		 s->moved.evictions, s->moved.bytes_out / MIB, s->moved.clean_evictions,
+		 s->stats.launches_in_place, s->moved.windows, s->moved.windows_refused,
+		 s->moved.windows_late, s->stats.fallbacks, s->report.name, s->report.reason);
 	if (unknown.launches)
 		log_warn("%" PRIu64 " launches, of %" PRIu64 " kernels, named nothing that "
 			 "could be known: neither the driver nor their images told",
@@ -63,13 +63,13 @@ static void write_json(FILE *file, int device, const struct pager_summary *s)
 		", \"frames_resized\": %" PRIu64 ", \"verified\": %" PRIu64
 		", \"not_verified\": %" PRIu64 ", \"policy\": \"%s\"}\n",
 		device, ledger_cap_bytes(device), ledger_peak_bytes(device), s->host_peak_bytes,
-		s->stats.page_ins, s->stats.evictions, s->stats.clean_evictions,
-		s->stats.bytes_in, s->stats.bytes_out, s->stats.bytes_out_again,
-		s->stats.launches_in_place, s->stats.windows, s->stats.windows_refused,
-		s->stats.windows_late, s->stats.window_ns, s->stats.waits, s->stats.wait_ns,
-		s->frames_made, s->frames_made_ns, s->stats.failed_moves, s->stats.fallbacks,
+		s->moved.page_ins, s->moved.evictions, s->moved.clean_evictions,
+		s->moved.bytes_in, s->moved.bytes_out, s->moved.bytes_out_again,
+		s->stats.launches_in_place, s->moved.windows, s->moved.windows_refused,
+		s->moved.windows_late, s->moved.window_ns, s->stats.waits, s->stats.wait_ns,
+		s->frames_made, s->frames_made_ns, s->moved.failed_moves, s->stats.fallbacks,
 		s->kernels, s->kernels_load_us, unknown.kernels, unknown.launches,
-		s->frames_resized, s->stats.verified, s->stats.not_verified, s->report.name);
+		s->frames_resized, s->moved.verified, s->moved.not_verified, s->report.name);
 }
 
 /* A forked child's end must not take the place of its parent's account. */

@@ -1,7 +1,7 @@
 #include "hook/detour.h"
 
 #include "driver/driver.h"
-#include "move/copy_kernel.h"
+#include "pager/copy_kernel.h"
 #include "order/streams.h"
 
 bool detour_needed(CUdeviceptr address)
@@ -13,7 +13,7 @@ bool detour_needed(CUdeviceptr address)
 		return false;
 	pager = pager_of(address);
 	return pager && real(cuCtxGetDevice)(&device) == CUDA_SUCCESS &&
-	       device != pager->device;
+	       device != pager->memory.device;
 }
 
 static CUevent event_in(CUstream stream)
@@ -37,7 +37,7 @@ static void follow(CUstream waits, CUstream stream, CUevent event)
 
 static bool enter(const struct pager *pager)
 {
-	return real(cuCtxPushCurrent_v2)(pager->context) == CUDA_SUCCESS;
+	return real(cuCtxPushCurrent_v2)(pager->memory.context) == CUDA_SUCCESS;
 }
 
 static void leave(void)
@@ -101,7 +101,7 @@ static CUcontext context_of(CUdeviceptr address)
 	CUcontext context = NULL;
 
 	if (pager)
-		return pager->context;
+		return pager->memory.context;
 	if (real(cuPointerGetAttribute)(&context, CU_POINTER_ATTRIBUTE_CONTEXT, address) !=
 	    CUDA_SUCCESS)
 		context = NULL;
@@ -164,7 +164,7 @@ static void close_fences(struct pager_use *use, const struct pager *pager, CUstr
 {
 	for (unsigned int i = 0; use && i < use->count; i++)
 		if (use->of[i].pager == pager)
-			fence_close(&use->of[i].pager->fences, use->of[i].fence, carrier,
+			fence_close(&use->of[i].pager->mover.fences, use->of[i].fence, carrier,
 				    false);
 }
 

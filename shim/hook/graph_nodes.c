@@ -3,7 +3,7 @@
 #include "driver/driver.h"
 #include "hook/launch_params.h"
 #include "hook/work.h"
-#include "move/copy_kernel.h"
+#include "pager/copy_kernel.h"
 
 #include <stdlib.h>
 

@@ -9,7 +9,7 @@
 #include "driver/driver.h"
 #include "driver/export.h"
 #include "hook/tensor_map.h"
-#include "move/copy_kernel.h"
+#include "pager/copy_kernel.h"
 #include "base/settings.h"
 
 /* Nobody's memory of ours: not our business. */

@@ -12,84 +12,84 @@
 #define PART_BYTES ((uint64_t)256 << 10)
 #define THREADS 256
 
-static CUresult load(struct pager *pager)
+static CUresult load(struct memory *memory)
 {
 	const struct own_kernels_driver driver = {
 	    real(cuDeviceGetAttribute), real(cuModuleLoadData), real(cuModuleGetFunction),
 	    real(cuModuleUnload)};
 	uint64_t began_ns = clock_now_ns();
-	CUresult result = own_kernels_load(&driver, pager->device, &pager->kernels);
+	CUresult result = own_kernels_load(&driver, memory->device, &memory->kernels);
 	char why[OWN_KERNELS_EXPLAINED];
 
-	pager->kernels_load_us = (clock_now_ns() - began_ns) / 1000;
-	own_kernels_explain(&pager->kernels, why, sizeof(why));
-	if (pager->kernels.form == OWN_KERNELS_CUBIN)
+	memory->kernels_load_us = (clock_now_ns() - began_ns) / 1000;
+	own_kernels_explain(&memory->kernels, why, sizeof(why));
+	if (memory->kernels.form == OWN_KERNELS_CUBIN)
 		log_debug("device %d: our kernels' machine code for sm_%d was loaded in "
 			  "%" PRIu64 " us",
-			  pager->device, pager->kernels.cubin_arch, pager->kernels_load_us);
-	else if (pager->kernels.form == OWN_KERNELS_PTX)
+			  memory->device, memory->kernels.cubin_arch, memory->kernels_load_us);
+	else if (memory->kernels.form == OWN_KERNELS_PTX)
 		log_debug("device %d: our kernels' PTX was loaded in %" PRIu64 " us: %s",
-			  pager->device, pager->kernels_load_us, why);
+			  memory->device, memory->kernels_load_us, why);
 	/* Where each launch waits for what it names, nothing has to be tried with a kernel. */
-	if (result == CUDA_SUCCESS || !pager->frames.plain_host)
+	if (result == CUDA_SUCCESS || !memory->frames.plain_host)
 		return result;
 	log_warn("device %d: our GPU kernels cannot be loaded: %s: what leaves VRAM is always "
 		 "copied, as under LOWTIDE_DIRTY=always",
-		 pager->device, why);
+		 memory->device, why);
 	return CUDA_SUCCESS;
 }
 
-CUresult content_hash_init(struct pager *pager)
+CUresult content_hash_init(struct memory *memory, struct start_failure *failure)
 {
-	CUresult result = load(pager);
+	CUresult result = load(memory);
 
-	if (!start_step(&pager->start, START_KERNELS, result))
+	if (!start_step(failure, START_KERNELS, result))
 		return result;
-	result = real(cuMemHostAlloc)((void **)&pager->hash_host, HASH_SCRATCH_BYTES, 0);
-	if (!start_step(&pager->start, START_PINNED, result))
+	result = real(cuMemHostAlloc)((void **)&memory->hash_host, HASH_SCRATCH_BYTES, 0);
+	if (!start_step(failure, START_PINNED, result))
 		return result;
-	pager->hash_scratch = frame_take(&pager->frames, false, 0);
-	result = pager->hash_scratch ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
-	start_step(&pager->start, START_SCRATCH, result);
+	memory->hash_scratch = frame_take(&memory->frames, false, 0);
+	result = memory->hash_scratch ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+	start_step(failure, START_SCRATCH, result);
 	return result;
 }
 
-void content_hash_undo(struct pager *pager)
+void content_hash_undo(struct memory *memory)
 {
-	if (pager->hash_host)
-		real(cuMemFreeHost)(pager->hash_host);
-	if (pager->kernels.form != OWN_KERNELS_NONE)
-		real(cuModuleUnload)(pager->kernels.module);
-	pager->kernels.form = OWN_KERNELS_NONE;
-	pager->kernels.content_hash = pager->kernels.copy = NULL;
-	content_hash_finish(pager);
+	if (memory->hash_host)
+		real(cuMemFreeHost)(memory->hash_host);
+	if (memory->kernels.form != OWN_KERNELS_NONE)
+		real(cuModuleUnload)(memory->kernels.module);
+	memory->kernels.form = OWN_KERNELS_NONE;
+	memory->kernels.content_hash = memory->kernels.copy = NULL;
+	content_hash_finish(memory);
 }
 
-void content_hash_finish(struct pager *pager)
+void content_hash_finish(struct memory *memory)
 {
-	frame_give(&pager->frames, pager->hash_scratch);
-	pager->hash_scratch = NULL;
-	pager->hash_host = NULL; /* gone with its context, as the module is */
+	frame_give(&memory->frames, memory->hash_scratch);
+	memory->hash_scratch = NULL;
+	memory->hash_host = NULL; /* gone with its context, as the module is */
 }
 
-CUresult content_hash_launch(struct pager *pager, void **params, uint64_t largest, size_t count,
-			     CUstream stream)
+CUresult content_hash_launch(struct memory *memory, void **params, uint64_t largest,
+			     size_t count, CUstream stream)
 {
-	return real(cuLaunchKernel)(pager->kernels.content_hash,
+	return real(cuLaunchKernel)(memory->kernels.content_hash,
 				    (unsigned int)(largest / PART_BYTES), (unsigned int)count,
 				    1, THREADS, 1, 1, 0, stream, params, NULL);
 }
 
-void content_hash_name(struct pager *pager, size_t i, const struct frame *frame)
+void content_hash_name(struct memory *memory, size_t i, const struct frame *frame)
 {
-	pager->hash_host[2 * i] = frame->alias;
-	pager->hash_host[2 * i + 1] = frame_bytes(frame->size_class);
+	memory->hash_host[2 * i] = frame->alias;
+	memory->hash_host[2 * i + 1] = frame_bytes(frame->size_class);
 }
 
-const uint64_t *content_hash(struct pager *pager, size_t count)
+const uint64_t *content_hash(struct memory *memory, size_t count, CUstream stream)
 {
-	CUdeviceptr table = pager->hash_scratch->alias, sums = table + TABLE_BYTES;
-	uint64_t *hashes = pager->hash_host + TABLE_WORDS;
+	CUdeviceptr table = memory->hash_scratch->alias, sums = table + TABLE_BYTES;
+	uint64_t *hashes = memory->hash_host + TABLE_WORDS;
 	void *params[] = {&table, &sums};
 	uint64_t largest = 0;
 	CUresult result;
@@ -97,18 +97,17 @@ const uint64_t *content_hash(struct pager *pager, size_t count)
 	if (!count)
 		return hashes;
 	for (size_t i = 0; i < count; i++)
-		if (pager->hash_host[2 * i + 1] > largest)
-			largest = pager->hash_host[2 * i + 1];
-	result =
-	    real(cuMemcpyHtoDAsync_v2)(table, pager->hash_host, count * 16, pager->stream_in);
+		if (memory->hash_host[2 * i + 1] > largest)
+			largest = memory->hash_host[2 * i + 1];
+	result = real(cuMemcpyHtoDAsync_v2)(table, memory->hash_host, count * 16, stream);
 	if (result == CUDA_SUCCESS)
-		result = real(cuMemsetD8Async)(sums, 0, count * 16, pager->stream_in);
+		result = real(cuMemsetD8Async)(sums, 0, count * 16, stream);
 	if (result == CUDA_SUCCESS)
-		result = content_hash_launch(pager, params, largest, count, pager->stream_in);
+		result = content_hash_launch(memory, params, largest, count, stream);
 	if (result == CUDA_SUCCESS)
-		result = real(cuMemcpyDtoHAsync_v2)(hashes, sums, count * 16, pager->stream_in);
+		result = real(cuMemcpyDtoHAsync_v2)(hashes, sums, count * 16, stream);
 	/* Even after an error: what did start must have ended before anything moves. */
-	if (real(cuStreamSynchronize)(pager->stream_in) != CUDA_SUCCESS)
+	if (real(cuStreamSynchronize)(stream) != CUDA_SUCCESS)
 		return NULL;
 	return result == CUDA_SUCCESS ? hashes : NULL;
 }

@@ -19,29 +19,30 @@ static CUresult map(const struct block *block, enum block_home home)
 }
 
 /* Cold memory has no mapping at all. */
-static bool is_bare(const struct pager *pager, enum block_home home)
+static bool is_bare(const struct memory *memory, enum block_home home)
 {
-	return pager->frames.plain_host && home == HOME_HOST;
+	return memory->frames.plain_host && home == HOME_HOST;
 }
 
-static void count_cold(struct pager *pager, const struct component *component, uint32_t blocks)
+static void count_cold(struct memory *memory, const struct component *component,
+		       uint32_t blocks)
 {
-	atomic_fetch_add(&pager->cold_blocks, blocks);
+	atomic_fetch_add(&memory->cold_blocks, blocks);
 	if (component->tabled)
-		atomic_fetch_add(&pager->tabled_cold, blocks);
+		atomic_fetch_add(&memory->tabled_cold, blocks);
 }
 
-static void set_home(struct pager *pager, struct block *block, enum block_home home)
+static void set_home(struct memory *memory, struct block *block, enum block_home home)
 {
 	enum block_home before = atomic_load(&block->home);
-	struct component *component = &pager->table.components[block->component];
+	struct component *component = &memory->table.components[block->component];
 
 	if (before == HOME_DEVICE && home != HOME_DEVICE)
 		atomic_fetch_add(&component->cold_count, 1);
 	else if (before != HOME_DEVICE && home == HOME_DEVICE)
 		atomic_fetch_sub(&component->cold_count, 1);
 	if ((before == HOME_HOST) != (home == HOME_HOST))
-		count_cold(pager, component, home == HOME_HOST ? 1 : -1u);
+		count_cold(memory, component, home == HOME_HOST ? 1 : -1u);
 	atomic_store(&block->home, (uint8_t)home);
 }
 
@@ -51,25 +52,25 @@ static enum block_home first_home(const struct block *block)
 }
 
 /* How many blocks from the first have a mapping, or have none, as the first. */
-static size_t alike(const struct pager *pager, const uint32_t *blocks, size_t count)
+static size_t alike(const struct memory *memory, const uint32_t *blocks, size_t count)
 {
-	const struct block *all = pager->table.blocks;
-	bool bare = is_bare(pager, first_home(&all[blocks[0]]));
+	const struct block *all = memory->table.blocks;
+	bool bare = is_bare(memory, first_home(&all[blocks[0]]));
 	size_t run = 1;
 
-	while (run < count && is_bare(pager, first_home(&all[blocks[run]])) == bare)
+	while (run < count && is_bare(memory, first_home(&all[blocks[run]])) == bare)
 		run++;
 	return run;
 }
 
-static CUresult map_run(struct pager *pager, const uint32_t *blocks, size_t count)
+static CUresult map_run(struct memory *memory, const uint32_t *blocks, size_t count)
 {
-	uint64_t start = pager->table.blocks[blocks[0]].address, end = start;
+	uint64_t start = memory->table.blocks[blocks[0]].address, end = start;
 	CUresult result = CUDA_SUCCESS;
 	size_t mapped = 0;
 
 	for (; mapped < count; mapped++) {
-		const struct block *block = &pager->table.blocks[blocks[mapped]];
+		const struct block *block = &memory->table.blocks[blocks[mapped]];
 
 		result = map(block, first_home(block));
 		if (result != CUDA_SUCCESS)
@@ -77,60 +78,60 @@ static CUresult map_run(struct pager *pager, const uint32_t *blocks, size_t coun
 		end = block->address + block_bytes(block);
 	}
 	if (result == CUDA_SUCCESS)
-		result = access_allow(start, end - start, pager->device);
+		result = access_allow(start, end - start, memory->device);
 	for (size_t i = 0; i < mapped && result != CUDA_SUCCESS; i++) {
-		const struct block *block = &pager->table.blocks[blocks[i]];
+		const struct block *block = &memory->table.blocks[blocks[i]];
 
 		real(cuMemUnmap)(block->address, block_bytes(block));
 	}
 	return result;
 }
 
-CUresult home_map(struct pager *pager, const uint32_t *blocks, size_t count)
+CUresult home_map(struct memory *memory, const uint32_t *blocks, size_t count)
 {
 	CUresult result = CUDA_SUCCESS;
 	size_t done = 0;
 
 	while (done < count && result == CUDA_SUCCESS) {
-		size_t run = alike(pager, blocks + done, count - done);
+		size_t run = alike(memory, blocks + done, count - done);
 
-		if (!is_bare(pager, first_home(&pager->table.blocks[blocks[done]])))
-			result = map_run(pager, blocks + done, run);
+		if (!is_bare(memory, first_home(&memory->table.blocks[blocks[done]])))
+			result = map_run(memory, blocks + done, run);
 		if (result == CUDA_SUCCESS)
 			done += run;
 	}
 	for (size_t i = 0; i < done; i++) {
-		struct block *block = &pager->table.blocks[blocks[i]];
+		struct block *block = &memory->table.blocks[blocks[i]];
 
 		if (result == CUDA_SUCCESS)
-			set_home(pager, block, first_home(block));
-		else if (!is_bare(pager, first_home(block)))
+			set_home(memory, block, first_home(block));
+		else if (!is_bare(memory, first_home(block)))
 			real(cuMemUnmap)(block->address, block_bytes(block));
 	}
 	return result;
 }
 
-CUresult home_unmap(struct pager *pager, uint32_t id)
+CUresult home_unmap(struct memory *memory, uint32_t id)
 {
-	struct block *block = &pager->table.blocks[id];
+	struct block *block = &memory->table.blocks[id];
 	CUresult result = CUDA_SUCCESS;
 
-	if (!is_bare(pager, atomic_load(&block->home)))
+	if (!is_bare(memory, atomic_load(&block->home)))
 		result = real(cuMemUnmap)(block->address, block_bytes(block));
 	if (result == CUDA_SUCCESS)
-		set_home(pager, block, HOME_NONE);
+		set_home(memory, block, HOME_NONE);
 	return result;
 }
 
 /* A hole where the program expects memory: nothing may run that could fall into it. */
-static void lose(struct pager *pager, const struct block *block, CUresult why)
+static void lose(struct memory *memory, const struct block *block, CUresult why)
 {
 	log_error(
 	    "device %d: the mapping at %#llx could not be put back (CUDA error %d): the memory "
 	    "of this program "
 	    "on this device is out of reach, and every further use is answered with that error",
-	    pager->device, (unsigned long long)block->address, (int)why);
-	atomic_store(&pager->lost, (int)why);
+	    memory->device, (unsigned long long)block->address, (int)why);
+	atomic_store(&memory->lost, (int)why);
 }
 
 /* The address holds nothing; maps what it held before, with access. Tries more than once: the
@@ -153,60 +154,60 @@ static CUresult map_again(CUdeviceptr address, size_t bytes,
 	return result;
 }
 
-static void put_back(struct pager *pager, struct block *block, enum block_home home)
+static void put_back(struct memory *memory, struct block *block, enum block_home home)
 {
 	CUresult result;
 
-	if (is_bare(pager, home))
+	if (is_bare(memory, home))
 		return; /* it held nothing before */
 	result = map_again(block->address, block_bytes(block), frame_for(block, home)->handle,
-			   pager->device);
+			   memory->device);
 	if (result == CUDA_SUCCESS)
 		return;
-	set_home(pager, block, HOME_NONE);
-	lose(pager, block, result);
+	set_home(memory, block, HOME_NONE);
+	lose(memory, block, result);
 }
 
-static bool exchange(struct pager *pager, struct block *block, enum block_home from,
+static bool exchange(struct memory *memory, struct block *block, enum block_home from,
 		     enum block_home to)
 {
-	if (!is_bare(pager, from) &&
+	if (!is_bare(memory, from) &&
 	    real(cuMemUnmap)(block->address, block_bytes(block)) != CUDA_SUCCESS)
 		return false;
-	if (is_bare(pager, to)) {
-		set_home(pager, block, to);
+	if (is_bare(memory, to)) {
+		set_home(memory, block, to);
 		return true;
 	}
 	if (map(block, to) == CUDA_SUCCESS)
 		return true;
-	put_back(pager, block, from);
+	put_back(memory, block, from);
 	return false;
 }
 
 /* Access for a run of adjoining blocks at once; if that fails, for each, and what fails alone
  * goes back. */
-static size_t allow_run(struct pager *pager, uint32_t *run, size_t count, enum block_home from,
-			enum block_home to)
+static size_t allow_run(struct memory *memory, uint32_t *run, size_t count,
+			enum block_home from, enum block_home to)
 {
-	struct block *first = &pager->table.blocks[run[0]],
-		     *last = &pager->table.blocks[run[count - 1]];
+	struct block *first = &memory->table.blocks[run[0]],
+		     *last = &memory->table.blocks[run[count - 1]];
 	uint64_t bytes = last->address + block_bytes(last) - first->address;
-	bool all = access_allow(first->address, bytes, pager->device) == CUDA_SUCCESS;
+	bool all = access_allow(first->address, bytes, memory->device) == CUDA_SUCCESS;
 	size_t done = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		struct block *block = &pager->table.blocks[run[i]];
+		struct block *block = &memory->table.blocks[run[i]];
 
-		if (all || access_allow(block->address, block_bytes(block), pager->device) ==
+		if (all || access_allow(block->address, block_bytes(block), memory->device) ==
 			       CUDA_SUCCESS) {
-			set_home(pager, block, to);
+			set_home(memory, block, to);
 			done++;
 		} else if (real(cuMemUnmap)(block->address, block_bytes(block)) ==
 			   CUDA_SUCCESS) {
-			put_back(pager, block, from);
+			put_back(memory, block, from);
 		} else {
-			set_home(pager, block, HOME_NONE);
-			lose(pager, block, CUDA_ERROR_UNKNOWN);
+			set_home(memory, block, HOME_NONE);
+			lose(memory, block, CUDA_ERROR_UNKNOWN);
 		}
 	}
 	return done;
@@ -221,46 +222,46 @@ static int by_address(const void *a, const void *b, void *argument)
 	return x < y ? -1 : x > y;
 }
 
-size_t home_switch(struct pager *pager, uint32_t *blocks, size_t count, enum block_home to)
+size_t home_switch(struct memory *memory, uint32_t *blocks, size_t count, enum block_home to)
 {
 	enum block_home from = to == HOME_DEVICE ? HOME_HOST : HOME_DEVICE;
-	bool bare = is_bare(pager, to); /* each is done with by itself */
+	bool bare = is_bare(memory, to); /* each is done with by itself */
 	size_t done = 0, run = 0;
 
-	qsort_r(blocks, count, sizeof(*blocks), by_address, pager->table.blocks);
+	qsort_r(blocks, count, sizeof(*blocks), by_address, memory->table.blocks);
 	for (size_t i = 0; i < count; i++) {
-		struct block *block = &pager->table.blocks[blocks[i]];
-		struct block *before = run ? &pager->table.blocks[blocks[i - 1]] : NULL;
+		struct block *block = &memory->table.blocks[blocks[i]];
+		struct block *before = run ? &memory->table.blocks[blocks[i - 1]] : NULL;
 
 		if (before && before->address + block_bytes(before) != block->address) {
-			done += allow_run(pager, &blocks[i - run], run, from, to);
+			done += allow_run(memory, &blocks[i - run], run, from, to);
 			run = 0;
 		}
-		if (exchange(pager, block, from, to)) {
+		if (exchange(memory, block, from, to)) {
 			done += bare;
 			run += !bare;
 		} else if (run) {
-			done += allow_run(pager, &blocks[i - run], run, from, to);
+			done += allow_run(memory, &blocks[i - run], run, from, to);
 			run = 0;
 		}
 	}
 	if (run)
-		done += allow_run(pager, &blocks[count - run], run, from, to);
+		done += allow_run(memory, &blocks[count - run], run, from, to);
 	return done;
 }
 
-void home_change_begin(const struct pager *pager, uint32_t id, enum block_home to,
+void home_change_begin(const struct memory *memory, uint32_t id, enum block_home to,
 		       struct home_change *change)
 {
-	const struct block *block = &pager->table.blocks[id];
+	const struct block *block = &memory->table.blocks[id];
 	enum block_home from = to == HOME_DEVICE ? HOME_HOST : HOME_DEVICE;
 
 	*change = (struct home_change){
 	    .address = block->address,
 	    .bytes = block_bytes(block),
-	    .from = is_bare(pager, from) ? 0 : frame_for(block, from)->handle,
-	    .to = is_bare(pager, to) ? 0 : frame_for(block, to)->handle,
-	    .device = pager->device,
+	    .from = is_bare(memory, from) ? 0 : frame_for(block, from)->handle,
+	    .to = is_bare(memory, to) ? 0 : frame_for(block, to)->handle,
+	    .device = memory->device,
 	    .home = to,
 	};
 }
@@ -289,15 +290,15 @@ void home_change_run(struct home_change *change)
 		change->outcome = HOME_LOST;
 }
 
-bool home_change_end(struct pager *pager, uint32_t id, const struct home_change *change)
+bool home_change_end(struct memory *memory, uint32_t id, const struct home_change *change)
 {
-	struct block *block = &pager->table.blocks[id];
+	struct block *block = &memory->table.blocks[id];
 
 	if (change->outcome == HOME_CHANGED) {
-		set_home(pager, block, change->home);
+		set_home(memory, block, change->home);
 	} else if (change->outcome == HOME_LOST) {
-		set_home(pager, block, HOME_NONE);
-		lose(pager, block, change->why);
+		set_home(memory, block, HOME_NONE);
+		lose(memory, block, change->why);
 	}
 	return change->outcome == HOME_CHANGED;
 }

@@ -21,24 +21,24 @@ static unsigned int class_of(uint64_t bytes)
 
 /* Not before paging has begun, nor when everything is in VRAM. Plain frames are made in a
  * context, and only where nothing moves by overlap. */
-static bool is_used(const struct pager *pager)
+static bool is_used(const struct memory *memory)
 {
-	return pager->overlap && !pager->frames.plain_host && pager->told_ns &&
-	       atomic_load(&pager->cold_blocks) && pager->frames.asked_bytes;
+	return memory->prepares_frames && !memory->frames.plain_host &&
+	       atomic_load(&memory->cold_blocks) && memory->frames.asked_bytes;
 }
 
-uint64_t ahead_kept_bytes(const struct pager *pager)
+uint64_t ahead_kept_bytes(const struct memory *memory)
 {
-	return is_used(pager) ? AHEAD_BYTES : 0;
+	return is_used(memory) ? AHEAD_BYTES : 0;
 }
 
-bool ahead_wanted(const struct pager *pager)
+bool ahead_wanted(const struct memory *memory)
 {
-	const struct frame_pool *pool = &pager->frames;
+	const struct frame_pool *pool = &memory->frames;
 	const struct frame *frame;
 	unsigned int spare = 0;
 
-	if (!is_used(pager) || pager->ahead_refused)
+	if (!is_used(memory) || memory->frames_refused)
 		return false;
 	for (frame = pool->spare[true][class_of(pool->asked_bytes)]; frame; frame = frame->next)
 		spare++;
@@ -46,10 +46,10 @@ bool ahead_wanted(const struct pager *pager)
 	       pool->host_bytes + pool->asked_bytes <= pool->host_limit_bytes;
 }
 
-void ahead_make(struct pager *pager, bool let_go)
+void ahead_make(struct memory *memory, bool let_go)
 {
 	struct frame *frame =
-	    frame_begin(&pager->frames, true, class_of(pager->frames.asked_bytes));
+	    frame_begin(&memory->frames, true, class_of(memory->frames.asked_bytes));
 	CUstreamCaptureMode mode;
 	bool made;
 
@@ -57,33 +57,33 @@ void ahead_make(struct pager *pager, bool let_go)
 		return;
 	mode = streams_relax();
 	if (let_go) {
-		pager->ahead_making = true;
-		lock_give(&pager->lock);
+		memory->frame_making = true;
+		lock_give(&memory->lock);
 	}
-	made = frame_make(&pager->frames, frame);
+	made = frame_make(&memory->frames, frame);
 	if (let_go) {
-		lock_take(&pager->lock);
-		pager->ahead_making = false;
+		lock_take(&memory->lock);
+		memory->frame_making = false;
 	}
 	streams_unrelax(mode);
 	if (made) {
-		frame_give(&pager->frames, frame);
+		frame_give(&memory->frames, frame);
 		/* The last of what it was for was freed meanwhile. */
-		if (!pager->table.block_end)
-			frame_release_spare(&pager->frames, true, UINT64_MAX);
+		if (!memory->table.block_end)
+			frame_release_spare(&memory->frames, true, UINT64_MAX);
 		return;
 	}
 	/* The system has no more than the budget says: whoever needs one asks for himself. */
-	frame_cancel(&pager->frames, frame);
-	pager->ahead_refused = true;
+	frame_cancel(&memory->frames, frame);
+	memory->frames_refused = true;
 }
 
-bool ahead_wait(struct pager *pager)
+bool ahead_wait(struct memory *memory)
 {
-	if (!pager->ahead_making)
+	if (!memory->frame_making)
 		return false;
-	lock_give(&pager->lock);
+	lock_give(&memory->lock);
 	sched_yield();
-	lock_take(&pager->lock);
+	lock_take(&memory->lock);
 	return true;
 }

@@ -8,17 +8,17 @@
 #ifndef LOWTIDE_AHEAD_H
 #define LOWTIDE_AHEAD_H
 
-#include "pager/pager.h"
+#include "memory/memory.h"
 
 /* So many bytes of spare host frames are there for what is to come; others may go. */
-uint64_t ahead_kept_bytes(const struct pager *pager);
+uint64_t ahead_kept_bytes(const struct memory *memory);
 /* Is one wanted? */
-bool ahead_wanted(const struct pager *pager);
+bool ahead_wanted(const struct memory *memory);
 /* Makes one. `let_go`: the lock is not held while the driver works; the pager does not end
  * meanwhile, says the caller. */
-void ahead_make(struct pager *pager, bool let_go);
+void ahead_make(struct memory *memory, bool let_go);
 /* True: one is being made by a thread that has let the lock go, as this did for a moment; once
  * it is spare it may be had, or released for another. */
-bool ahead_wait(struct pager *pager);
+bool ahead_wait(struct memory *memory);
 
 #endif

@@ -9,14 +9,14 @@
 
 #include <string.h>
 
-struct frame *transit_host_frame(struct pager *pager, unsigned int size_class)
+struct frame *transit_host_frame(struct mover *mover, unsigned int size_class)
 {
-	struct frame *frame = frame_take(&pager->frames, true, size_class);
+	struct frame *frame = frame_take(&mover->memory->frames, true, size_class);
 
 	/* Past the budget: kept copies of resident blocks go first; their next eviction then
 	 * has to copy. */
-	for (uint32_t i = 0; !frame && i < pager->table.block_end; i++) {
-		struct block *block = &pager->table.blocks[i];
+	for (uint32_t i = 0; !frame && i < mover->memory->table.block_end; i++) {
+		struct block *block = &mover->memory->table.blocks[i];
 
 		if (block->component == NO_BLOCK || block->size_class != size_class ||
 		    !block->host || atomic_load(&block->home) != HOME_DEVICE || block->leaving)
@@ -38,22 +38,22 @@ static CUresult settle(CUresult result, CUstream stream)
 }
 
 /* Keeps those that pass, in order, at the front. */
-static size_t keep(struct pager *pager, uint32_t *blocks, size_t count,
-		   bool (*passes)(struct pager *, struct block *))
+static size_t keep(struct mover *mover, uint32_t *blocks, size_t count,
+		   bool (*passes)(struct mover *, struct block *))
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (passes(pager, &pager->table.blocks[blocks[i]]))
+		if (passes(mover, &mover->memory->table.blocks[blocks[i]]))
 			blocks[kept++] = blocks[i];
 	return kept;
 }
 
-static bool has_host_frame(struct pager *pager, struct block *block)
+static bool has_host_frame(struct mover *mover, struct block *block)
 {
 	block->leaving = true;
 	if (!block->host)
-		block->host = transit_host_frame(pager, block->size_class);
+		block->host = transit_host_frame(mover, block->size_class);
 	if (!block->host)
 		block->leaving = false;
 	return block->host != NULL;
@@ -64,24 +64,24 @@ static bool has_host_frame(struct pager *pager, struct block *block)
  */
 
 /* Asks the GPU which of the blocks are as they came in. At most HASH_BATCH. */
-static void find_clean(struct pager *pager, const uint32_t *blocks, size_t count)
+static void find_clean(struct mover *mover, const uint32_t *blocks, size_t count)
 {
 	const uint64_t *hashes;
 	size_t asked = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		struct block *block = &pager->table.blocks[blocks[i]];
+		struct block *block = &mover->memory->table.blocks[blocks[i]];
 
 		block->clean = false;
 		if (block->hashed)
-			content_hash_name(pager, asked++, block->device);
+			content_hash_name(mover->memory, asked++, block->device);
 	}
-	hashes = content_hash(pager, asked);
+	hashes = content_hash(mover->memory, asked, mover->stream_in);
 	if (!hashes)
 		return; /* unknown is dirty */
 	asked = 0;
 	for (size_t i = 0; i < count; i++) {
-		struct block *block = &pager->table.blocks[blocks[i]];
+		struct block *block = &mover->memory->table.blocks[blocks[i]];
 
 		if (!block->hashed)
 			continue;
@@ -90,75 +90,75 @@ static void find_clean(struct pager *pager, const uint32_t *blocks, size_t count
 	}
 }
 
-static void verify(struct pager *pager, const uint32_t *blocks, size_t count)
+static void verify(struct mover *mover, const uint32_t *blocks, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		const struct block *block = &pager->table.blocks[blocks[i]];
+		const struct block *block = &mover->memory->table.blocks[blocks[i]];
 
-		verify_block(pager, block, block->device);
+		verify_block(mover, block, block->device);
 	}
 }
 
-static CUresult copy_out(struct pager *pager, const uint32_t *blocks, size_t count)
+static CUresult copy_out(struct mover *mover, const uint32_t *blocks, size_t count)
 {
 	CUresult result = CUDA_SUCCESS;
 
 	for (size_t i = 0; i < count && result == CUDA_SUCCESS; i++) {
-		struct block *block = &pager->table.blocks[blocks[i]];
+		struct block *block = &mover->memory->table.blocks[blocks[i]];
 
 		if (block->clean) {
-			pager->stats.clean_evictions++;
+			mover->stats.clean_evictions++;
 			continue;
 		}
-		result = block_copy_out(pager, block);
+		result = block_copy_out(mover, block);
 	}
-	return settle(result, pager->stream_out);
+	return settle(result, mover->stream_out);
 }
 
-static void end_leaving(struct pager *pager, struct block *block)
+static void end_leaving(struct mover *mover, struct block *block)
 {
 	block->leaving = false;
 	if (atomic_load(&block->home) == HOME_HOST)
-		block_evicted(pager, block);
+		block_evicted(mover, block);
 }
 
-size_t transit_begin_leaving(struct pager *pager, uint32_t *blocks, size_t count)
+size_t transit_begin_leaving(struct mover *mover, uint32_t *blocks, size_t count)
 {
-	size_t leaving = keep(pager, blocks, count, has_host_frame);
+	size_t leaving = keep(mover, blocks, count, has_host_frame);
 
 	if (settings_get()->dirty == DIRTY_ALWAYS)
 		for (size_t i = 0; i < leaving; i++)
-			pager->table.blocks[blocks[i]].hashed = false;
-	find_clean(pager, blocks, leaving);
+			mover->memory->table.blocks[blocks[i]].hashed = false;
+	find_clean(mover, blocks, leaving);
 	return leaving;
 }
 
-void transit_leave(struct pager *pager, uint32_t *blocks, size_t count)
+void transit_leave(struct mover *mover, uint32_t *blocks, size_t count)
 {
-	if (copy_out(pager, blocks, count) == CUDA_SUCCESS) {
-		verify(pager, blocks, count);
-		home_switch(pager, blocks, count, HOME_HOST);
+	if (copy_out(mover, blocks, count) == CUDA_SUCCESS) {
+		verify(mover, blocks, count);
+		home_switch(mover->memory, blocks, count, HOME_HOST);
 	} else {
-		pager->stats.failed_moves += count;
+		mover->stats.failed_moves += count;
 	}
 	for (size_t i = 0; i < count; i++) {
-		struct block *block = &pager->table.blocks[blocks[i]];
+		struct block *block = &mover->memory->table.blocks[blocks[i]];
 
 		/* It stays, and the copy may have been cut short: the host frame says nothing
 		 * any more. */
 		if (atomic_load(&block->home) == HOME_DEVICE && !block->clean)
 			block->hashed = false;
-		end_leaving(pager, block);
+		end_leaving(mover, block);
 	}
 }
 
-void transit_evict(struct pager *pager, uint32_t *blocks, size_t count)
+void transit_evict(struct mover *mover, uint32_t *blocks, size_t count)
 {
 	for (size_t done = 0; done < count; done += HASH_BATCH) {
 		size_t batch = count - done < HASH_BATCH ? count - done : HASH_BATCH;
 
-		transit_leave(pager, blocks + done,
-			      transit_begin_leaving(pager, blocks + done, batch));
+		transit_leave(mover, blocks + done,
+			      transit_begin_leaving(mover, blocks + done, batch));
 	}
 }
 
@@ -166,22 +166,22 @@ void transit_evict(struct pager *pager, uint32_t *blocks, size_t count)
  * --------------------------------------------------------------------------------------------------
  */
 
-static bool has_device_frame(struct pager *pager, struct block *block)
+static bool has_device_frame(struct mover *mover, struct block *block)
 {
-	block->device = frame_take(&pager->frames, false, block->size_class);
+	block->device = frame_take(&mover->memory->frames, false, block->size_class);
 	return block->device != NULL;
 }
 
-static CUresult copy_in(struct pager *pager, const uint32_t *blocks, size_t count)
+static CUresult copy_in(struct mover *mover, const uint32_t *blocks, size_t count)
 {
 	CUresult result = CUDA_SUCCESS;
 
 	for (size_t i = 0; i < count && result == CUDA_SUCCESS; i++) {
-		struct block *block = &pager->table.blocks[blocks[i]];
+		struct block *block = &mover->memory->table.blocks[blocks[i]];
 
-		result = block_copy_in(pager, block, block->device);
+		result = block_copy_in(mover, block, block->device);
 	}
-	return settle(result, pager->stream_in);
+	return settle(result, mover->stream_in);
 }
 
 static bool may_be_clean(const struct block *block)
@@ -190,23 +190,23 @@ static bool may_be_clean(const struct block *block)
 }
 
 /* What came in, so that its leaving unchanged can be seen. */
-static void hash_arrivals(struct pager *pager, const uint32_t *blocks, size_t count)
+static void hash_arrivals(struct mover *mover, const uint32_t *blocks, size_t count)
 {
 	const uint64_t *hashes;
 	size_t came = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		const struct block *block = &pager->table.blocks[blocks[i]];
+		const struct block *block = &mover->memory->table.blocks[blocks[i]];
 
 		if (may_be_clean(block))
-			content_hash_name(pager, came++, block->device);
+			content_hash_name(mover->memory, came++, block->device);
 	}
-	hashes = content_hash(pager, came);
+	hashes = content_hash(mover->memory, came, mover->stream_in);
 	if (!hashes)
 		return;
 	came = 0;
 	for (size_t i = 0; i < count; i++) {
-		struct block *block = &pager->table.blocks[blocks[i]];
+		struct block *block = &mover->memory->table.blocks[blocks[i]];
 
 		if (!may_be_clean(block))
 			continue;
@@ -215,52 +215,52 @@ static void hash_arrivals(struct pager *pager, const uint32_t *blocks, size_t co
 	}
 }
 
-void transit_hash_landed(struct pager *pager, const uint32_t *blocks, size_t count)
+void transit_hash_landed(struct mover *mover, const uint32_t *blocks, size_t count)
 {
-	if (settings_get()->dirty != DIRTY_HASH || !content_hash_can(pager))
+	if (settings_get()->dirty != DIRTY_HASH || !content_hash_can(mover->memory))
 		return;
 	for (size_t done = 0; done < count; done += HASH_BATCH)
-		hash_arrivals(pager, blocks + done,
+		hash_arrivals(mover, blocks + done,
 			      count - done < HASH_BATCH ? count - done : HASH_BATCH);
 }
 
-void transit_give_up(struct pager *pager, struct block *block)
+void transit_give_up(struct mover *mover, struct block *block)
 {
-	frame_give(&pager->frames, block->device);
+	frame_give(&mover->memory->frames, block->device);
 	block->device = NULL;
 }
 
-void transit_land(struct pager *pager, uint32_t *blocks, size_t count)
+void transit_land(struct mover *mover, uint32_t *blocks, size_t count)
 {
-	verify(pager, blocks, count);
-	home_switch(pager, blocks, count, HOME_DEVICE);
+	verify(mover, blocks, count);
+	home_switch(mover->memory, blocks, count, HOME_DEVICE);
 	for (size_t i = 0; i < count; i++) {
-		struct block *block = &pager->table.blocks[blocks[i]];
+		struct block *block = &mover->memory->table.blocks[blocks[i]];
 
 		if (atomic_load(&block->home) == HOME_DEVICE)
-			block_arrived(pager, block);
+			block_arrived(mover, block);
 		else
-			transit_give_up(pager, block);
+			transit_give_up(mover, block);
 	}
 }
 
-static void page_in_batch(struct pager *pager, uint32_t *blocks, size_t count)
+static void page_in_batch(struct mover *mover, uint32_t *blocks, size_t count)
 {
-	size_t coming = keep(pager, blocks, count, has_device_frame);
+	size_t coming = keep(mover, blocks, count, has_device_frame);
 
-	if (copy_in(pager, blocks, coming) == CUDA_SUCCESS) {
-		transit_land(pager, blocks, coming);
-		transit_hash_landed(pager, blocks, coming);
+	if (copy_in(mover, blocks, coming) == CUDA_SUCCESS) {
+		transit_land(mover, blocks, coming);
+		transit_hash_landed(mover, blocks, coming);
 		return;
 	}
-	pager->stats.failed_moves += coming;
+	mover->stats.failed_moves += coming;
 	for (size_t i = 0; i < coming; i++)
-		transit_give_up(pager, &pager->table.blocks[blocks[i]]);
+		transit_give_up(mover, &mover->memory->table.blocks[blocks[i]]);
 }
 
-void transit_page_in(struct pager *pager, uint32_t *blocks, size_t count)
+void transit_page_in(struct mover *mover, uint32_t *blocks, size_t count)
 {
 	for (size_t done = 0; done < count; done += HASH_BATCH)
-		page_in_batch(pager, blocks + done,
+		page_in_batch(mover, blocks + done,
 			      count - done < HASH_BATCH ? count - done : HASH_BATCH);
 }

@@ -19,11 +19,10 @@
 #define BRIEF_NS 5000000ull
 #define BRIEF_FOR_NS 30000000000ull
 
-struct overlap *overlap_create(struct pager *pager)
+struct overlap *overlap_create(void)
 {
 	struct overlap *overlap = calloc(1, sizeof(*overlap));
 
-	(void)pager;
 	for (size_t i = 0; overlap && i < WAYS; i++)
 		if (real(cuEventCreate)(&overlap->slots[i].event, CU_EVENT_DISABLE_TIMING) !=
 		    CUDA_SUCCESS) {
@@ -35,41 +34,41 @@ struct overlap *overlap_create(struct pager *pager)
 	return overlap;
 }
 
-void overlap_destroy(struct pager *pager)
+void overlap_destroy(struct mover *mover)
 {
-	struct overlap *overlap = pager->overlap;
+	struct overlap *overlap = mover->overlap;
 
-	switch_finish(pager);
+	switch_finish(mover);
 	for (size_t i = 0; overlap && i < overlap->queued; i++)
-		frame_give(&pager->frames, overlap->slots[overlap->queue[i]].frame);
+		frame_give(&mover->memory->frames, overlap->slots[overlap->queue[i]].frame);
 	free(overlap);
-	pager->overlap = NULL;
+	mover->overlap = NULL;
 }
 
-bool overlap_busy(const struct pager *pager)
+bool overlap_busy(const struct mover *mover)
 {
-	return pager->overlap && pager->overlap->busy;
+	return mover->overlap && mover->overlap->busy;
 }
 
 /* --- stopping one
  * ---------------------------------------------------------------------------------------------------
  */
 
-static void stop(struct pager *pager, struct slot *slot)
+static void stop(struct mover *mover, struct slot *slot)
 {
 	if (slot->way == LEAVE_SWITCH || slot->way == ARRIVE_SWITCH)
-		switch_finish(pager);
+		switch_finish(mover);
 	else
-		way_stop(pager, slot);
+		way_stop(mover, slot);
 }
 
 /* --- steps
  * --------------------------------------------------------------------------------------------------
  */
 
-static bool queue_holds(const struct pager *pager, enum way way)
+static bool queue_holds(const struct mover *mover, enum way way)
 {
-	const struct overlap *overlap = pager->overlap;
+	const struct overlap *overlap = mover->overlap;
 
 	for (size_t i = 0; i < overlap->queued; i++)
 		if (overlap->slots[overlap->queue[i]].way == way)
@@ -77,9 +76,9 @@ static bool queue_holds(const struct pager *pager, enum way way)
 	return false;
 }
 
-static size_t copies_under_way(const struct pager *pager)
+static size_t copies_under_way(const struct mover *mover)
 {
-	const struct overlap *overlap = pager->overlap;
+	const struct overlap *overlap = mover->overlap;
 	size_t count = 0;
 
 	for (size_t i = 0; i < overlap->queued; i++) {
@@ -91,14 +90,14 @@ static size_t copies_under_way(const struct pager *pager)
 	return count;
 }
 
-bool overlap_bus_is_fed(const struct pager *pager)
+bool overlap_bus_is_fed(const struct mover *mover)
 {
-	return copies_under_way(pager) >= COPIES_QUEUED;
+	return copies_under_way(mover) >= COPIES_QUEUED;
 }
 
-static bool any_leaves(const struct pager *pager)
+static bool any_leaves(const struct mover *mover)
 {
-	const struct overlap *overlap = pager->overlap;
+	const struct overlap *overlap = mover->overlap;
 
 	for (size_t i = 0; i < overlap->queued; i++) {
 		enum way way = overlap->slots[overlap->queue[i]].way;
@@ -110,16 +109,16 @@ static bool any_leaves(const struct pager *pager)
 }
 
 /* In the frames that are spare. Returns how many began. */
-static size_t begin_in_spares(struct pager *pager)
+static size_t begin_in_spares(struct mover *mover)
 {
-	struct overlap *overlap = pager->overlap;
+	struct overlap *overlap = mover->overlap;
 	size_t begun = 0;
 
 	for (size_t i = 0; i < overlap->queued; i++) {
 		struct slot *slot = &overlap->slots[overlap->queue[i]];
 
 		if (slot->way == ARRIVE_WAIT)
-			begun += arrive_begin(pager, slot, false);
+			begun += arrive_begin(mover, slot, false);
 	}
 	return begun;
 }
@@ -127,91 +126,91 @@ static size_t begin_in_spares(struct pager *pager)
 /* Spare frames first, for all: making one of another size releases those that are spare. While
  * more are to come, those are left to whoever is first: a large block would never have enough
  * of what small ones behind it took. */
-static void begin_arrivals(struct pager *pager)
+static void begin_arrivals(struct mover *mover)
 {
-	struct overlap *overlap = pager->overlap;
-	size_t begun = begin_in_spares(pager);
+	struct overlap *overlap = mover->overlap;
+	size_t begun = begin_in_spares(mover);
 
 	for (size_t i = 0; !begun && i < overlap->queued; i++) {
 		struct slot *slot = &overlap->slots[overlap->queue[i]];
 
-		if (slot->way != ARRIVE_WAIT || !way_is_over(pager, way_block(pager, slot)))
+		if (slot->way != ARRIVE_WAIT || !way_is_over(mover, way_block(mover, slot)))
 			continue;
-		if (arrive_begin(pager, slot, true) || any_leaves(pager))
+		if (arrive_begin(mover, slot, true) || any_leaves(mover))
 			return;
 	}
 }
 
 /* The event of the slot is asked; true: it is over. */
-static bool event_over(struct pager *pager, struct slot *slot)
+static bool event_over(struct mover *mover, struct slot *slot)
 {
 	CUresult result = real(cuEventQuery)(slot->event);
 
 	if (result != CUDA_SUCCESS && result != CUDA_ERROR_NOT_READY)
-		way_give_up(pager, slot);
+		way_give_up(mover, slot);
 	return result == CUDA_SUCCESS;
 }
 
-static void advance_leaving(struct pager *pager)
+static void advance_leaving(struct mover *mover)
 {
-	struct overlap *overlap = pager->overlap;
+	struct overlap *overlap = mover->overlap;
 	bool hashing = false, copying = false;
 
 	for (size_t i = 0; i < overlap->queued; i++) {
 		struct slot *slot = &overlap->slots[overlap->queue[i]];
 
 		if (slot->way == LEAVE_WAIT)
-			leave_begin(pager, slot);
+			leave_begin(mover, slot);
 		/* Both streams run in order: what is behind one that is not over is not
 		 * either. */
 		if (slot->way == LEAVE_HASH && !hashing) {
-			hashing = !event_over(pager, slot);
+			hashing = !event_over(mover, slot);
 			if (!hashing)
-				leave_go_on(pager, slot);
+				leave_go_on(mover, slot);
 		} else if (slot->way == LEAVE_COPY && !copying) {
-			copying = !event_over(pager, slot);
+			copying = !event_over(mover, slot);
 			if (!copying)
-				leave_go_on(pager, slot);
-		} else if (slot->way == LEAVE_VOID && event_over(pager, slot)) {
-			way_end(pager, slot);
+				leave_go_on(mover, slot);
+		} else if (slot->way == LEAVE_VOID && event_over(mover, slot)) {
+			way_end(mover, slot);
 		}
 	}
 }
 
 /* The first whose copy is complete; NULL: none. Gives the frames of those that were stopped. */
-static struct slot *next_arrived(struct pager *pager)
+static struct slot *next_arrived(struct mover *mover)
 {
-	struct overlap *overlap = pager->overlap;
+	struct overlap *overlap = mover->overlap;
 
 	for (size_t i = 0; i < overlap->queued; i++) {
 		struct slot *slot = &overlap->slots[overlap->queue[i]];
 
 		if (slot->way != ARRIVE_COPY && slot->way != ARRIVE_VOID)
 			continue;
-		if (!event_over(pager, slot)) {
+		if (!event_over(mover, slot)) {
 			if (slot->way == WAY_NONE)
 				continue;
 			return NULL; /* nor are those behind it */
 		}
 		if (slot->way == ARRIVE_COPY)
 			return slot;
-		frame_give(&pager->frames, slot->frame);
-		way_end(pager, slot);
+		frame_give(&mover->memory->frames, slot->frame);
+		way_end(mover, slot);
 	}
 	return NULL;
 }
 
-static void finish_arrivals(struct pager *pager)
+static void finish_arrivals(struct mover *mover)
 {
 	struct slot *slot;
 
-	while ((slot = next_arrived(pager)))
-		switch_here(pager, slot);
+	while ((slot = next_arrived(mover)))
+		switch_here(mover, slot);
 }
 
-static struct slot *next_out(struct pager *pager)
+static struct slot *next_out(struct mover *mover)
 {
-	struct overlap *overlap = pager->overlap;
+	struct overlap *overlap = mover->overlap;
 
 	for (size_t i = 0; i < overlap->queued; i++)
 		if (overlap->slots[overlap->queue[i]].way == LEAVE_READY)
@@ -219,52 +218,52 @@ static struct slot *next_out(struct pager *pager)
 	return NULL;
 }
 
-static bool switch_one_out(struct pager *pager)
+static bool switch_one_out(struct mover *mover)
 {
-	struct slot *slot = next_out(pager);
+	struct slot *slot = next_out(mover);
 
 	if (slot)
-		switch_here(pager, slot);
+		switch_here(mover, slot);
 	return slot != NULL;
 }
 
-static bool bus_wants_frames(const struct pager *pager)
+static bool bus_wants_frames(const struct mover *mover)
 {
-	return queue_holds(pager, ARRIVE_WAIT) && !overlap_bus_is_fed(pager);
+	return queue_holds(mover, ARRIVE_WAIT) && !overlap_bus_is_fed(mover);
 }
 
-static void look_around(struct pager *pager)
+static void look_around(struct mover *mover)
 {
-	pager->overlap->done_upto = fences_done_upto(&pager->fences);
-	pager->overlap->newest = fences_newest(&pager->fences);
-	advance_leaving(pager);
+	mover->overlap->done_upto = fences_done_upto(&mover->fences);
+	mover->overlap->newest = fences_newest(&mover->fences);
+	advance_leaving(mover);
 }
 
 /* A switch takes the processor about as long as a third of its copy takes the bus. So the first
  * goal is that a copy is queued behind the one that crosses, the second that what has arrived
  * can be used, the third to free frames ahead of need. */
-void overlap_step(struct pager *pager)
+void overlap_step(struct mover *mover)
 {
 	CUstreamCaptureMode mode;
 
-	if (!overlap_busy(pager))
+	if (!overlap_busy(mover))
 		return;
 	mode = streams_relax();
-	look_around(pager);
-	begin_arrivals(pager);
-	while (bus_wants_frames(pager) && switch_one_out(pager))
-		begin_arrivals(pager);
-	finish_arrivals(pager);
-	if (switch_one_out(pager))
-		begin_arrivals(pager);
+	look_around(mover);
+	begin_arrivals(mover);
+	while (bus_wants_frames(mover) && switch_one_out(mover))
+		begin_arrivals(mover);
+	finish_arrivals(mover);
+	if (switch_one_out(mover))
+		begin_arrivals(mover);
 	streams_unrelax(mode);
 }
 
 /* A spare frame of that size, of the room there is or of spare frames of other sizes. The lock
  * is given back meanwhile. False: there is neither. */
-static bool make_apart(struct pager *pager, unsigned int size_class)
+static bool make_apart(struct mover *mover, unsigned int size_class)
 {
-	struct frame_pool *pool = &pager->frames;
+	struct frame_pool *pool = &mover->memory->frames;
 	struct frame *frame = frame_begin(pool, false, size_class), *spares = NULL;
 	bool made = false, given_back;
 
@@ -273,68 +272,68 @@ static bool make_apart(struct pager *pager, unsigned int size_class)
 	given_back = spares != NULL;
 	if (!frame && !given_back)
 		return false;
-	pager->ahead_making = true;
-	lock_give(&pager->lock);
+	mover->memory->frame_making = true;
+	lock_give(&mover->memory->lock);
 	if (frame)
 		made = frame_make(pool, frame);
 	else
 		frames_undo(pool, spares);
-	lock_take(&pager->lock);
-	pager->ahead_making = false;
+	lock_take(&mover->memory->lock);
+	mover->memory->frame_making = false;
 	if (made)
 		frame_give(pool, frame);
 	else if (frame)
 		frame_cancel(pool, frame);
 	frames_end(pool, spares);
 	/* The last of what it was for was freed meanwhile. */
-	if (!pager->table.block_end)
+	if (!mover->memory->table.block_end)
 		frame_release_spare(pool, false, UINT64_MAX);
 	return made || given_back;
 }
 
-static bool make_for_the_first(struct pager *pager)
+static bool make_for_the_first(struct mover *mover)
 {
-	struct overlap *overlap = pager->overlap;
+	struct overlap *overlap = mover->overlap;
 
 	for (size_t i = 0; i < overlap->queued; i++) {
 		struct slot *slot = &overlap->slots[overlap->queue[i]];
 
-		if (slot->way == ARRIVE_WAIT && way_is_over(pager, way_block(pager, slot)))
-			return make_apart(pager, way_block(pager, slot)->size_class);
+		if (slot->way == ARRIVE_WAIT && way_is_over(mover, way_block(mover, slot)))
+			return make_apart(mover, way_block(mover, slot)->size_class);
 	}
 	return false;
 }
 
-static bool step_apart(struct pager *pager)
+static bool step_apart(struct mover *mover)
 {
 	struct slot *slot = NULL;
 
-	look_around(pager);
-	if (!begin_in_spares(pager) && bus_wants_frames(pager)) {
-		if (make_for_the_first(pager))
+	look_around(mover);
+	if (!begin_in_spares(mover) && bus_wants_frames(mover)) {
+		if (make_for_the_first(mover))
 			return true;
-		if (!pager->overlap) /* nothing moves beside the work any more */
+		if (!mover->overlap) /* nothing moves beside the work any more */
 			return false;
-		slot = next_out(pager);
+		slot = next_out(mover);
 	}
 	if (!slot)
-		slot = next_arrived(pager);
+		slot = next_arrived(mover);
 	if (!slot)
-		slot = next_out(pager);
+		slot = next_out(mover);
 	if (slot)
-		switch_apart(pager, slot);
+		switch_apart(mover, slot);
 	return slot != NULL;
 }
 
-bool overlap_step_apart(struct pager *pager)
+bool overlap_step_apart(struct mover *mover)
 {
 	CUstreamCaptureMode mode;
 	bool done;
 
-	if (!overlap_busy(pager) || pager->apart)
+	if (!overlap_busy(mover) || mover->apart)
 		return false;
 	mode = streams_relax();
-	done = step_apart(pager);
+	done = step_apart(mover);
 	streams_unrelax(mode);
 	return done;
 }
@@ -343,25 +342,25 @@ bool overlap_step_apart(struct pager *pager)
  * ------------------------------------------------------------------------------------
  */
 
-size_t overlap_want(struct pager *pager, const struct policy_action *actions, size_t count)
+size_t overlap_want(struct mover *mover, const struct policy_action *actions, size_t count)
 {
 	size_t not_by_overlap = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		const struct block *block = &pager->table.blocks[actions[i].block];
+		const struct block *block = &mover->memory->table.blocks[actions[i].block];
 		enum block_home home = atomic_load(&block->home);
 
 		if (block->component == NO_BLOCK || block->way || block->pins)
 			continue;
-		if (!way_by_evidence(pager, block))
+		if (!way_by_evidence(mover, block))
 			not_by_overlap +=
 			    (actions[i].verb == POLICY_EVICT && home == HOME_DEVICE) ||
 			    (actions[i].verb == POLICY_PAGE_IN && home == HOME_HOST &&
-			     way_end_is_unknown(pager, block));
+			     way_end_is_unknown(mover, block));
 		else if (actions[i].verb == POLICY_EVICT && home == HOME_DEVICE)
-			way_open(pager, actions[i].block, LEAVE_WAIT);
+			way_open(mover, actions[i].block, LEAVE_WAIT);
 		else if (actions[i].verb == POLICY_PAGE_IN && home == HOME_HOST)
-			way_open(pager, actions[i].block, ARRIVE_WAIT);
+			way_open(mover, actions[i].block, ARRIVE_WAIT);
 	}
 	return not_by_overlap;
 }
@@ -371,27 +370,27 @@ size_t overlap_want(struct pager *pager, const struct policy_action *actions, si
  */
 
 /* It leaves, or does not come: what it brings is more bytes that may be spare soon. */
-static uint64_t give_up_place(struct pager *pager, const struct policy_action *action)
+static uint64_t give_up_place(struct mover *mover, const struct policy_action *action)
 {
-	const struct block *block = &pager->table.blocks[action->block];
-	struct overlap *overlap = pager->overlap;
+	const struct block *block = &mover->memory->table.blocks[action->block];
+	struct overlap *overlap = mover->overlap;
 
 	if (block->component == NO_BLOCK)
 		return 0;
 	if (block->way) {
 		if (overlap->slots[block->way - 1].way < ARRIVE_WAIT)
 			return 0;
-		stop(pager, &overlap->slots[block->way - 1]);
-	} else if (!block->host || !way_is_over(pager, block) ||
-		   overlap_want(pager, action, 1) || !block->way) {
+		stop(mover, &overlap->slots[block->way - 1]);
+	} else if (!block->host || !way_is_over(mover, block) ||
+		   overlap_want(mover, action, 1) || !block->way) {
 		return 0;
 	}
 	return block_bytes(block);
 }
 
-static bool frames_are_coming(const struct pager *pager)
+static bool frames_are_coming(const struct mover *mover)
 {
-	const struct overlap *overlap = pager->overlap;
+	const struct overlap *overlap = mover->overlap;
 
 	for (size_t i = 0; i < overlap->queued; i++) {
 		enum way way = overlap->slots[overlap->queue[i]].way;
@@ -405,36 +404,38 @@ static bool frames_are_coming(const struct pager *pager)
 /* Long enough for the copies that are queued and a hash. */
 #define PLACE_LOOKS 20000
 
-static bool free_a_place(struct pager *pager, size_t actions, uint64_t bytes)
+static bool free_a_place(struct mover *mover, const struct policy_action *actions, size_t count,
+			 uint64_t bytes)
 {
-	struct overlap *overlap = pager->overlap;
+	struct overlap *overlap = mover->overlap;
 	uint64_t given = 0;
 
-	switch_finish(pager);
-	overlap->done_upto = fences_done_upto(&pager->fences);
-	overlap->newest = fences_newest(&pager->fences);
-	finish_arrivals(pager);
-	for (size_t i = 0; i < actions && given < bytes; i++)
-		given += give_up_place(pager, &pager->actions[i]);
+	switch_finish(mover);
+	overlap->done_upto = fences_done_upto(&mover->fences);
+	overlap->newest = fences_newest(&mover->fences);
+	finish_arrivals(mover);
+	for (size_t i = 0; i < count && given < bytes; i++)
+		given += give_up_place(mover, &actions[i]);
 	for (int i = 0; given >= bytes && i < PLACE_LOOKS; i++) {
-		advance_leaving(pager);
-		switch_one_out(pager);
-		finish_arrivals(pager);
-		if (pager->frames.device_spare_bytes >= bytes)
+		advance_leaving(mover);
+		switch_one_out(mover);
+		finish_arrivals(mover);
+		if (mover->memory->frames.device_spare_bytes >= bytes)
 			return true;
-		if (!frames_are_coming(pager))
+		if (!frames_are_coming(mover))
 			return false;
 	}
 	return false;
 }
 
-bool overlap_make_place(struct pager *pager, size_t actions, unsigned int size_class)
+bool overlap_make_place(struct mover *mover, const struct policy_action *actions, size_t count,
+			unsigned int size_class)
 {
 	CUstreamCaptureMode mode;
 	bool free;
 
 	mode = streams_relax();
-	free = free_a_place(pager, actions, frame_bytes(size_class));
+	free = free_a_place(mover, actions, count, frame_bytes(size_class));
 	streams_unrelax(mode);
 	return free;
 }
@@ -443,9 +444,10 @@ bool overlap_make_place(struct pager *pager, size_t actions, unsigned int size_c
  * --------------------------------------------------------------------------------------
  */
 
-void overlap_hold(struct pager *pager, const struct component *component)
+void overlap_hold(struct mover *mover, const struct component *component,
+		  const struct block_set *asked)
 {
-	struct overlap *overlap = pager->overlap;
+	struct overlap *overlap = mover->overlap;
 
 	for (size_t i = 0; i < overlap->queued; i++) {
 		struct slot *slot = &overlap->slots[overlap->queue[i]];
@@ -453,43 +455,43 @@ void overlap_hold(struct pager *pager, const struct component *component)
 		if (slot->way == WAY_NONE ||
 		    slot->block - component->first_block >= component->block_count)
 			continue;
-		if (slot->way < ARRIVE_WAIT || !block_set_has(&pager->named, slot->block))
-			stop(pager, slot);
+		if (slot->way < ARRIVE_WAIT || !block_set_has(asked, slot->block))
+			stop(mover, slot);
 	}
 }
 
-size_t overlap_arriving(struct pager *pager, const uint32_t *blocks, size_t count,
+size_t overlap_arriving(struct mover *mover, const uint32_t *blocks, size_t count,
 			uint32_t *arriving, size_t room)
 {
 	size_t found = 0;
 
-	if (!overlap_busy(pager))
+	if (!overlap_busy(mover))
 		return 0;
 	for (size_t i = 0; i < count && found < room; i++)
-		if (pager->table.blocks[blocks[i]].way)
+		if (mover->memory->table.blocks[blocks[i]].way)
 			arriving[found++] = blocks[i];
 	return found;
 }
 
-uint64_t overlap_wait_until_ns(const struct pager *pager, uint64_t now_ns)
+uint64_t overlap_wait_until_ns(const struct mover *mover, uint64_t now_ns)
 {
-	return now_ns + (now_ns < pager->overlap->patient_from_ns
+	return now_ns + (now_ns < mover->overlap->patient_from_ns
 			     ? BRIEF_NS
 			     : settings_get()->patience_ns);
 }
 
-void overlap_waited_in_vain(struct pager *pager, uint64_t now_ns)
+void overlap_waited_in_vain(struct mover *mover, uint64_t now_ns)
 {
-	pager->overlap->patient_from_ns = now_ns + BRIEF_FOR_NS;
+	mover->overlap->patient_from_ns = now_ns + BRIEF_FOR_NS;
 }
 
-bool overlap_hopeless(struct pager *pager, uint32_t id)
+bool overlap_hopeless(struct mover *mover, uint32_t id)
 {
-	const struct overlap *overlap = pager->overlap;
-	const struct block *block = &pager->table.blocks[id];
+	const struct overlap *overlap = mover->overlap;
+	const struct block *block = &mover->memory->table.blocks[id];
 
 	if (!block->way || overlap->slots[block->way - 1].way != ARRIVE_WAIT ||
-	    !way_is_over(pager, block))
+	    !way_is_over(mover, block))
 		return false;
 	for (size_t i = 0; i < overlap->queued; i++) {
 		enum way way = overlap->slots[overlap->queue[i]].way;
@@ -504,50 +506,50 @@ bool overlap_hopeless(struct pager *pager, uint32_t id)
  * -------------------------------------------------------------------------------------------------
  */
 
-void overlap_stop(struct pager *pager, uint32_t id)
+void overlap_stop(struct mover *mover, uint32_t id)
 {
-	const struct block *block = &pager->table.blocks[id];
+	const struct block *block = &mover->memory->table.blocks[id];
 
 	if (block->way)
-		stop(pager, &pager->overlap->slots[block->way - 1]);
+		stop(mover, &mover->overlap->slots[block->way - 1]);
 }
 
-void overlap_settle(struct pager *pager)
+void overlap_settle(struct mover *mover)
 {
-	struct overlap *overlap = pager->overlap;
+	struct overlap *overlap = mover->overlap;
 	CUstreamCaptureMode mode;
 
-	if (!overlap_busy(pager))
+	if (!overlap_busy(mover))
 		return;
 	mode = streams_relax();
-	real(cuStreamSynchronize)(pager->stream_in);
-	real(cuStreamSynchronize)(pager->stream_out);
-	real(cuStreamSynchronize)(pager->stream_hash_in);
-	real(cuStreamSynchronize)(pager->stream_hash_out);
+	real(cuStreamSynchronize)(mover->stream_in);
+	real(cuStreamSynchronize)(mover->stream_out);
+	real(cuStreamSynchronize)(mover->stream_hash_in);
+	real(cuStreamSynchronize)(mover->stream_hash_out);
 	streams_unrelax(mode);
 	for (size_t i = 0; i < overlap->queued; i++) {
 		struct slot *slot = &overlap->slots[overlap->queue[i]];
 
 		if (slot->way == WAY_NONE)
 			continue;
-		stop(pager, slot);
+		stop(mover, slot);
 		if (slot->way == WAY_NONE)
 			continue;
-		frame_give(&pager->frames, slot->frame);
-		way_end(pager, slot);
+		frame_give(&mover->memory->frames, slot->frame);
+		way_end(mover, slot);
 	}
 }
 
-void overlap_settle_component(struct pager *pager, const struct component *component)
+void overlap_settle_component(struct mover *mover, const struct component *component)
 {
-	const struct overlap *overlap = pager->overlap;
+	const struct overlap *overlap = mover->overlap;
 
 	for (size_t i = 0; overlap && i < overlap->queued; i++) {
 		const struct slot *slot = &overlap->slots[overlap->queue[i]];
 
 		if (slot->way != WAY_NONE &&
 		    slot->block - component->first_block < component->block_count) {
-			overlap_settle(pager);
+			overlap_settle(mover);
 			return;
 		}
 	}

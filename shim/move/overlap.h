@@ -11,49 +11,53 @@
 #ifndef LOWTIDE_OVERLAP_H
 #define LOWTIDE_OVERLAP_H
 
-#include "pager/pager.h"
+#include "memory/block_set.h"
+#include "move/mover.h"
+#include "policy.h"
 
 struct overlap;
 
 /* NULL: out of memory. The context is current. */
-struct overlap *overlap_create(struct pager *pager);
+struct overlap *overlap_create(void);
 /* Its context is gone, or nothing is on its way. Frames of what was go back to the pool. */
-void overlap_destroy(struct pager *pager);
+void overlap_destroy(struct mover *mover);
 
 /* The policy's actions: whichever are by evidence possible are begun. Returns how many
  * evictions are not: there a window is needed. */
-size_t overlap_want(struct pager *pager, const struct policy_action *actions, size_t count);
-/* A spare device frame for a new block, at the price of the first of these evictions (so many
- * of pager->actions) that give one without waiting for the program's work. */
-bool overlap_make_place(struct pager *pager, size_t actions, unsigned int size_class);
+size_t overlap_want(struct mover *mover, const struct policy_action *actions, size_t count);
+/* A spare device frame for a new block, at the price of the first of these evictions that
+ * give one without waiting for the program's work. */
+bool overlap_make_place(struct mover *mover, const struct policy_action *actions, size_t count,
+			unsigned int size_class);
 /* One step of everything on its way. */
-void overlap_step(struct pager *pager);
+void overlap_step(struct mover *mover);
 /* The same by a thread of its own: one piece of the driver's work at most, a switch or a frame,
  * for which the lock is given back (switching.h). Whether there was one: there may be more to
  * do at once. */
-bool overlap_step_apart(struct pager *pager);
+bool overlap_step_apart(struct mover *mover);
 /* Are copies into VRAM queued, so that the processor has time for something else? */
-bool overlap_bus_is_fed(const struct pager *pager);
+bool overlap_bus_is_fed(const struct mover *mover);
 /* Is anything on its way? */
-bool overlap_busy(const struct pager *pager);
+bool overlap_busy(const struct mover *mover);
 
 /* A launch is about to use the component: what of it is leaving stays, and nothing of it that
- * is not asked for (not named in this epoch) arrives meanwhile. */
-void overlap_hold(struct pager *pager, const struct component *component);
+ * is not asked for arrives meanwhile. */
+void overlap_hold(struct mover *mover, const struct component *component,
+		  const struct block_set *asked);
 /* Which of these are arriving, so that waiting for them is worth while; at most `room`. */
-size_t overlap_arriving(struct pager *pager, const uint32_t *blocks, size_t count,
+size_t overlap_arriving(struct mover *mover, const uint32_t *blocks, size_t count,
 			uint32_t *arriving, size_t room);
 /* Until when a launch may wait for what it names to arrive; in vain: it waited so long. */
-uint64_t overlap_wait_until_ns(const struct pager *pager, uint64_t now_ns);
-void overlap_waited_in_vain(struct pager *pager, uint64_t now_ns);
+uint64_t overlap_wait_until_ns(const struct mover *mover, uint64_t now_ns);
+void overlap_waited_in_vain(struct mover *mover, uint64_t now_ns);
 /* It needs a frame, and nothing that is leaving will make one free. */
-bool overlap_hopeless(struct pager *pager, uint32_t block);
+bool overlap_hopeless(struct mover *mover, uint32_t block);
 
 /* The block stays where it is. */
-void overlap_stop(struct pager *pager, uint32_t block);
+void overlap_stop(struct mover *mover, uint32_t block);
 /* Stops everything on its way, and waits for the copies that run. */
-void overlap_settle(struct pager *pager);
+void overlap_settle(struct mover *mover);
 /* The same, if anything of this component is on its way. */
-void overlap_settle_component(struct pager *pager, const struct component *component);
+void overlap_settle_component(struct mover *mover, const struct component *component);
 
 #endif

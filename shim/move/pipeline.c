@@ -9,7 +9,7 @@
 #define LOOKED_AT 64
 
 struct exchange {
-	struct pager *pager;
+	struct mover *mover;
 	uint32_t *leaving, *coming;
 	size_t leaving_count, coming_count;
 	size_t asked;	      /* of the leaving: a batch of them was asked what is clean */
@@ -18,12 +18,12 @@ struct exchange {
 	bool failed;	      /* a copy: no further one begins */
 };
 
-static bool have_events(struct pager *pager)
+static bool have_events(struct mover *mover)
 {
 	if (!real(cuEventSynchronize))
 		return false;
-	for (; pager->crossing_events < PAGER_CROSSING; pager->crossing_events++)
-		if (real(cuEventCreate)(&pager->crossing[pager->crossing_events],
+	for (; mover->crossing_events < MOVER_CROSSING; mover->crossing_events++)
+		if (real(cuEventCreate)(&mover->crossing[mover->crossing_events],
 					CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS)
 			return false;
 	return true;
@@ -31,7 +31,7 @@ static bool have_events(struct pager *pager)
 
 static CUevent event_of(const struct exchange *exchange, size_t place)
 {
-	return exchange->pager->crossing[place % PAGER_CROSSING];
+	return exchange->mover->crossing[place % MOVER_CROSSING];
 }
 
 static size_t crossing(const struct exchange *exchange)
@@ -52,17 +52,17 @@ static bool all_have_left(const struct exchange *exchange)
  * only spare ones count: making one of another size releases what a later block could use. */
 static struct block *next_to_come(struct exchange *exchange)
 {
-	struct pager *pager = exchange->pager;
+	struct mover *mover = exchange->mover;
 	bool last = all_have_left(exchange);
 	size_t looked = 0;
 
 	for (size_t i = exchange->begun; i < exchange->coming_count && looked < LOOKED_AT;) {
 		uint32_t id = exchange->coming[i];
-		struct block *block = &pager->table.blocks[id];
+		struct block *block = &mover->memory->table.blocks[id];
 
 		block->device =
-		    last ? frame_take(&pager->frames, false, block->size_class)
-			 : frame_take_spare(&pager->frames, false, block->size_class);
+		    last ? frame_take(&mover->memory->frames, false, block->size_class)
+			 : frame_take_spare(&mover->memory->frames, false, block->size_class);
 		if (block->device) {
 			exchange->coming[i] = exchange->coming[exchange->begun];
 			exchange->coming[exchange->begun] = id;
@@ -78,19 +78,19 @@ static struct block *next_to_come(struct exchange *exchange)
 
 static bool begin_crossing(struct exchange *exchange)
 {
-	struct pager *pager = exchange->pager;
+	struct mover *mover = exchange->mover;
 	CUresult result;
 	struct block *block;
 
-	if (exchange->failed || crossing(exchange) == PAGER_CROSSING)
+	if (exchange->failed || crossing(exchange) == MOVER_CROSSING)
 		return false;
 	block = next_to_come(exchange);
 	if (!block)
 		return false;
-	result = block_copy_in(pager, block, block->device);
+	result = block_copy_in(mover, block, block->device);
 	if (result == CUDA_SUCCESS)
 		result =
-		    real(cuEventRecord)(event_of(exchange, exchange->begun), pager->stream_in);
+		    real(cuEventRecord)(event_of(exchange, exchange->begun), mover->stream_in);
 	exchange->begun++;
 	exchange->failed = result != CUDA_SUCCESS;
 	return !exchange->failed;
@@ -122,7 +122,7 @@ static void land(struct exchange *exchange)
 	if (real(cuEventSynchronize)(event_of(exchange, exchange->landed)) != CUDA_SUCCESS)
 		exchange->failed = true;
 	count = exchange->failed ? 0 : arrived(exchange);
-	transit_land(exchange->pager, exchange->coming + exchange->landed, count);
+	transit_land(exchange->mover, exchange->coming + exchange->landed, count);
 	exchange->landed += count;
 }
 
@@ -130,12 +130,12 @@ static void land(struct exchange *exchange)
  * frame is anybody's. */
 static void give_up(struct exchange *exchange)
 {
-	struct pager *pager = exchange->pager;
+	struct mover *mover = exchange->mover;
 
-	real(cuStreamSynchronize)(pager->stream_in);
-	pager->stats.failed_moves += crossing(exchange);
+	real(cuStreamSynchronize)(mover->stream_in);
+	mover->stats.failed_moves += crossing(exchange);
 	for (size_t i = exchange->landed; i < exchange->begun; i++)
-		transit_give_up(pager, &pager->table.blocks[exchange->coming[i]]);
+		transit_give_up(mover, &mover->memory->table.blocks[exchange->coming[i]]);
 	exchange->begun = exchange->landed;
 }
 
@@ -147,37 +147,37 @@ static void give_up(struct exchange *exchange)
  * adjoin; and all the rest when nobody waits for their frames. */
 static void leave_some(struct exchange *exchange)
 {
-	struct pager *pager = exchange->pager;
+	struct mover *mover = exchange->mover;
 	size_t rest = exchange->leaving_count - exchange->asked, count = crossing(exchange);
 
 	if (!exchange->ready) {
 		exchange->next = exchange->asked;
 		rest = rest < HASH_BATCH ? rest : HASH_BATCH;
 		exchange->ready =
-		    transit_begin_leaving(pager, exchange->leaving + exchange->next, rest);
+		    transit_begin_leaving(mover, exchange->leaving + exchange->next, rest);
 		exchange->asked += rest;
 	}
 	count = count ? count : 1;
 	if (count > exchange->ready || exchange->begun == exchange->coming_count ||
 	    exchange->failed)
 		count = exchange->ready;
-	transit_leave(pager, exchange->leaving + exchange->next, count);
+	transit_leave(mover, exchange->leaving + exchange->next, count);
 	exchange->next += count;
 	exchange->ready -= count;
 }
 
-void exchange_homes(struct pager *pager, uint32_t *leaving, size_t leaving_count,
+void exchange_homes(struct mover *mover, uint32_t *leaving, size_t leaving_count,
 		    uint32_t *coming, size_t coming_count)
 {
-	struct exchange exchange = {.pager = pager,
+	struct exchange exchange = {.mover = mover,
 				    .leaving = leaving,
 				    .coming = coming,
 				    .leaving_count = leaving_count,
 				    .coming_count = coming_count};
 
-	if (coming_count < 2 || !have_events(pager)) {
-		transit_evict(pager, leaving, leaving_count);
-		transit_page_in(pager, coming, coming_count);
+	if (coming_count < 2 || !have_events(mover)) {
+		transit_evict(mover, leaving, leaving_count);
+		transit_page_in(mover, coming, coming_count);
 		return;
 	}
 	for (;;) {
@@ -185,7 +185,7 @@ void exchange_homes(struct pager *pager, uint32_t *leaving, size_t leaving_count
 			;
 		if (exchange.failed && crossing(&exchange))
 			give_up(&exchange);
-		if (crossing(&exchange) == PAGER_CROSSING)
+		if (crossing(&exchange) == MOVER_CROSSING)
 			land(&exchange);
 		else if (!all_have_left(&exchange))
 			leave_some(&exchange);
@@ -194,5 +194,5 @@ void exchange_homes(struct pager *pager, uint32_t *leaving, size_t leaving_count
 		else
 			break;
 	}
-	transit_hash_landed(pager, coming, exchange.landed);
+	transit_hash_landed(mover, coming, exchange.landed);
 }

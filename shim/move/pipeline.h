@@ -3,12 +3,12 @@
 #ifndef LOWTIDE_EXCHANGE_H
 #define LOWTIDE_EXCHANGE_H
 
-#include "pager/pager.h"
+#include "move/mover.h"
 
 /* transit_evict() of `leaving` and transit_page_in() of `coming`, each for the other's time. A
  * block's frame is filled anew only once its home is RAM, and a block's home becomes VRAM only
  * once its copy was seen complete. Reorders both. */
-void exchange_homes(struct pager *pager, uint32_t *leaving, size_t leaving_count,
+void exchange_homes(struct mover *mover, uint32_t *leaving, size_t leaving_count,
 		    uint32_t *coming, size_t coming_count);
 
 #endif

@@ -14,12 +14,12 @@
 
 /* A way that needs only its switch: LEAVE_READY, or ARRIVE_COPY whose copy was seen complete.
  */
-void switch_here(struct pager *pager, struct slot *slot);
+void switch_here(struct mover *mover, struct slot *slot);
 
 /* The same, but gives the lock back meanwhile: afterwards even the slots may be gone. */
-void switch_apart(struct pager *pager, struct slot *slot);
+void switch_apart(struct mover *mover, struct slot *slot);
 
 /* Waits for what is switched apart, and ends it. */
-void switch_finish(struct pager *pager);
+void switch_finish(struct mover *mover);
 
 #endif

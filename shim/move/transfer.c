@@ -9,22 +9,22 @@
 /* So many later operations must be over too, besides the last that named it. */
 #define GRACE 2
 
-bool way_end_is_unknown(const struct pager *pager, const struct block *block)
+bool way_end_is_unknown(const struct mover *mover, const struct block *block)
 {
 	return block->fence == FENCE_NEVER ||
-	       pager->table.components[block->component].fence == FENCE_NEVER;
+	       mover->memory->table.components[block->component].fence == FENCE_NEVER;
 }
 
-bool way_by_evidence(const struct pager *pager, const struct block *block)
+bool way_by_evidence(const struct mover *mover, const struct block *block)
 {
-	return !block->barred && !block->pins && !way_end_is_unknown(pager, block) &&
-	       pager->table.components[block->component].named >= NAMED_ENOUGH;
+	return !block->barred && !block->pins && !way_end_is_unknown(mover, block) &&
+	       mover->memory->table.components[block->component].named >= NAMED_ENOUGH;
 }
 
 /* Where less than the grace has been launched since, all of that. */
-static bool passed(const struct pager *pager, uint64_t fence)
+static bool passed(const struct mover *mover, uint64_t fence)
 {
-	const struct overlap *overlap = pager->overlap;
+	const struct overlap *overlap = mover->overlap;
 	uint64_t until = fence + GRACE;
 
 	if (fence == FENCE_NEVER)
@@ -32,17 +32,17 @@ static bool passed(const struct pager *pager, uint64_t fence)
 	return overlap->done_upto >= (until < overlap->newest ? until : overlap->newest);
 }
 
-bool way_is_over(const struct pager *pager, const struct block *block)
+bool way_is_over(const struct mover *mover, const struct block *block)
 {
-	return passed(pager, block->fence) &&
-	       passed(pager, pager->table.components[block->component].fence);
+	return passed(mover, block->fence) &&
+	       passed(mover, mover->memory->table.components[block->component].fence);
 }
 
-static void tell_policy(struct pager *pager, uint32_t id)
+static void tell_home(struct mover *mover, uint32_t id)
 {
-	const struct block *block = &pager->table.blocks[id];
+	const struct block *block = &mover->memory->table.blocks[id];
 
-	policy_block_moved(pager->policy, id, atomic_load(&block->home) == HOME_DEVICE);
+	mover->moved(mover, id, atomic_load(&block->home) == HOME_DEVICE);
 }
 
 /* Ended slots leave the queue only here, so that a walk along it is not disturbed by what it
@@ -65,9 +65,9 @@ static bool is_queued(const struct overlap *overlap, size_t index)
 	return false;
 }
 
-struct slot *way_open(struct pager *pager, uint32_t id, enum way way)
+struct slot *way_open(struct mover *mover, uint32_t id, enum way way)
 {
-	struct overlap *overlap = pager->overlap;
+	struct overlap *overlap = mover->overlap;
 	size_t i = 0;
 
 	sweep(overlap);
@@ -80,48 +80,48 @@ struct slot *way_open(struct pager *pager, uint32_t id, enum way way)
 	overlap->slots[i].frame = NULL;
 	overlap->queue[overlap->queued++] = (uint16_t)i;
 	overlap->busy++;
-	pager->table.blocks[id].way = (uint32_t)i + 1;
-	policy_block_moved(pager->policy, id, way == ARRIVE_WAIT);
+	mover->memory->table.blocks[id].way = (uint32_t)i + 1;
+	mover->moved(mover, id, way == ARRIVE_WAIT);
 	stepper_wake();
 	return &overlap->slots[i];
 }
 
 /* The block is no longer on its way; the slot may still be. */
-static void let_go(struct pager *pager, struct slot *slot)
+static void let_go(struct mover *mover, struct slot *slot)
 {
-	struct block *block = way_block(pager, slot);
+	struct block *block = way_block(mover, slot);
 
-	if (block->way != (uint32_t)(slot - pager->overlap->slots) + 1)
+	if (block->way != (uint32_t)(slot - mover->overlap->slots) + 1)
 		return;
 	block->way = 0;
-	tell_policy(pager, slot->block);
+	tell_home(mover, slot->block);
 }
 
-void way_end(struct pager *pager, struct slot *slot)
+void way_end(struct mover *mover, struct slot *slot)
 {
-	let_go(pager, slot);
+	let_go(mover, slot);
 	if (slot->way > LEAVE_WAIT && slot->way <= LEAVE_VOID)
-		way_block(pager, slot)->leaving = false;
+		way_block(mover, slot)->leaving = false;
 	slot->way = WAY_NONE;
 	slot->frame = NULL;
-	pager->overlap->busy--;
+	mover->overlap->busy--;
 }
 
-void way_stop(struct pager *pager, struct slot *slot)
+void way_stop(struct mover *mover, struct slot *slot)
 {
 	switch (slot->way) {
 	case LEAVE_WAIT:
 	case LEAVE_READY:
 	case ARRIVE_WAIT:
-		way_end(pager, slot);
+		way_end(mover, slot);
 		break;
 	case LEAVE_COPY:
 	case LEAVE_HASH:
-		let_go(pager, slot);
+		let_go(mover, slot);
 		slot->way = LEAVE_VOID;
 		break;
 	case ARRIVE_COPY:
-		let_go(pager, slot);
+		let_go(mover, slot);
 		slot->way = ARRIVE_VOID;
 		break;
 	default:
@@ -129,15 +129,15 @@ void way_stop(struct pager *pager, struct slot *slot)
 	}
 }
 
-void way_give_up(struct pager *pager, struct slot *slot)
+void way_give_up(struct mover *mover, struct slot *slot)
 {
-	real(cuStreamSynchronize)(pager->stream_in);
-	real(cuStreamSynchronize)(pager->stream_out);
-	real(cuStreamSynchronize)(pager->stream_hash_in);
-	real(cuStreamSynchronize)(pager->stream_hash_out);
-	frame_give(&pager->frames, slot->frame);
-	pager->stats.failed_moves++;
-	way_end(pager, slot);
+	real(cuStreamSynchronize)(mover->stream_in);
+	real(cuStreamSynchronize)(mover->stream_out);
+	real(cuStreamSynchronize)(mover->stream_hash_in);
+	real(cuStreamSynchronize)(mover->stream_hash_out);
+	frame_give(&mover->memory->frames, slot->frame);
+	mover->stats.failed_moves++;
+	way_end(mover, slot);
 }
 
 /* --- hashes of single frames, each in a row of the scratch table of its own
@@ -147,19 +147,19 @@ void way_give_up(struct pager *pager, struct slot *slot)
 
 _Static_assert(OVERLAP_ROWS_OFFSET + WAYS * ROW_BYTES <= HASH_SCRATCH_BYTES, "a row a slot");
 
-static size_t row_offset(const struct pager *pager, const struct slot *slot)
+static size_t row_offset(const struct mover *mover, const struct slot *slot)
 {
-	return OVERLAP_ROWS_OFFSET + (size_t)(slot - pager->overlap->slots) * ROW_BYTES;
+	return OVERLAP_ROWS_OFFSET + (size_t)(slot - mover->overlap->slots) * ROW_BYTES;
 }
 
 /* The kernel reads its row where it lies in pinned RAM: a copy of it would queue behind the
  * blocks that are crossing, for a millisecond or more. The sums need atomics, and so VRAM. */
-CUresult way_hash_begin(struct pager *pager, struct slot *slot, const struct frame *frame,
+CUresult way_hash_begin(struct mover *mover, struct slot *slot, const struct frame *frame,
 			CUstream stream)
 {
-	uint64_t *host = pager->hash_host + row_offset(pager, slot) / 8;
+	uint64_t *host = mover->memory->hash_host + row_offset(mover, slot) / 8;
 	CUdeviceptr row = (CUdeviceptr)(uintptr_t)host,
-		    sums = pager->hash_scratch->alias + row_offset(pager, slot) + 16;
+		    sums = mover->memory->hash_scratch->alias + row_offset(mover, slot) + 16;
 	void *params[] = {&row, &sums};
 	CUresult result;
 
@@ -167,7 +167,7 @@ CUresult way_hash_begin(struct pager *pager, struct slot *slot, const struct fra
 	host[1] = frame_bytes(frame->size_class);
 	result = real(cuMemsetD8Async)(sums, 0, 16, stream);
 	if (result == CUDA_SUCCESS)
-		result = content_hash_launch(pager, params, host[1], 1, stream);
+		result = content_hash_launch(mover->memory, params, host[1], 1, stream);
 	if (result == CUDA_SUCCESS)
 		result = real(cuMemcpyDtoHAsync_v2)(host + 2, sums, 16, stream);
 	if (result == CUDA_SUCCESS)
@@ -175,7 +175,7 @@ CUresult way_hash_begin(struct pager *pager, struct slot *slot, const struct fra
 	return result;
 }
 
-const uint64_t *way_hash(const struct pager *pager, const struct slot *slot)
+const uint64_t *way_hash(const struct mover *mover, const struct slot *slot)
 {
-	return pager->hash_host + row_offset(pager, slot) / 8 + 2;
+	return mover->memory->hash_host + row_offset(mover, slot) / 8 + 2;
 }

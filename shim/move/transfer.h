@@ -19,7 +19,7 @@
 #define LOWTIDE_WAY_H
 
 #include "memory/mapping.h"
-#include "pager/pager.h"
+#include "move/mover.h"
 
 #define WAYS 256
 
@@ -53,44 +53,44 @@ struct overlap {
 };
 
 /* Of some work that named it nobody will ever know that it has ended, until a window. */
-bool way_end_is_unknown(const struct pager *pager, const struct block *block);
+bool way_end_is_unknown(const struct mover *mover, const struct block *block);
 /* Launches name it, nothing else can reach it, and it may move. */
-bool way_by_evidence(const struct pager *pager, const struct block *block);
+bool way_by_evidence(const struct mover *mover, const struct block *block);
 /* The work that named it, and the grace after that, is over. */
-bool way_is_over(const struct pager *pager, const struct block *block);
+bool way_is_over(const struct mover *mover, const struct block *block);
 
 /* NULL: all slots are taken. */
-struct slot *way_open(struct pager *pager, uint32_t block, enum way way);
+struct slot *way_open(struct mover *mover, uint32_t block, enum way way);
 /* The slot is free; a block that did not change its home stays where it is. */
-void way_end(struct pager *pager, struct slot *slot);
+void way_end(struct mover *mover, struct slot *slot);
 /* The block stays where it is; what was begun runs out. Not while it switches. */
-void way_stop(struct pager *pager, struct slot *slot);
+void way_stop(struct mover *mover, struct slot *slot);
 /* What was begun cannot be followed: waits for all of it, and ends. */
-void way_give_up(struct pager *pager, struct slot *slot);
+void way_give_up(struct mover *mover, struct slot *slot);
 
 /* Begins to hash a frame; the slot's event follows it. */
-CUresult way_hash_begin(struct pager *pager, struct slot *slot, const struct frame *frame,
+CUresult way_hash_begin(struct mover *mover, struct slot *slot, const struct frame *frame,
 			CUstream stream);
 /* The sum, once the event is over. */
-const uint64_t *way_hash(const struct pager *pager, const struct slot *slot);
+const uint64_t *way_hash(const struct mover *mover, const struct slot *slot);
 
-static inline struct block *way_block(struct pager *pager, const struct slot *slot)
+static inline struct block *way_block(struct mover *mover, const struct slot *slot)
 {
-	return &pager->table.blocks[slot->block];
+	return &mover->memory->table.blocks[slot->block];
 }
 
 /* --- transfer_out.c */
-void leave_begin(struct pager *pager, struct slot *slot);
+void leave_begin(struct mover *mover, struct slot *slot);
 /* Its event is over: HASH → READY or COPY, COPY → READY. */
-void leave_go_on(struct pager *pager, struct slot *slot);
-void leave_switch_begin(struct pager *pager, struct slot *slot, struct home_change *change);
-void leave_switch_end(struct pager *pager, struct slot *slot, const struct home_change *change);
+void leave_go_on(struct mover *mover, struct slot *slot);
+void leave_switch_begin(struct mover *mover, struct slot *slot, struct home_change *change);
+void leave_switch_end(struct mover *mover, struct slot *slot, const struct home_change *change);
 
 /* --- transfer_in.c */
 /* `make`: a frame may be made where none is spare. True: the copy is under way. */
-bool arrive_begin(struct pager *pager, struct slot *slot, bool make);
-void arrive_switch_begin(struct pager *pager, struct slot *slot, struct home_change *change);
-void arrive_switch_end(struct pager *pager, struct slot *slot,
+bool arrive_begin(struct mover *mover, struct slot *slot, bool make);
+void arrive_switch_begin(struct mover *mover, struct slot *slot, struct home_change *change);
+void arrive_switch_end(struct mover *mover, struct slot *slot,
 		       const struct home_change *change);
 
 #endif

@@ -9,79 +9,79 @@
 
 #include <string.h>
 
-static void copy_out(struct pager *pager, struct slot *slot)
+static void copy_out(struct mover *mover, struct slot *slot)
 {
-	struct block *block = way_block(pager, slot);
-	CUresult result = block_copy_out(pager, block);
+	struct block *block = way_block(mover, slot);
+	CUresult result = block_copy_out(mover, block);
 
 	block->hashed = false; /* stopped, it leaves some of each there */
 	slot->way = LEAVE_COPY;
 	if (result == CUDA_SUCCESS)
-		result = real(cuEventRecord)(slot->event, pager->stream_out);
+		result = real(cuEventRecord)(slot->event, mover->stream_out);
 	if (result != CUDA_SUCCESS)
-		way_give_up(pager, slot);
+		way_give_up(mover, slot);
 }
 
-void leave_begin(struct pager *pager, struct slot *slot)
+void leave_begin(struct mover *mover, struct slot *slot)
 {
-	struct block *block = way_block(pager, slot);
+	struct block *block = way_block(mover, slot);
 
 	/* What was begun for it before, and stopped, still has its host frame. */
-	if (!way_is_over(pager, block) || block->leaving)
+	if (!way_is_over(mover, block) || block->leaving)
 		return;
 	/* From here on nobody may take the host frame, until way_end. */
 	block->leaving = true;
 	if (!block->host)
-		block->host = transit_host_frame(pager, block->size_class);
+		block->host = transit_host_frame(mover, block->size_class);
 	if (!block->host) {
 		block->leaving = false;
-		way_end(pager, slot);
+		way_end(mover, slot);
 	} else if (!block->hashed || settings_get()->dirty == DIRTY_ALWAYS) {
-		copy_out(pager, slot);
-	} else if (way_hash_begin(pager, slot, block->device, pager->stream_hash_out) !=
+		copy_out(mover, slot);
+	} else if (way_hash_begin(mover, slot, block->device, mover->stream_hash_out) !=
 		   CUDA_SUCCESS) {
 		slot->way = LEAVE_HASH;
-		way_give_up(pager, slot);
+		way_give_up(mover, slot);
 	} else {
 		slot->way = LEAVE_HASH;
 	}
 }
 
-void leave_go_on(struct pager *pager, struct slot *slot)
+void leave_go_on(struct mover *mover, struct slot *slot)
 {
-	struct block *block = way_block(pager, slot);
+	struct block *block = way_block(mover, slot);
 
 	if (slot->way == LEAVE_COPY) {
 		slot->way = LEAVE_READY;
-	} else if (!memcmp(way_hash(pager, slot), block->hash, sizeof(block->hash))) {
-		pager->stats.clean_evictions++;
+	} else if (!memcmp(way_hash(mover, slot), block->hash, sizeof(block->hash))) {
+		mover->stats.clean_evictions++;
 		slot->way = LEAVE_READY;
 	} else if (!block->named_since_in) {
 		/* Changed by work that did not name it: from now on only in windows. */
 		block->barred = true;
-		way_end(pager, slot);
+		way_end(mover, slot);
 	} else {
-		copy_out(pager, slot);
+		copy_out(mover, slot);
 	}
 }
 
-void leave_switch_begin(struct pager *pager, struct slot *slot, struct home_change *change)
+void leave_switch_begin(struct mover *mover, struct slot *slot, struct home_change *change)
 {
-	struct block *block = way_block(pager, slot);
+	struct block *block = way_block(mover, slot);
 
-	verify_block(pager, block, block->device);
+	verify_block(mover, block, block->device);
 	slot->way = LEAVE_SWITCH;
-	home_change_begin(pager, slot->block, HOME_HOST, change);
+	home_change_begin(mover->memory, slot->block, HOME_HOST, change);
 }
 
-void leave_switch_end(struct pager *pager, struct slot *slot, const struct home_change *change)
+void leave_switch_end(struct mover *mover, struct slot *slot, const struct home_change *change)
 {
-	struct block *block = way_block(pager, slot);
+	struct block *block = way_block(mover, slot);
 
-	if (home_change_end(pager, slot->block, change)) {
-		block_evicted(pager, block);
+	if (home_change_end(mover->memory, slot->block, change)) {
+		block_evicted(mover, block);
 	} else {
-		pager->stats.failed_moves++;
+		mover->stats.failed_moves++;
 	}
-	way_end(pager, slot);
+	way_end(mover, slot);
 }

@@ -7,16 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static CUresult read_back(struct pager *pager, void *to, const struct frame *from, size_t bytes)
+static CUresult read_back(struct mover *mover, void *to, const struct frame *from, size_t bytes)
 {
 	CUresult result = real(cuMemcpyAsync)((CUdeviceptr)(uintptr_t)to, from->alias, bytes,
-					      pager->stream_in);
-	CUresult ended = real(cuStreamSynchronize)(pager->stream_in);
+					      mover->stream_in);
+	CUresult ended = real(cuStreamSynchronize)(mover->stream_in);
 
 	return result == CUDA_SUCCESS ? ended : result;
 }
 
-void verify_block(struct pager *pager, const struct block *block, const struct frame *device)
+void verify_block(struct mover *mover, const struct block *block, const struct frame *device)
 {
 	size_t bytes = block_bytes(block);
 	unsigned char *read;
@@ -24,15 +24,15 @@ void verify_block(struct pager *pager, const struct block *block, const struct f
 	if (!settings_get()->verify)
 		return;
 	read = malloc(2 * bytes);
-	if (!read || read_back(pager, read, device, bytes) != CUDA_SUCCESS ||
-	    read_back(pager, read + bytes, block->host, bytes) != CUDA_SUCCESS) {
-		pager->stats.not_verified++;
+	if (!read || read_back(mover, read, device, bytes) != CUDA_SUCCESS ||
+	    read_back(mover, read + bytes, block->host, bytes) != CUDA_SUCCESS) {
+		mover->stats.not_verified++;
 	} else {
-		pager->stats.verified++;
+		mover->stats.verified++;
 		if (memcmp(read, read + bytes, bytes) != 0)
 			log_error("device %d: the block at %#llx differs between its two "
 				  "homes at a switch",
-				  pager->device, (unsigned long long)block->address);
+				  mover->memory->device, (unsigned long long)block->address);
 	}
 	free(read);
 }

@@ -6,10 +6,10 @@
 #ifndef LOWTIDE_VERIFY_H
 #define LOWTIDE_VERIFY_H
 
-#include "pager/pager.h"
+#include "move/mover.h"
 
 /* `device` holds, or is about to hold, the block's bytes in VRAM; its host frame has them too.
  * Does nothing unless the setting asks for it. */
-void verify_block(struct pager *pager, const struct block *block, const struct frame *device);
+void verify_block(struct mover *mover, const struct block *block, const struct frame *device);
 
 #endif

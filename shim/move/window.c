@@ -18,75 +18,75 @@
  * patience each launch. */
 #define REST_NS 30000000000ull
 
-static bool enter_context(struct pager *pager, bool *pushed)
+static bool enter_context(struct mover *mover, bool *pushed)
 {
 	CUcontext current = NULL;
 
 	*pushed = false;
 	if (real(cuCtxGetCurrent)(&current) != CUDA_SUCCESS)
 		return false;
-	if (current == pager->context)
+	if (current == mover->memory->context)
 		return true;
-	*pushed = real(cuCtxPushCurrent_v2)(pager->context) == CUDA_SUCCESS;
+	*pushed = real(cuCtxPushCurrent_v2)(mover->memory->context) == CUDA_SUCCESS;
 	return *pushed;
 }
 
-bool window_open(struct pager *pager)
+bool window_open(struct mover *mover)
 {
 	uint64_t now_ns;
 	enum drained drained;
 
-	if (streams_capturing() || streams_frozen() || !streams_one_context(pager->device) ||
-	    atomic_load(&pager->lost)) {
-		pager->stats.windows_refused++;
+	if (streams_capturing() || streams_frozen() ||
+	    !streams_one_context(mover->memory->device) || atomic_load(&mover->memory->lost)) {
+		mover->stats.windows_refused++;
 		return false;
 	}
 	now_ns = clock_now_ns();
-	pager->window_since_ns = now_ns;
-	if (now_ns < pager->unpaged_since_ns) {
-		pager->stats.windows_refused++;
+	mover->window_since_ns = now_ns;
+	if (now_ns < mover->unpaged_since_ns) {
+		mover->stats.windows_refused++;
 		return false;
 	}
-	if (!enter_context(pager, &pager->pushed))
+	if (!enter_context(mover, &mover->pushed))
 		return false;
 	if (!gate_shut(GATE_PATIENCE_NS)) {
-		pager->stats.windows_refused++;
-		pager->unpaged_since_ns = clock_now_ns() + GATE_REST_NS;
+		mover->stats.windows_refused++;
+		mover->unpaged_since_ns = clock_now_ns() + GATE_REST_NS;
 		goto leave_context;
 	}
 	/* One may have begun before the gate was shut. */
 	if (streams_capturing() || streams_frozen()) {
 		gate_open();
-		pager->stats.windows_refused++;
+		mover->stats.windows_refused++;
 		goto leave_context;
 	}
-	drained = streams_drain(pager->context, settings_get()->patience_ns);
+	drained = streams_drain(mover->memory->context, settings_get()->patience_ns);
 	if (drained == STREAMS_IDLE) {
-		pager->stats.windows++;
+		mover->stats.windows++;
 		return true;
 	}
 	gate_open();
 	if (drained == STREAMS_LATE) {
-		pager->stats.windows_late++;
-		pager->unpaged_since_ns = clock_now_ns() + REST_NS;
-		if (pager->frames.plain_host)
+		mover->stats.windows_late++;
+		mover->unpaged_since_ns = clock_now_ns() + REST_NS;
+		if (mover->memory->frames.plain_host)
 			goto leave_context; /* what cannot wait tries again, and says so itself
 					     */
 		log_info("device %d: work did not end within %llu ms; cold memory is used in "
 			 "place for a while",
-			 pager->device,
+			 mover->memory->device,
 			 (unsigned long long)(settings_get()->patience_ns / 1000000));
 	}
 leave_context:
-	if (pager->pushed)
+	if (mover->pushed)
 		real(cuCtxPopCurrent_v2)(NULL);
 	return false;
 }
 
-void window_close(struct pager *pager)
+void window_close(struct mover *mover)
 {
 	gate_open();
-	pager->stats.window_ns += clock_now_ns() - pager->window_since_ns;
-	if (pager->pushed)
+	mover->stats.window_ns += clock_now_ns() - mover->window_since_ns;
+	if (mover->pushed)
 		real(cuCtxPopCurrent_v2)(NULL);
 }

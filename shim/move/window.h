@@ -5,11 +5,11 @@
 #ifndef LOWTIDE_WINDOW_H
 #define LOWTIDE_WINDOW_H
 
-#include "pager/pager.h"
+#include "move/mover.h"
 
 /* False: not now (a capture, another context on the device, a thread inside a call that blocks,
  * or work that does not end within patience); nothing is changed and the gate is open. */
-bool window_open(struct pager *pager);
-void window_close(struct pager *pager);
+bool window_open(struct mover *mover);
+void window_close(struct mover *mover);
 
 #endif

@@ -21,10 +21,12 @@ static bool make_place(struct pager *pager, const struct block *block)
 {
 	size_t actions;
 
-	if (!pager->overlap || streams_capturing() || !streams_one_context(pager->device))
+	if (!pager->mover.overlap || streams_capturing() ||
+	    !streams_one_context(pager->memory.device))
 		return false;
 	actions = policy_make_place(pager->policy, pager->actions, PAGER_ACTIONS);
-	return actions && overlap_make_place(pager, actions, block->size_class);
+	return actions &&
+	       overlap_make_place(&pager->mover, pager->actions, actions, block->size_class);
 }
 
 static bool give_frame(struct pager *pager, struct block *block)
@@ -33,11 +35,11 @@ static bool give_frame(struct pager *pager, struct block *block)
 		      make_place(pager, block);
 
 	if (wanted)
-		block->device = frame_take(&pager->frames, false, block->size_class);
+		block->device = frame_take(&pager->memory.frames, false, block->size_class);
 	if (!block->device)
-		block->host = transit_host_frame(pager, block->size_class);
+		block->host = transit_host_frame(&pager->mover, block->size_class);
 	if (!block->device && !block->host && !wanted)
-		block->device = frame_take(&pager->frames, false, block->size_class);
+		block->device = frame_take(&pager->memory.frames, false, block->size_class);
 	return block->device || block->host;
 }
 
@@ -48,14 +50,15 @@ static bool fill_component(struct pager *pager, const struct component *componen
 
 	for (; done < component->block_count; done++) {
 		ids[done] = component->first_block + done;
-		if (!give_frame(pager, &pager->table.blocks[ids[done]]))
+		if (!give_frame(pager, &pager->memory.table.blocks[ids[done]]))
 			goto take_back;
 	}
-	if (home_map(pager, ids, done) == CUDA_SUCCESS)
+	if (home_map(&pager->memory, ids, done) == CUDA_SUCCESS)
 		return true;
 take_back:
 	while (done--)
-		release_frames(pager, &pager->table.blocks[component->first_block + done]);
+		release_frames(pager,
+			       &pager->memory.table.blocks[component->first_block + done]);
 	return false;
 }
 
@@ -63,10 +66,10 @@ static void introduce(struct pager *pager, const struct component *component, ui
 {
 	for (uint32_t i = 0; i < component->block_count; i++) {
 		uint32_t id = component->first_block + i;
-		const struct block *block = &pager->table.blocks[id];
+		const struct block *block = &pager->memory.table.blocks[id];
 
 		policy_block_added(pager->policy, id, block_bytes(block),
-				   component_index(&pager->table, component), 0,
+				   component_index(&pager->memory.table, component), 0,
 				   atomic_load(&block->home) == HOME_DEVICE, now_ns);
 	}
 	if (atomic_load(&component->cold_count))
@@ -86,11 +89,11 @@ static unsigned int largest_class(void)
  */
 static bool can_fit(struct pager *pager, uint64_t bytes)
 {
-	uint64_t vram_bytes = pager_frames_cap_bytes(pager);
+	uint64_t vram_bytes = memory_frames_cap_bytes(&pager->memory);
 
-	if (bytes <= vram_bytes || bytes - vram_bytes <= pager->frames.host_limit_bytes)
+	if (bytes <= vram_bytes || bytes - vram_bytes <= pager->memory.frames.host_limit_bytes)
 		return true;
-	pager->frames.refusal[true] = FRAME_OVER_LIMIT;
+	pager->memory.frames.refusal[true] = FRAME_OVER_LIMIT;
 	return false;
 }
 
@@ -98,12 +101,12 @@ static bool can_fit(struct pager *pager, uint64_t bytes)
 static struct component *component_new(struct pager *pager, uint64_t bytes, bool *addresses)
 {
 	struct component *component =
-	    component_make(&pager->table, bytes, largest_class(), pager->context);
+	    component_make(&pager->memory.table, bytes, largest_class(), pager->memory.context);
 
 	*addresses = component != NULL;
 	if (!component || fill_component(pager, component))
 		return component;
-	component_unmake(&pager->table, component);
+	component_unmake(&pager->memory.table, component);
 	return NULL;
 }
 
@@ -119,11 +122,11 @@ static struct component *component_with_room(struct pager *pager, uint64_t bytes
 	do
 		component = component_new(pager, bytes, addresses);
 	while (!component && (release_empty_slab(pager) || release_wait(pager, until_ns) ||
-			      ahead_wait(pager)));
+			      ahead_wait(&pager->memory)));
 	if (!component)
 		return NULL;
 	introduce(pager, component, clock_now_ns());
-	if (ahead_wanted(pager))
+	if (ahead_wanted(&pager->memory))
 		stepper_wake();
 	return component;
 }
@@ -136,7 +139,7 @@ static struct slab *slab_new(struct pager *pager, uint64_t bytes, bool *addresse
 
 	if (!component)
 		return NULL;
-	slab = slabs_add(&pager->slabs, component->start, bytes);
+	slab = slabs_add(&pager->memory.slabs, component->start, bytes);
 	if (slab)
 		component->slab = slab;
 	else
@@ -154,10 +157,12 @@ static uint64_t allocate(struct pager *pager, uint64_t bytes, bool *addresses)
 		component = component_with_room(pager, bytes, addresses);
 		return component ? component->start : 0;
 	}
-	slab = slabs_with_room(&pager->slabs, bytes);
+	slab = slabs_with_room(&pager->memory.slabs, bytes);
 	if (!slab)
 		slab = slab_new(pager, bytes, addresses);
-	return slab ? slab_take(&pager->slabs, slab, bytes, pager->table.next_id++) : 0;
+	return slab
+		   ? slab_take(&pager->memory.slabs, slab, bytes, pager->memory.table.next_id++)
+		   : 0;
 }
 
 enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
@@ -172,7 +177,7 @@ enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 	pager = pager_here();
 	if (!pager)
 		return PAGER_DECLINED;
-	lock_take(&pager->lock);
+	lock_take(&pager->memory.lock);
 	release_ripe(pager, false);
 	refresh_cap(pager);
 	address = allocate(pager, bytes, &addresses);
@@ -180,7 +185,7 @@ enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 		*out = address;
 	else
 		tell_refused(pager, bytes, addresses);
-	lock_give(&pager->lock);
+	lock_give(&pager->memory.lock);
 	return address ? PAGER_DONE : PAGER_REFUSED;
 }
 
@@ -221,10 +226,10 @@ enum pager_answer pager_free(CUdeviceptr address, CUresult *result)
 
 	if (!pager)
 		return PAGER_DECLINED;
-	*result = release_await(pager->context, &captured);
+	*result = release_await(pager->memory.context, &captured);
 	if (*result != CUDA_SUCCESS)
 		return PAGER_DONE;
-	lock_take(&pager->lock);
+	lock_take(&pager->memory.lock);
 	it = what_to_free(pager, address);
 	if (!it.component && !it.piece)
 		*result = CUDA_ERROR_INVALID_VALUE;
@@ -237,7 +242,7 @@ enum pager_answer pager_free(CUdeviceptr address, CUresult *result)
 	release_ripe(pager, false);
 	if (pager_holds_nothing(pager))
 		trim_frames(pager, true);
-	lock_give(&pager->lock);
+	lock_give(&pager->memory.lock);
 	return PAGER_DONE;
 }
 
@@ -247,7 +252,8 @@ static bool in_own_context(const struct pager *pager)
 {
 	CUcontext context = NULL;
 
-	return real(cuCtxGetCurrent)(&context) == CUDA_SUCCESS && context == pager->context;
+	return real(cuCtxGetCurrent)(&context) == CUDA_SUCCESS &&
+	       context == pager->memory.context;
 }
 
 void pager_free_after(CUdeviceptr address, CUstream stream, CUresult *result)
@@ -265,14 +271,14 @@ void pager_free_after(CUdeviceptr address, CUstream stream, CUresult *result)
 	event = streams_event_behind(stream, result);
 	if (!event)
 		return;
-	lock_take(&pager->lock);
+	lock_take(&pager->memory.lock);
 	it = what_to_free(pager, address);
 	if (it.component || it.piece)
 		free_later(pager, it, event);
 	else
 		*result = CUDA_ERROR_INVALID_VALUE;
 	release_ripe(pager, false);
-	lock_give(&pager->lock);
+	lock_give(&pager->memory.lock);
 	if (*result != CUDA_SUCCESS)
 		real(cuEventDestroy_v2)(event);
 }

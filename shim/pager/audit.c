@@ -14,22 +14,22 @@
 /* It is cold, and its component was used after it was last asked for. */
 static bool is_unasked(const struct pager *pager, uint32_t id)
 {
-	const struct block *block = &pager->table.blocks[id];
+	const struct block *block = &pager->memory.table.blocks[id];
 	const struct component *component;
 
 	if (block->component == NO_BLOCK || block->way ||
 	    atomic_load(&block->home) != HOME_HOST)
 		return false;
-	component = &pager->table.components[block->component];
+	component = &pager->memory.table.components[block->component];
 	return component->extents.count && component->used_at != pager->named.marked_in[id];
 }
 
 static uint32_t next_unasked(struct pager *pager)
 {
-	for (uint32_t i = 0; i < LOOKED_AT && i < pager->table.block_end; i++) {
+	for (uint32_t i = 0; i < LOOKED_AT && i < pager->memory.table.block_end; i++) {
 		uint32_t id = pager->audit.next++;
 
-		if (id >= pager->table.block_end)
+		if (id >= pager->memory.table.block_end)
 			pager->audit.next = id = 0;
 		if (is_unasked(pager, id))
 			return id;
@@ -45,13 +45,13 @@ static bool hash_cold(struct pager *pager, uint32_t id, uint64_t hash[2])
 
 	streams_capture_hold();
 	if (!streams_capturing())
-		result = streams_ask(pager->context);
+		result = streams_ask(pager->memory.context);
 	streams_capture_let();
-	if (result != CUDA_SUCCESS || !window_open(pager))
+	if (result != CUDA_SUCCESS || !window_open(&pager->mover))
 		return false;
-	content_hash_name(pager, 0, pager->table.blocks[id].host);
-	hashes = content_hash(pager, 1);
-	window_close(pager);
+	content_hash_name(&pager->memory, 0, pager->memory.table.blocks[id].host);
+	hashes = content_hash(&pager->memory, 1, pager->mover.stream_in);
+	window_close(&pager->mover);
 	if (hashes)
 		memcpy(hash, hashes, 2 * sizeof(*hash));
 	return hashes != NULL;
@@ -64,7 +64,7 @@ static void begin(struct pager *pager)
 
 	if (id == NO_BLOCK || !hash_cold(pager, id, pager->audit.hash))
 		return;
-	component = &pager->table.components[pager->table.blocks[id].component];
+	component = &pager->memory.table.components[pager->memory.table.blocks[id].component];
 	pager->audit.block = id;
 	pager->audit.component = component->id;
 	pager->audit.named_at = pager->named.marked_in[id];
@@ -77,16 +77,16 @@ void audit_step(struct pager *pager)
 	struct component *component;
 	uint64_t hash[2];
 
-	if (settings_get()->dirty != DIRTY_HASH || !content_hash_can(pager) ||
-	    pager->frames.plain_host || !streams_one_context(pager->device) ||
-	    overlap_busy(pager))
+	if (settings_get()->dirty != DIRTY_HASH || !content_hash_can(&pager->memory) ||
+	    pager->memory.frames.plain_host || !streams_one_context(pager->memory.device) ||
+	    overlap_busy(&pager->mover))
 		return;
 	pager->audit.block = NO_BLOCK;
-	if (id >= pager->table.block_end || !is_unasked(pager, id)) {
+	if (id >= pager->memory.table.block_end || !is_unasked(pager, id)) {
 		begin(pager);
 		return;
 	}
-	component = &pager->table.components[pager->table.blocks[id].component];
+	component = &pager->memory.table.components[pager->memory.table.blocks[id].component];
 	if (component->id != pager->audit.component ||
 	    pager->named.marked_in[id] != pager->audit.named_at) {
 		begin(pager);

@@ -18,19 +18,19 @@ static void tell_of_moves(struct pager *pager, const uint32_t *blocks, size_t co
 {
 	for (size_t i = 0; i < count; i++)
 		policy_block_moved(pager->policy, blocks[i],
-				   atomic_load(&pager->table.blocks[blocks[i]].home) ==
+				   atomic_load(&pager->memory.table.blocks[blocks[i]].home) ==
 				       HOME_DEVICE);
 }
 
 /* Everything launched before has ended. */
 static void forget_unknown_fences(struct pager *pager)
 {
-	for (uint32_t i = 0; pager->overlap && i < pager->table.block_end; i++)
-		if (pager->table.blocks[i].fence == FENCE_NEVER)
-			pager->table.blocks[i].fence = 0;
-	for (uint32_t i = 0; pager->overlap && i < pager->table.component_end; i++)
-		if (pager->table.components[i].fence == FENCE_NEVER)
-			pager->table.components[i].fence = 0;
+	for (uint32_t i = 0; pager->mover.overlap && i < pager->memory.table.block_end; i++)
+		if (pager->memory.table.blocks[i].fence == FENCE_NEVER)
+			pager->memory.table.blocks[i].fence = 0;
+	for (uint32_t i = 0; pager->mover.overlap && i < pager->memory.table.component_end; i++)
+		if (pager->memory.table.components[i].fence == FENCE_NEVER)
+			pager->memory.table.components[i].fence = 0;
 }
 
 struct moves {
@@ -46,7 +46,7 @@ static struct moves gather(const struct pager *pager, size_t actions)
 
 	for (size_t i = 0; i < actions; i++) {
 		uint32_t id = pager->actions[i].block;
-		const struct block *block = &pager->table.blocks[id];
+		const struct block *block = &pager->memory.table.blocks[id];
 		enum block_home home = atomic_load(&block->home);
 
 		if (block->pins)
@@ -66,24 +66,24 @@ void carry_out(struct pager *pager, size_t actions)
 
 	if (!moves.leaving_count && !moves.coming_count)
 		return;
-	overlap_settle(pager);
-	if (!window_open(pager)) {
+	overlap_settle(&pager->mover);
+	if (!window_open(&pager->mover)) {
 		tell_if_still(pager);
 		return;
 	}
 	forget_unknown_fences(pager);
 	release_ripe(pager, true);
 	moves = gather(pager, actions); /* some may have been freed just now */
-	exchange_homes(pager, moves.leaving, moves.leaving_count, moves.coming,
+	exchange_homes(&pager->mover, moves.leaving, moves.leaving_count, moves.coming,
 		       moves.coming_count);
-	window_close(pager);
+	window_close(&pager->mover);
 	tell_of_moves(pager, moves.leaving, moves.leaving_count);
 	tell_of_moves(pager, moves.coming, moves.coming_count);
 }
 
 void refresh_cap(struct pager *pager)
 {
-	uint64_t cap = pager_frames_cap_bytes(pager);
+	uint64_t cap = memory_frames_cap_bytes(&pager->memory);
 
 	if (cap != pager->policy_cap_bytes) {
 		pager->policy_cap_bytes = cap;
@@ -98,9 +98,9 @@ static uint64_t make_room(struct pager *pager, uint64_t bytes)
 	size_t actions;
 
 	release_ripe(pager, false);
-	gone = frame_release_spare(&pager->frames, false, bytes);
+	gone = frame_release_spare(&pager->memory.frames, false, bytes);
 	while (gone < bytes && release_empty_slab(pager))
-		gone += frame_release_spare(&pager->frames, false, bytes - gone);
+		gone += frame_release_spare(&pager->memory.frames, false, bytes - gone);
 	if (gone >= bytes)
 		return gone;
 	actions = policy_pressure(pager->policy, bytes - gone, clock_now_ns(), pager->actions,
@@ -109,7 +109,7 @@ static uint64_t make_room(struct pager *pager, uint64_t bytes)
 		return gone;
 	begin_paging(pager);
 	carry_out(pager, actions);
-	return gone + frame_release_spare(&pager->frames, false, bytes - gone);
+	return gone + frame_release_spare(&pager->memory.frames, false, bytes - gone);
 }
 
 /* How often, and with which pause, a window is tried that was refused because another thread
@@ -126,17 +126,18 @@ bool pager_make_room(int device, uint64_t bytes)
 	if (!pager)
 		return false;
 	for (int i = 0; i < ROOM_TRIES; i++) {
-		lock_take(&pager->lock);
+		lock_take(&pager->memory.lock);
 		/* Its context may have ended meanwhile, by another thread. */
 		if (!pager_on(device)) {
-			lock_give(&pager->lock);
+			lock_give(&pager->memory.lock);
 			break;
 		}
-		refused = pager->stats.windows_refused;
+		refused = pager->mover.stats.windows_refused;
 		gone += make_room(pager, bytes - gone);
-		refused = pager->stats.windows_refused - refused;
-		freed = gone < bytes && (release_wait(pager, until_ns) || ahead_wait(pager));
-		lock_give(&pager->lock);
+		refused = pager->mover.stats.windows_refused - refused;
+		freed = gone < bytes &&
+			(release_wait(pager, until_ns) || ahead_wait(&pager->memory));
+		lock_give(&pager->memory.lock);
 		if (freed)
 			continue;
 		if (gone >= bytes || !refused || streams_capturing() ||
@@ -154,18 +155,18 @@ static bool step_in_context(struct pager *pager)
 	CUcontext current = NULL;
 	bool pushed = false, switched = false;
 
-	if (streams_capturing() || !streams_one_context(pager->device) ||
+	if (streams_capturing() || !streams_one_context(pager->memory.device) ||
 	    real(cuCtxGetCurrent)(&current) != CUDA_SUCCESS)
 		return false;
-	if (current != pager->context) {
-		pushed = real(cuCtxPushCurrent_v2)(pager->context) == CUDA_SUCCESS;
+	if (current != pager->memory.context) {
+		pushed = real(cuCtxPushCurrent_v2)(pager->memory.context) == CUDA_SUCCESS;
 		if (!pushed)
 			return false;
 	}
 	if (stepper_is_absent())
-		overlap_step(pager);
+		overlap_step(&pager->mover);
 	else
-		switched = overlap_step_apart(pager);
+		switched = overlap_step_apart(&pager->mover);
 	if (pushed)
 		real(cuCtxPopCurrent_v2)(NULL);
 	return switched;
@@ -182,16 +183,17 @@ bool pager_step(void)
 			continue;
 		/* Whoever holds the lock will have made more to do, and may be waiting for
 		 * this thread to pause. */
-		if (!lock_try(&pager->lock)) {
+		if (!lock_try(&pager->memory.lock)) {
 			busy = true;
 			continue;
 		}
-		while (pager_on(i) && overlap_busy(pager) && step_in_context(pager))
+		while (pager_on(i) && overlap_busy(&pager->mover) && step_in_context(pager))
 			;
-		if (pager_on(i) && !streams_capturing() && ahead_wanted(pager))
-			ahead_make(pager, !stepper_is_absent());
-		busy = busy || (pager_on(i) && (overlap_busy(pager) || ahead_wanted(pager)));
-		lock_give(&pager->lock);
+		if (pager_on(i) && !streams_capturing() && ahead_wanted(&pager->memory))
+			ahead_make(&pager->memory, !stepper_is_absent());
+		busy = busy || (pager_on(i) &&
+				(overlap_busy(&pager->mover) || ahead_wanted(&pager->memory)));
+		lock_give(&pager->memory.lock);
 	}
 	return busy;
 }
@@ -205,10 +207,10 @@ bool pager_wants_steps(void)
 	for (int i = 0; i < PAGER_DEVICES && !busy; i++) {
 		struct pager *pager = pager_on(i);
 
-		if (!pager || !lock_try(&pager->lock))
+		if (!pager || !lock_try(&pager->memory.lock))
 			continue;
-		busy = overlap_busy(pager) || ahead_wanted(pager);
-		lock_give(&pager->lock);
+		busy = overlap_busy(&pager->mover) || ahead_wanted(&pager->memory);
+		lock_give(&pager->memory.lock);
 	}
 	return busy;
 }
@@ -222,20 +224,22 @@ void trim_frames(struct pager *pager, bool all)
 		return;
 	pager->quiets = 0;
 	if (all) {
-		frame_release_spare(&pager->frames, false, UINT64_MAX);
-		frame_release_spare(&pager->frames, true, UINT64_MAX);
+		frame_release_spare(&pager->memory.frames, false, UINT64_MAX);
+		frame_release_spare(&pager->memory.frames, true, UINT64_MAX);
 		return;
 	}
-	frame_trim(&pager->frames, false, 0);
-	frame_trim(&pager->frames, true, ahead_kept_bytes(pager));
+	frame_trim(&pager->memory.frames, false, 0);
+	frame_trim(&pager->memory.frames, true, ahead_kept_bytes(&pager->memory));
 }
 
 static bool any_to_do(const struct pager *pager)
 {
 	return atomic_load_explicit(&pager->pressed, memory_order_relaxed) ||
 	       atomic_load_explicit(&pager->parked_count, memory_order_relaxed) ||
-	       atomic_load_explicit(&pager->frames.device_spare_bytes, memory_order_relaxed) ||
-	       atomic_load_explicit(&pager->frames.host_spare_bytes, memory_order_relaxed);
+	       atomic_load_explicit(&pager->memory.frames.device_spare_bytes,
+				    memory_order_relaxed) ||
+	       atomic_load_explicit(&pager->memory.frames.host_spare_bytes,
+				    memory_order_relaxed);
 }
 
 void pager_quiet(void)
@@ -249,9 +253,9 @@ void pager_quiet(void)
 			continue;
 		if (!context && real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
 			return;
-		if (pager->context != context)
+		if (pager->memory.context != context)
 			continue;
-		lock_take(&pager->lock);
+		lock_take(&pager->memory.lock);
 		release_ripe(pager, false);
 		if (!pager->quiets)
 			audit_step(pager);
@@ -259,6 +263,6 @@ void pager_quiet(void)
 		refresh_cap(pager);
 		carry_out(pager, policy_quiet(pager->policy, clock_now_ns(), pager->actions,
 					      PAGER_ACTIONS));
-		lock_give(&pager->lock);
+		lock_give(&pager->memory.lock);
 	}
 }

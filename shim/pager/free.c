@@ -58,8 +58,8 @@ CUresult release_await(CUcontext context, bool *captured)
 
 void release_frames(struct pager *pager, struct block *block)
 {
-	frame_give(&pager->frames, block->device);
-	frame_give(&pager->frames, block->host);
+	frame_give(&pager->memory.frames, block->device);
+	frame_give(&pager->memory.frames, block->host);
 	block->device = block->host = NULL;
 }
 
@@ -68,10 +68,10 @@ static bool empty(struct pager *pager, const struct component *component)
 	bool all = true;
 
 	for (uint32_t i = 0; i < component->block_count; i++) {
-		struct block *block = &pager->table.blocks[component->first_block + i];
+		struct block *block = &pager->memory.table.blocks[component->first_block + i];
 
 		if (atomic_load(&block->home) != HOME_NONE &&
-		    home_unmap(pager, component->first_block + i) != CUDA_SUCCESS) {
+		    home_unmap(&pager->memory, component->first_block + i) != CUDA_SUCCESS) {
 			all = false;
 			continue;
 		}
@@ -83,10 +83,10 @@ static bool empty(struct pager *pager, const struct component *component)
 
 bool release_component(struct pager *pager, struct component *component)
 {
-	overlap_settle_component(pager, component);
+	overlap_settle_component(&pager->mover, component);
 	if (!empty(pager, component))
 		return false;
-	component_unmake(&pager->table, component);
+	component_unmake(&pager->memory.table, component);
 	return true;
 }
 
@@ -96,24 +96,24 @@ void release_piece(struct pager *pager, struct slab_piece *piece)
 
 	if (piece->sync_memops)
 		pin_piece_freed(pager, piece);
-	if (slab_give(&pager->slabs, piece) &&
+	if (slab_give(&pager->memory.slabs, piece) &&
 	    release_component(pager, component_of_slab(pager, slab)))
-		slabs_remove(&pager->slabs, slab);
+		slabs_remove(&pager->memory.slabs, slab);
 }
 
 bool release_empty_slab(struct pager *pager)
 {
-	struct slab *slab = slabs_empty(&pager->slabs);
+	struct slab *slab = slabs_empty(&pager->memory.slabs);
 
 	if (!slab || !release_component(pager, component_of_slab(pager, slab)))
 		return false;
-	slabs_remove(&pager->slabs, slab);
+	slabs_remove(&pager->memory.slabs, slab);
 	return true;
 }
 
 void release_piece_later(struct pager *pager, struct slab_piece *piece, CUevent event)
 {
-	slab_park(&pager->slabs, piece, event);
+	slab_park(&pager->memory.slabs, piece, event);
 	atomic_fetch_add(&pager->parked_count, 1);
 }
 
@@ -122,11 +122,11 @@ void release_later(struct pager *pager, struct component *component, CUevent eve
 	component->parked = true;
 	component->free_after = event;
 	component->next_free = pager->parked;
-	pager->parked = component_index(&pager->table, component) + 1;
+	pager->parked = component_index(&pager->memory.table, component) + 1;
 	atomic_fetch_add(&pager->parked_count, 1);
 	/* Moving it would be for nothing. */
 	for (uint32_t i = 0; i < component->block_count; i++)
-		if (!pager->table.blocks[component->first_block + i].pins++)
+		if (!pager->memory.table.blocks[component->first_block + i].pins++)
 			policy_block_pinned(pager->policy, component->first_block + i, true);
 }
 
@@ -138,13 +138,13 @@ static void find_ripe(struct pager *pager)
 
 	streams_capture_hold();
 	if (!streams_capturing()) {
-		entered = enter(pager->context);
+		entered = enter(pager->memory.context);
 		all = CUDA_ERROR_UNKNOWN; /* not asked yet */
 		for (uint32_t at = pager->parked; at;) {
-			struct component *component = &pager->table.components[at - 1];
+			struct component *component = &pager->memory.table.components[at - 1];
 
 			if (!component->free_after && all == CUDA_ERROR_UNKNOWN)
-				all = idle_or_error(pager->context);
+				all = idle_or_error(pager->memory.context);
 			component->ripe =
 			    (component->free_after ? real(cuEventQuery)(component->free_after)
 						   : all) == CUDA_SUCCESS;
@@ -182,8 +182,8 @@ static void release_ripe_pieces(struct pager *pager, bool idle)
 	struct slab_piece *piece;
 
 	if (!idle)
-		release_mark_ripe(&pager->slabs, pager->context);
-	while ((piece = slabs_unpark(&pager->slabs, idle))) {
+		release_mark_ripe(&pager->memory.slabs, pager->memory.context);
+	while ((piece = slabs_unpark(&pager->memory.slabs, idle))) {
 		CUevent event = piece->free_after;
 
 		atomic_fetch_sub(&pager->parked_count, 1);
@@ -203,7 +203,7 @@ void release_ripe(struct pager *pager, bool idle)
 	if (!idle)
 		find_ripe(pager);
 	while (*link) {
-		struct component *component = &pager->table.components[*link - 1];
+		struct component *component = &pager->memory.table.components[*link - 1];
 		uint32_t next = component->next_free;
 		CUevent event = component->free_after;
 
@@ -221,19 +221,19 @@ void release_ripe(struct pager *pager, bool idle)
 
 bool release_wait(struct pager *pager, uint64_t until_ns)
 {
-	CUcontext context = pager->context;
+	CUcontext context = pager->memory.context;
 	unsigned int count = atomic_load(&pager->parked_count);
 
-	while (pager->context == context && count && !streams_capturing()) {
+	while (pager->memory.context == context && count && !streams_capturing()) {
 		release_ripe(pager, false);
 		if (atomic_load(&pager->parked_count) < count)
 			return true;
 		if (clock_now_ns() > until_ns)
 			return false;
 		/* What it waits for may be something that another thread has yet to launch. */
-		lock_give(&pager->lock);
+		lock_give(&pager->memory.lock);
 		sched_yield();
-		lock_take(&pager->lock);
+		lock_take(&pager->memory.lock);
 		count = atomic_load(&pager->parked_count);
 	}
 	return false;
@@ -241,14 +241,15 @@ bool release_wait(struct pager *pager, uint64_t until_ns)
 
 void release_all(struct pager *pager)
 {
-	for (uint32_t i = 0; i < pager->table.component_end; i++)
-		if (pager->table.components[i].bytes) {
-			struct slab *slab = pager->table.components[i].slab;
+	for (uint32_t i = 0; i < pager->memory.table.component_end; i++)
+		if (pager->memory.table.components[i].bytes) {
+			struct slab *slab = pager->memory.table.components[i].slab;
 
-			empty(pager, &pager->table.components[i]);
-			component_unmake(&pager->table, &pager->table.components[i]);
+			empty(pager, &pager->memory.table.components[i]);
+			component_unmake(&pager->memory.table,
+					 &pager->memory.table.components[i]);
 			if (slab)
-				slabs_remove(&pager->slabs, slab);
+				slabs_remove(&pager->memory.slabs, slab);
 		}
 	pager->parked = 0;
 	atomic_store(&pager->parked_count, 0);

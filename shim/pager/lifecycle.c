@@ -19,6 +19,7 @@
 #include "base/settings.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -34,22 +35,10 @@ static uint64_t marked(const struct settings_cap *mark, uint64_t cap_bytes)
 	return mark->bytes ? mark->bytes : (uint64_t)(mark->share * (double)cap_bytes);
 }
 
-uint64_t pager_frames_cap_bytes(const struct pager *pager)
-{
-	uint64_t cap = ledger_cap_bytes(pager->device);
-	uint64_t other = ledger_taken_bytes(pager->device) - pager->frames.device_bytes;
-
-	cap = cap > other ? cap - other : 0;
-	if (cap > frame_device_limit_bytes(&pager->frames))
-		cap = frame_device_limit_bytes(&pager->frames);
-	other = pager->hash_scratch ? frame_bytes(pager->hash_scratch->size_class) : 0;
-	return cap > other ? cap - other : 0;
-}
-
 static struct policy *make_policy(struct pager *pager)
 {
 	const struct settings *settings = settings_get();
-	uint64_t cap = pager_frames_cap_bytes(pager);
+	uint64_t cap = memory_frames_cap_bytes(&pager->memory);
 	struct policy_config config = {
 	    .cap_bytes = cap,
 	    .low_bytes = marked(&settings->low, cap),
@@ -88,22 +77,22 @@ static CUresult hash_stream(CUstream *stream)
 
 static CUresult make_streams(struct pager *pager)
 {
-	CUresult result = real(cuStreamCreate)(&pager->stream_in, CU_STREAM_NON_BLOCKING);
+	CUresult result = real(cuStreamCreate)(&pager->mover.stream_in, CU_STREAM_NON_BLOCKING);
 
 	if (result == CUDA_SUCCESS)
-		result = real(cuStreamCreate)(&pager->stream_out, CU_STREAM_NON_BLOCKING);
+		result = real(cuStreamCreate)(&pager->mover.stream_out, CU_STREAM_NON_BLOCKING);
 	if (result == CUDA_SUCCESS)
-		result = hash_stream(&pager->stream_hash_in);
+		result = hash_stream(&pager->mover.stream_hash_in);
 	if (result == CUDA_SUCCESS)
-		result = hash_stream(&pager->stream_hash_out);
+		result = hash_stream(&pager->mover.stream_hash_out);
 	return result;
 }
 
 /* A start that failed may come again: nothing of it is left. */
 static void finish_streams(struct pager *pager)
 {
-	CUstream *streams[] = {&pager->stream_in, &pager->stream_out, &pager->stream_hash_in,
-			       &pager->stream_hash_out};
+	CUstream *streams[] = {&pager->mover.stream_in, &pager->mover.stream_out,
+			       &pager->mover.stream_hash_in, &pager->mover.stream_hash_out};
 
 	for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++) {
 		if (*streams[i] && real(cuStreamDestroy_v2))
@@ -116,43 +105,53 @@ static void finish_streams(struct pager *pager)
 static void forget_parent(struct pager *pager)
 {
 	memset(&pager->stats, 0, sizeof(pager->stats));
+	memset(&pager->mover.stats, 0, sizeof(pager->mover.stats));
 	memset(&pager->told, 0, sizeof(pager->told));
-	pager->told_ns = 0;
-	memset(&pager->slabs, 0, sizeof(pager->slabs));
+	memset(&pager->memory.slabs, 0, sizeof(pager->memory.slabs));
 	pager->parked = 0;
 	atomic_store(&pager->parked_count, 0);
-	atomic_store(&pager->lost, 0);
+	atomic_store(&pager->memory.lost, 0);
 	/* The thread that was at it stayed behind. */
-	pager->ahead_making = false;
-	pager->apart = NULL;
-	pager->overlap = NULL;
+	pager->memory.frame_making = false;
+	pager->mover.apart = NULL;
+	pager->mover.overlap = NULL;
+}
+
+static void tell_policy(struct mover *mover, uint32_t block, bool to_device)
+{
+	const struct pager *pager =
+	    (const struct pager *)((const char *)mover - offsetof(struct pager, mover));
+
+	policy_block_moved(pager->policy, block, to_device);
 }
 
 static CUresult make(struct pager *pager, int device, CUcontext context)
 {
-	struct start *start = &pager->start;
+	struct start_failure *failure = &pager->start.failure;
 	CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
 
-	start_step(start, START_TABLES, result);
-	pager->stream_in = pager->stream_out = NULL;
-	pager->stream_hash_in = pager->stream_hash_out = NULL;
+	start_step(failure, START_TABLES, result);
+	pager->mover.stream_in = pager->mover.stream_out = NULL;
+	pager->mover.stream_hash_in = pager->mover.stream_hash_out = NULL;
 	if (pager->process != getpid())
 		forget_parent(pager);
 	pager->process = getpid();
-	pager->device = device;
-	pager->context = context;
+	pager->memory.device = device;
+	pager->memory.context = context;
+	pager->mover.memory = &pager->memory;
+	pager->mover.moved = tell_policy;
 	pager->group = 1;
-	pager->kernels = (struct own_kernels){.form = OWN_KERNELS_NONE};
+	pager->memory.kernels = (struct own_kernels){.form = OWN_KERNELS_NONE};
 	pager->owed = 0;
-	pager->ahead_refused = false;
+	pager->memory.frames_refused = false;
 	pager->audit.block = NO_BLOCK;
-	pager->crossing_events = 0; /* those before went with their context */
+	pager->mover.crossing_events = 0; /* those before went with their context */
 	pager->owed_limit = PAGER_OWED_FIRST;
-	atomic_store(&pager->cold_blocks, 0);
-	atomic_store(&pager->tabled_cold, 0);
+	atomic_store(&pager->memory.cold_blocks, 0);
+	atomic_store(&pager->memory.tabled_cold, 0);
 	if (!pager->named.blocks) {
-		pthread_mutex_init(&pager->lock, NULL);
-		fences_init(&pager->fences);
+		pthread_mutex_init(&pager->memory.lock, NULL);
+		fences_init(&pager->mover.fences);
 		pager->named.blocks = zeroed(BLOCKS_MAX * sizeof(uint32_t));
 		pager->named.marked_in = zeroed(BLOCKS_MAX * sizeof(uint32_t));
 		pager->actions = zeroed(PAGER_ACTIONS * sizeof(*pager->actions));
@@ -161,43 +160,45 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	if (!pager->named.blocks || !pager->named.marked_in || !pager->actions ||
 	    !pager->moving)
 		return result;
-	if (!block_table_init(&pager->table, device)) {
-		start_step(start, START_ADDRESSES, pager->table.arena.refused);
+	if (!block_table_init(&pager->memory.table, device)) {
+		start_step(failure, START_ADDRESSES, pager->memory.table.arena.refused);
 		return result;
 	}
-	if (!frame_pool_init(&pager->frames, device, settings_host_bytes(settings_get()),
+	if (!frame_pool_init(&pager->memory.frames, device, settings_host_bytes(settings_get()),
 			     settings_get()->cold == COLD_UNMAPPED)) {
-		start_step(start, START_ADDRESSES, pager->frames.aliases.refused);
+		start_step(failure, START_ADDRESSES, pager->memory.frames.aliases.refused);
 		goto finish_table;
 	}
 	result = make_streams(pager);
-	if (!start_step(start, START_STREAMS, result))
+	if (!start_step(failure, START_STREAMS, result))
 		goto finish_frames;
-	result = content_hash_init(pager);
+	result = content_hash_init(&pager->memory, failure);
 	if (result == CUDA_SUCCESS)
-		result = pager->frames.plain_host ? trial_plain_frame(pager)
-						  : trial_host_frame(pager);
+		result = pager->memory.frames.plain_host
+			     ? trial_plain_frame(&pager->mover, failure)
+			     : trial_host_frame(&pager->mover, failure);
 	if (result != CUDA_SUCCESS)
 		goto finish_frames;
 	result = CUDA_ERROR_OUT_OF_MEMORY;
-	start_step(start, START_TABLES, result);
+	start_step(failure, START_TABLES, result);
 	if (settings_get()->safety == SAFETY_OVERLAP) {
-		pager->overlap = overlap_create(pager);
-		if (!pager->overlap)
+		pager->mover.overlap = overlap_create();
+		if (!pager->mover.overlap)
 			goto finish_frames;
 		/* Whatever was ever launched must have left its fence. */
 		atomic_store(&pager->pressed, true);
 	}
 	pager->policy = make_policy(pager);
+	pager->memory.prepares_frames = pager->mover.overlap && pager->told.at_ns;
 	if (pager->policy)
 		return CUDA_SUCCESS;
-	overlap_destroy(pager);
+	overlap_destroy(&pager->mover);
 finish_frames:
-	content_hash_undo(pager);
-	frame_pool_finish(&pager->frames);
+	content_hash_undo(&pager->memory);
+	frame_pool_finish(&pager->memory.frames);
 	finish_streams(pager);
 finish_table:
-	block_table_finish(&pager->table);
+	block_table_finish(&pager->memory.table);
 	return result;
 }
 
@@ -249,18 +250,18 @@ struct pager *pager_here(void)
 		lock_take(&making);
 		if (!pager_on(device) && start_may(&pagers[device].start)) {
 			admission_open_account(device);
-			pagers[device].device = device;
+			pagers[device].memory.device = device;
 			result = driver_can() ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
-			if (start_step(&pagers[device].start, START_DRIVER, result))
+			if (start_step(&pagers[device].start.failure, START_DRIVER, result))
 				result = make(&pagers[device], device, context);
 			if (result == CUDA_SUCCESS) {
 				start_done(&pagers[device]);
 				stepper_does(pager_step);
 				admission_reclaims(RECLAIM_PAGED, pager_make_room);
 				/* Before anything can be named. */
-				if (pagers[device].frames.plain_host)
+				if (pagers[device].memory.frames.plain_host)
 					atomic_store(&resident_needed, true);
-				say_where(device, &pagers[device].table.arena);
+				say_where(device, &pagers[device].memory.table.arena);
 				registry_enter(&pagers[device]);
 			} else {
 				start_failed(&pagers[device], clock_now_ns());
@@ -280,19 +281,21 @@ bool pager_summary_at_exit(int device, struct pager_summary *summary)
 {
 	struct pager *pager = &pagers[device];
 
-	if (!pager->named.blocks || pager->process != getpid() || !lock_try(&pager->lock))
+	if (!pager->named.blocks || pager->process != getpid() ||
+	    !lock_try(&pager->memory.lock))
 		return false;
 	summary->stats = pager->stats;
+	summary->moved = pager->mover.stats;
 	summary->report = pager->last_report;
 	if (pager->policy)
 		policy_report(pager->policy, &summary->report);
-	summary->host_peak_bytes = pager->frames.host_peak_bytes;
-	summary->frames_resized = pager->frames.resized;
-	summary->frames_made = pager->frames.made;
-	summary->frames_made_ns = pager->frames.made_ns;
-	summary->kernels = own_kernels_form_name(pager->kernels.form);
-	summary->kernels_load_us = pager->kernels_load_us;
-	lock_give(&pager->lock);
+	summary->host_peak_bytes = pager->memory.frames.host_peak_bytes;
+	summary->frames_resized = pager->memory.frames.resized;
+	summary->frames_made = pager->memory.frames.made;
+	summary->frames_made_ns = pager->memory.frames.made_ns;
+	summary->kernels = own_kernels_form_name(pager->memory.kernels.form);
+	summary->kernels_load_us = pager->memory.kernels_load_us;
+	lock_give(&pager->memory.lock);
 	return summary->report.name != NULL;
 }
 
@@ -304,22 +307,22 @@ bool pager_summary_at_exit(int device, struct pager_summary *summary)
  * and are given back. */
 static void end(struct pager *pager)
 {
-	lock_take(&pager->lock);
+	lock_take(&pager->memory.lock);
 	registry_leave(pager);
-	overlap_destroy(pager);
+	overlap_destroy(&pager->mover);
 	release_all(pager);
-	fences_finish(&pager->fences);
-	content_hash_finish(pager);
-	frame_pool_forget_plain(&pager->frames);
-	frame_pool_finish(&pager->frames);
-	block_table_finish(&pager->table);
+	fences_finish(&pager->mover.fences);
+	content_hash_finish(&pager->memory);
+	frame_pool_forget_plain(&pager->memory.frames);
+	frame_pool_finish(&pager->memory.frames);
+	block_table_finish(&pager->memory.table);
 	policy_report(pager->policy, &pager->last_report);
 	policy_destroy(pager->policy);
 	pager->policy = NULL;
-	pager->context = NULL;
+	pager->memory.context = NULL;
 	atomic_store(&pager->pressed, false);
-	atomic_store(&pager->lost, 0);
-	lock_give(&pager->lock);
+	atomic_store(&pager->memory.lost, 0);
+	lock_give(&pager->memory.lock);
 }
 
 void pager_peer_enabled(int owner, int accessor)
@@ -336,10 +339,10 @@ void pager_peer_enabled(int owner, int accessor)
 	pager = pager_on(owner);
 	if (!pager)
 		return;
-	lock_take(&pager->lock);
-	overlap_settle(pager);
-	for (uint32_t i = 0; i < pager->table.block_end; i++) {
-		const struct block *block = &pager->table.blocks[i];
+	lock_take(&pager->memory.lock);
+	overlap_settle(&pager->mover);
+	for (uint32_t i = 0; i < pager->memory.table.block_end; i++) {
+		const struct block *block = &pager->memory.table.blocks[i];
 		enum block_home home = atomic_load(&block->home);
 
 		if (block->component == NO_BLOCK || home == HOME_NONE ||
@@ -351,7 +354,7 @@ void pager_peer_enabled(int owner, int accessor)
 			    "at %#llx",
 			    owner, accessor, (unsigned long long)block->address);
 	}
-	lock_give(&pager->lock);
+	lock_give(&pager->memory.lock);
 }
 
 void pager_context_ending(void)
@@ -380,7 +383,7 @@ void pager_fork_prepare(void)
 	lock_take(&making);
 	for (int i = 0; i < PAGER_DEVICES; i++)
 		if (pagers[i].named.blocks)
-			lock_take(&pagers[i].lock);
+			lock_take(&pagers[i].memory.lock);
 	streams_fork_prepare();
 	stepper_fork_prepare();
 }
@@ -391,7 +394,7 @@ void pager_fork_parent(void)
 	streams_fork_parent();
 	for (int i = PAGER_DEVICES - 1; i >= 0; i--)
 		if (pagers[i].named.blocks)
-			lock_give(&pagers[i].lock);
+			lock_give(&pagers[i].memory.lock);
 	lock_give(&making);
 }
 
@@ -404,6 +407,6 @@ void pager_fork_child(void)
 	streams_fork_child();
 	for (int i = PAGER_DEVICES - 1; i >= 0; i--)
 		if (pagers[i].named.blocks)
-			lock_give(&pagers[i].lock);
+			lock_give(&pagers[i].memory.lock);
 	lock_give(&making);
 }

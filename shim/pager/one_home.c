@@ -29,8 +29,8 @@ static struct homes homes_of(const struct pager *pager, const struct pager_range
 	uint64_t at = range->start;
 
 	for (uint32_t id;
-	     at < end_of(range) && (id = block_find(&pager->table, at)) != NO_BLOCK;) {
-		const struct block *block = &pager->table.blocks[id];
+	     at < end_of(range) && (id = block_find(&pager->memory.table, at)) != NO_BLOCK;) {
+		const struct block *block = &pager->memory.table.blocks[id];
 		bool cold = atomic_load(&block->home) == HOME_HOST;
 
 		*(cold ? &homes.ram_bytes : &homes.vram_bytes) += block_bytes(block);
@@ -54,8 +54,8 @@ static void move(struct pager *pager, const struct pager_range *range, int verb)
 	size_t actions = 0;
 
 	for (uint32_t id; at < end_of(range) && actions < PAGER_ACTIONS &&
-			  (id = block_find(&pager->table, at)) != NO_BLOCK;) {
-		const struct block *block = &pager->table.blocks[id];
+			  (id = block_find(&pager->memory.table, at)) != NO_BLOCK;) {
+		const struct block *block = &pager->memory.table.blocks[id];
 
 		if (atomic_load(&block->home) == from)
 			pager->actions[actions++] =
@@ -67,8 +67,9 @@ static void move(struct pager *pager, const struct pager_range *range, int verb)
 
 static uint64_t room_bytes(const struct pager *pager)
 {
-	uint64_t taken = ledger_taken_bytes(pager->device) - pager->frames.device_spare_bytes,
-		 cap = ledger_cap_bytes(pager->device);
+	uint64_t taken = ledger_taken_bytes(pager->memory.device) -
+			 pager->memory.frames.device_spare_bytes,
+		 cap = ledger_cap_bytes(pager->memory.device);
 
 	return taken < cap ? cap - taken : 0;
 }
@@ -91,7 +92,7 @@ bool fallback_settle_one(struct pager *pager, const struct pager_range *range)
 	struct homes homes;
 
 	/* Or a block would change its home after it was asked for it. */
-	switch_finish(pager);
+	switch_finish(&pager->mover);
 	homes = homes_of(pager, range);
 	if (!homes.vram_bytes || !homes.ram_bytes)
 		return true;
@@ -114,12 +115,12 @@ bool fallback_settle(const struct pager_range *ranges, size_t count)
 
 		if (!pager || !ranges[i].bytes)
 			continue;
-		lock_take(&pager->lock);
+		lock_take(&pager->memory.lock);
 		if (pager != counted)
 			pager->stats.fallbacks++;
 		counted = pager;
 		settled &= fallback_settle_one(pager, &ranges[i]);
-		lock_give(&pager->lock);
+		lock_give(&pager->memory.lock);
 	}
 	return settled;
 }

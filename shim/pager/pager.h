@@ -3,89 +3,54 @@
  *
  * One pager a device, made at the first allocation there; it belongs to the context that made
  * it. Allocations of other contexts go to the driver. Everything here may be called from any
- * thread; one lock a pager guards its state. Ranks: pager lock, then stream list, then gate;
- * nobody holds the gate while taking a lock.
+ * thread; one lock a pager guards its state (memory.h: its rank).
  */
 #ifndef LOWTIDE_PAGER_H
 #define LOWTIDE_PAGER_H
 
-#include "memory/block.h"
-#include "order/fence.h"
 #include "memory/block_set.h"
-#include "memory/frame.h"
-#include "memory/own_kernels.h"
+#include "memory/memory.h"
+#include "move/mover.h"
 #include "pager/start.h"
 #include "policy.h"
 
 #include <pthread.h>
 
-#define PAGER_DEVICES 16
+#define PAGER_DEVICES MEMORY_DEVICES
 
 /* Counts since the pager began; guarded by its lock. */
 struct pager_stats {
-	uint64_t page_ins, evictions, clean_evictions; /* blocks */
-	uint64_t bytes_in, bytes_out;		       /* copied */
-	uint64_t windows, windows_refused, windows_late;
-	uint64_t window_ns;	    /* from before the drain until work may begin again */
 	uint64_t waits, wait_ns;    /* launches that waited for what was coming to VRAM */
 	uint64_t launches_in_place; /* launches that named a cold block */
-	uint64_t failed_moves;
-	uint64_t bytes_out_again; /* part of bytes_out: of blocks that had been in RAM before */
-	uint64_t fallbacks;	  /* calls handed to the driver whole, see one_home.h */
-	uint64_t verified,
-	    not_verified; /* blocks: LOWTIDE_VERIFY compared them, or could not */
+	uint64_t fallbacks;	    /* calls handed to the driver whole, see one_home.h */
 };
 
-/* Copies of a window's exchange under way at once. */
-#define PAGER_CROSSING 16
-
+/* All but what says atomic is guarded by memory.lock. */
 struct pager {
-	pthread_mutex_t lock;
+	struct memory memory;
+	struct mover mover;
 	struct start start;
-	pid_t process; /* that made it: in a forked child it is another's */
-	int device;
-	CUcontext context;
-	_Atomic int lost; /* CUresult: a mapping could not be put back; every later use answers
-			     so; atomic */
-	_Atomic uint32_t cold_blocks, tabled_cold; /* all whose home is RAM, and of those the
-						      ones in tabled components; atomic */
+	pid_t process;	     /* that made it: in a forked child it is another's */
 	atomic_bool pressed; /* the policy wants to know of every use; atomic */
-	struct block_table table;
-	struct slabs slabs; /* components that small allocations are cut from */
-	struct frame_pool frames;
 	struct policy *policy;
 	uint64_t policy_cap_bytes;
-	uint64_t window_since_ns;   /* when the window that is open began */
-	uint64_t unpaged_since_ns;  /* no window before this: the last one was refused or came
-				       late; 0: none was */
-	bool pushed;		    /* the open window's: our context was not the current one */
-	struct overlap *overlap;    /* NULL: strict */
-	struct switch_apart *apart; /* the switch that goes on without the lock, if one does */
-	struct fences fences;	    /* own lock */
 	uint32_t owed,
 	    owed_limit; /* uses since the last window that wanted what only a window moves */
-	CUstream stream_in, stream_out, stream_hash_in, stream_hash_out;
-	CUevent crossing[PAGER_CROSSING]; /* pipeline.c's; made when first needed */
-	size_t crossing_events;		  /* made so far */
-	struct own_kernels kernels;	  /* ours; immutable after init */
-	uint64_t kernels_load_us;	  /* of that, whatever came of it */
-	struct frame *hash_scratch;	  /* on the device: the table, then the sums */
-	uint64_t *hash_host;		  /* pinned, the same layout */
-	struct block_set named;		  /* by the last operation */
-	struct policy_action *actions;	  /* room for PAGER_ACTIONS */
-	uint32_t *moving; /* room for PAGER_ACTIONS leaving, then as many coming */
-	uint32_t parked;  /* freed but not gone (free.h): index + 1 of the first; 0: none */
+	struct block_set named;	       /* by the last operation */
+	struct policy_action *actions; /* room for PAGER_ACTIONS */
+	uint32_t *moving;	       /* room for PAGER_ACTIONS leaving, then as many coming */
+	uint32_t parked; /* freed but not gone (free.h): index + 1 of the first; 0: none */
 	_Atomic uint32_t parked_count; /* with pieces of slabs; atomic */
-	bool ahead_making;	       /* prepared_frames.c: a frame, without the lock */
-	bool ahead_refused;	       /* the driver had none */
 	uint32_t group;		       /* of what is being uploaded */
 	atomic_bool worked;	       /* a launch came since the last upload; atomic */
 	struct pager_stats stats;
 	struct policy_report last_report; /* of a policy that went with its context */
-	struct pager_stats told;	  /* at told_ns */
-	uint64_t told_ns;		  /* when the state of paging was last told */
-	bool told_still[2];		  /* by reason */
-	uint64_t told_refused_bytes[3];	  /* by reason: the smallest that was told; 0: none */
+	struct {
+		uint64_t at_ns; /* when the state of paging was last told; 0: never */
+		uint64_t bytes_in, bytes_out, launches_in_place; /* as they were then */
+		bool still[2];					 /* by reason */
+		uint64_t refused_bytes[3]; /* by reason: the smallest; 0: none */
+	} told;
 	struct {
 		uint32_t block, named_at, used_at; /* NO_BLOCK: none is looked at */
 		uint64_t component, hash[2];
@@ -96,8 +61,6 @@ struct pager {
 
 #define PAGER_ACTIONS 8192
 
-/* VRAM that device frames of blocks may take: the cap less everything else that is charged. */
-uint64_t pager_frames_cap_bytes(const struct pager *pager);
 /* NULL: no pager lives there, now. */
 struct pager *pager_on(int device);
 
@@ -211,6 +174,7 @@ uint64_t pager_frame_bytes(int device);
  * its lock is held. */
 struct pager_summary {
 	struct pager_stats stats;
+	struct mover_stats moved;
 	struct policy_report report;
 	uint64_t host_peak_bytes, frames_resized, frames_made, frames_made_ns;
 	const char *kernels; /* how ours were loaded: "cubin", "ptx" or "none" */

@@ -45,16 +45,17 @@ uint64_t cold_bytes_of(const struct pager *pager, uint64_t *managed_bytes);
 /* The component that holds the address; NULL: none. */
 static inline struct component *component_at(struct pager *pager, uint64_t address)
 {
-	uint32_t id = block_find(&pager->table, address);
+	uint32_t id = block_find(&pager->memory.table, address);
 
-	return id == NO_BLOCK ? NULL
-			      : &pager->table.components[pager->table.blocks[id].component];
+	return id == NO_BLOCK
+		   ? NULL
+		   : &pager->memory.table.components[pager->memory.table.blocks[id].component];
 }
 
 /* Nothing of the program's: there may be empty slabs. */
 static inline bool pager_holds_nothing(const struct pager *pager)
 {
-	return pager->table.live_components == pager->slabs.empty_count;
+	return pager->memory.table.live_components == pager->memory.slabs.empty_count;
 }
 
 static inline struct component *component_of_slab(struct pager *pager, const struct slab *slab)

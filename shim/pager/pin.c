@@ -12,28 +12,29 @@ void pager_pin(CUdeviceptr start, uint64_t bytes, bool pin)
 
 	if (!pager || !bytes)
 		return;
-	lock_take(&pager->lock);
+	lock_take(&pager->memory.lock);
 	block_set_begin(&pager->named);
-	named = block_set_add_range(&pager->named, &pager->table, start, start + bytes, 0);
+	named =
+	    block_set_add_range(&pager->named, &pager->memory.table, start, start + bytes, 0);
 	for (size_t i = 0; i < named; i++) {
-		struct block *block = &pager->table.blocks[pager->named.blocks[i]];
+		struct block *block = &pager->memory.table.blocks[pager->named.blocks[i]];
 
 		if (!pin && !block->pins)
 			continue;
 		/* Or what is on its way to the other home would still go there. */
 		if (pin)
-			overlap_stop(pager, pager->named.blocks[i]);
+			overlap_stop(&pager->mover, pager->named.blocks[i]);
 		block->pins += pin ? 1 : -1u;
 		if (block->pins <= 1 && pin == (block->pins == 1))
 			policy_block_pinned(pager->policy, pager->named.blocks[i], pin);
 	}
-	lock_give(&pager->lock);
+	lock_give(&pager->memory.lock);
 }
 
 static void pin_component(struct pager *pager, const struct component *component, bool on)
 {
 	for (uint32_t i = 0; i < component->block_count; i++) {
-		struct block *block = &pager->table.blocks[component->first_block + i];
+		struct block *block = &pager->memory.table.blocks[component->first_block + i];
 
 		block->pins += on ? 1 : -1u;
 		if (block->pins == (on ? 1 : 0))
@@ -48,7 +49,8 @@ static CUresult tell_driver(const struct pager *pager, const struct component *c
 	const unsigned int value = on, before = !on;
 
 	for (uint32_t i = 0; i < component->block_count; i++) {
-		const struct block *blocks = &pager->table.blocks[component->first_block];
+		const struct block *blocks =
+		    &pager->memory.table.blocks[component->first_block];
 		CUresult result = real(cuPointerSetAttribute)(
 		    &value, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, blocks[i].address);
 

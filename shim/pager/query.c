@@ -17,7 +17,7 @@ static bool allocation_at(struct pager *pager, uint64_t address, struct pager_co
 							.bytes = piece->bytes,
 							.id = piece->id,
 							.context = component->context,
-							.device = pager->device,
+							.device = pager->memory.device,
 							.sync_memops = piece->sync_memops};
 		return piece != NULL;
 	}
@@ -28,7 +28,7 @@ static bool allocation_at(struct pager *pager, uint64_t address, struct pager_co
 					.bytes = component->bytes,
 					.id = component->id,
 					.context = component->context,
-					.device = pager->device,
+					.device = pager->memory.device,
 					.sync_memops = component->sync_memops};
 	return true;
 }
@@ -40,9 +40,9 @@ bool pager_component_at(CUdeviceptr address, struct pager_component *out)
 
 	if (!pager)
 		return false;
-	lock_take(&pager->lock);
+	lock_take(&pager->memory.lock);
 	found = allocation_at(pager, address, out);
-	lock_give(&pager->lock);
+	lock_give(&pager->memory.lock);
 	return found;
 }
 
@@ -53,12 +53,12 @@ CUdeviceptr pager_shown(CUdeviceptr address)
 
 	if (!pager)
 		return address;
-	lock_take(&pager->lock);
+	lock_take(&pager->memory.lock);
 	component = component_at(pager, address);
 	if (component &&
 	    (component->slab ? !slab_left_bytes(component->slab, address) : component->parked))
 		address = component->start + component->span_bytes;
-	lock_give(&pager->lock);
+	lock_give(&pager->memory.lock);
 	return address;
 }
 
@@ -87,23 +87,24 @@ CUdeviceptr pager_shown_range(CUdeviceptr start, uint64_t bytes)
 uint64_t pager_same_home(CUdeviceptr start, uint64_t bytes, bool *cold)
 {
 	struct pager *pager = pager_of(start);
-	uint32_t id = pager ? block_find(&pager->table, start) : NO_BLOCK;
+	uint32_t id = pager ? block_find(&pager->memory.table, start) : NO_BLOCK;
 	uint64_t end = start;
 	enum block_home home;
 
 	*cold = false;
 	if (id == NO_BLOCK)
 		return bytes;
-	home = atomic_load(&pager->table.blocks[id].home);
+	home = atomic_load(&pager->memory.table.blocks[id].home);
 	*cold = home == HOME_HOST;
-	for (; id != NO_BLOCK && end - start < bytes; id = block_find(&pager->table, end)) {
-		const struct block *block = &pager->table.blocks[id];
+	for (; id != NO_BLOCK && end - start < bytes;
+	     id = block_find(&pager->memory.table, end)) {
+		const struct block *block = &pager->memory.table.blocks[id];
 
 		if (atomic_load(&block->home) != home)
 			return end - start;
 		end = block->address + block_bytes(block);
 		/* The next one lies elsewhere in RAM. */
-		if (*cold && pager->frames.plain_host)
+		if (*cold && pager->memory.frames.plain_host)
 			break;
 	}
 	return end - start < bytes ? end - start : bytes;
@@ -112,13 +113,14 @@ uint64_t pager_same_home(CUdeviceptr start, uint64_t bytes, bool *cold)
 CUdeviceptr pager_reach(CUdeviceptr address)
 {
 	struct pager *pager = pager_of(address);
-	uint32_t id =
-	    pager && pager->frames.plain_host ? block_find(&pager->table, address) : NO_BLOCK;
+	uint32_t id = pager && pager->memory.frames.plain_host
+			  ? block_find(&pager->memory.table, address)
+			  : NO_BLOCK;
 	const struct block *block;
 
 	if (id == NO_BLOCK)
 		return address;
-	block = &pager->table.blocks[id];
+	block = &pager->memory.table.blocks[id];
 	return atomic_load(&block->home) == HOME_HOST
 		   ? block->host->alias + (address - block->address)
 		   : address;
@@ -131,9 +133,9 @@ void pager_residency(int device, uint64_t *managed_bytes, uint64_t *cold_bytes)
 	*managed_bytes = *cold_bytes = 0;
 	if (!pager)
 		return;
-	lock_take(&pager->lock);
+	lock_take(&pager->memory.lock);
 	*cold_bytes = cold_bytes_of(pager, managed_bytes);
-	lock_give(&pager->lock);
+	lock_give(&pager->memory.lock);
 }
 
 uint64_t pager_frame_bytes(int device)
@@ -143,8 +145,8 @@ uint64_t pager_frame_bytes(int device)
 
 	if (!pager)
 		return 0;
-	lock_take(&pager->lock);
-	bytes = pager->frames.device_bytes;
-	lock_give(&pager->lock);
+	lock_take(&pager->memory.lock);
+	bytes = pager->memory.frames.device_bytes;
+	lock_give(&pager->memory.lock);
 	return bytes;
 }

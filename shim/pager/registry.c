@@ -10,7 +10,7 @@ struct pager *pager_of(uint64_t address)
 	for (int i = 0; i < PAGER_DEVICES; i++) {
 		struct pager *pager = pager_on(i);
 
-		if (pager && arena_holds(&pager->table.arena, address))
+		if (pager && arena_holds(&pager->memory.table.arena, address))
 			return pager;
 	}
 	return NULL;
@@ -28,7 +28,7 @@ struct pager *registry_of_context(CUcontext context)
 	for (int i = 0; i < PAGER_DEVICES; i++) {
 		struct pager *pager = pager_on(i);
 
-		if (pager && pager->context == context)
+		if (pager && pager->memory.context == context)
 			return pager;
 	}
 	return NULL;
@@ -50,13 +50,13 @@ static void widen_bounds(const struct arena *arena)
 
 void registry_enter(struct pager *pager)
 {
-	widen_bounds(&pager->table.arena);
-	atomic_store_explicit(&living[pager->device], pager, memory_order_release);
+	widen_bounds(&pager->memory.table.arena);
+	atomic_store_explicit(&living[pager->memory.device], pager, memory_order_release);
 }
 
 void registry_leave(const struct pager *pager)
 {
-	atomic_store(&living[pager->device], NULL);
+	atomic_store(&living[pager->memory.device], NULL);
 }
 
 void registry_clear(void)

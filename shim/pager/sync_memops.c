@@ -17,7 +17,7 @@ static CUresult set(struct pager *pager, struct component *component, bool on)
 	if (component->sync_memops == on)
 		return CUDA_SUCCESS;
 	if (on) {
-		overlap_settle_component(pager, component);
+		overlap_settle_component(&pager->mover, component);
 		fallback_bring_in(pager, &range);
 		if (atomic_load(&component->cold_count))
 			return CUDA_ERROR_OUT_OF_MEMORY;
@@ -47,7 +47,7 @@ bool sync_memops_set(CUdeviceptr address, bool on, CUresult *result)
 	for (int i = 0; pager && i < TRIES && *result == CUDA_ERROR_OUT_OF_MEMORY; i++) {
 		struct slab_piece *piece = NULL;
 
-		lock_take(&pager->lock);
+		lock_take(&pager->memory.lock);
 		component = component_at(pager, address);
 		if (component && component->slab)
 			piece = slab_piece_at(component->slab, address);
@@ -56,7 +56,7 @@ bool sync_memops_set(CUdeviceptr address, bool on, CUresult *result)
 		if (component)
 			*result = piece ? set_piece(pager, component, piece, on)
 					: set(pager, component, on);
-		lock_give(&pager->lock);
+		lock_give(&pager->memory.lock);
 		if (!component)
 			return false;
 	}

@@ -30,10 +30,11 @@ atomic_bool resident_needed;
 
 static struct component *component_at(const struct pager *pager, uint64_t address)
 {
-	uint32_t id = block_find(&pager->table, address);
+	uint32_t id = block_find(&pager->memory.table, address);
 
-	return id == NO_BLOCK ? NULL
-			      : &pager->table.components[pager->table.blocks[id].component];
+	return id == NO_BLOCK
+		   ? NULL
+		   : &pager->memory.table.components[pager->memory.table.blocks[id].component];
 }
 
 bool resident_is_there(const uint64_t *addresses, size_t count, enum resident_reach reach)
@@ -49,8 +50,8 @@ bool resident_is_there(const uint64_t *addresses, size_t count, enum resident_re
 	for (int i = 0; reach != RESIDENT_NAMED && i < PAGER_DEVICES; i++) {
 		const struct pager *pager = pager_on(i);
 
-		if (pager && (reach == RESIDENT_ALL ? atomic_load(&pager->cold_blocks)
-						    : atomic_load(&pager->tabled_cold)))
+		if (pager && (reach == RESIDENT_ALL ? atomic_load(&pager->memory.cold_blocks)
+						    : atomic_load(&pager->memory.tabled_cold)))
 			return false;
 	}
 	return true;
@@ -81,8 +82,9 @@ static size_t name_all(struct pager *pager, const uint64_t *addresses, size_t co
 		if (component)
 			named = name_component(pager, component, named);
 	}
-	for (uint32_t i = 0; reach != RESIDENT_NAMED && i < pager->table.component_end; i++) {
-		const struct component *component = &pager->table.components[i];
+	for (uint32_t i = 0; reach != RESIDENT_NAMED && i < pager->memory.table.component_end;
+	     i++) {
+		const struct component *component = &pager->memory.table.components[i];
 
 		if (component->bytes && (reach == RESIDENT_ALL || component->tabled))
 			named = name_component(pager, component, named);
@@ -92,7 +94,7 @@ static size_t name_all(struct pager *pager, const uint64_t *addresses, size_t co
 
 static bool is_cold(const struct pager *pager, uint32_t id)
 {
-	return atomic_load(&pager->table.blocks[id].home) == HOME_HOST;
+	return atomic_load(&pager->memory.table.blocks[id].home) == HOME_HOST;
 }
 
 /* --- bringing it in; the lock is held
@@ -101,8 +103,9 @@ static bool is_cold(const struct pager *pager, uint32_t id)
 /* What frames could be made of now: the rest of the cap, and what is spare. */
 static uint64_t room_bytes(const struct pager *pager)
 {
-	uint64_t taken = ledger_taken_bytes(pager->device) - pager->frames.device_spare_bytes,
-		 cap = ledger_cap_bytes(pager->device);
+	uint64_t taken = ledger_taken_bytes(pager->memory.device) -
+			 pager->memory.frames.device_spare_bytes,
+		 cap = ledger_cap_bytes(pager->memory.device);
 
 	return taken < cap ? cap - taken : 0;
 }
@@ -110,7 +113,7 @@ static uint64_t room_bytes(const struct pager *pager)
 /* Not a second time, and not what is named. */
 static bool may_leave(struct pager *pager, uint32_t id)
 {
-	const struct block *block = &pager->table.blocks[id];
+	const struct block *block = &pager->memory.table.blocks[id];
 
 	if (block->component == NO_BLOCK || block->pins ||
 	    atomic_load(&block->home) != HOME_DEVICE)
@@ -139,17 +142,18 @@ static size_t make_way(struct pager *pager, uint64_t bytes)
 
 		if (pager->actions[i].verb != POLICY_EVICT || !may_leave(pager, id))
 			continue;
-		gone += block_bytes(&pager->table.blocks[id]);
+		gone += block_bytes(&pager->memory.table.blocks[id]);
 		leaving[count++] = id;
 	}
 	for (uint32_t id = 0;
-	     id < pager->table.block_end && gone < bytes && count < PAGER_ACTIONS; id++) {
+	     id < pager->memory.table.block_end && gone < bytes && count < PAGER_ACTIONS;
+	     id++) {
 		if (!may_leave(pager, id))
 			continue;
-		gone += block_bytes(&pager->table.blocks[id]);
+		gone += block_bytes(&pager->memory.table.blocks[id]);
 		leaving[count++] = id;
 	}
-	transit_evict(pager, leaving, count);
+	transit_evict(&pager->mover, leaving, count);
 	tell_of_moves(pager, leaving, count);
 	return count;
 }
@@ -163,7 +167,7 @@ static size_t list_cold(struct pager *pager, size_t named, uint32_t *cold, uint6
 		if (!is_cold(pager, pager->named.blocks[i]))
 			continue;
 		cold[count++] = pager->named.blocks[i];
-		*bytes += block_bytes(&pager->table.blocks[pager->named.blocks[i]]);
+		*bytes += block_bytes(&pager->memory.table.blocks[pager->named.blocks[i]]);
 	}
 	return count;
 }
@@ -173,7 +177,7 @@ static size_t list_cold(struct pager *pager, size_t named, uint32_t *cold, uint6
 static CUresult fetch(struct pager *pager, size_t named)
 {
 	uint32_t *coming = pager->moving + PAGER_ACTIONS;
-	uint64_t bytes, left, failed = pager->stats.failed_moves;
+	uint64_t bytes, left, failed = pager->mover.stats.failed_moves;
 	size_t count;
 	bool stuck = false; /* the driver has no frames where the cap would allow them */
 
@@ -181,11 +185,11 @@ static CUresult fetch(struct pager *pager, size_t named)
 		uint64_t room = stuck ? 0 : room_bytes(pager);
 		size_t asked = bytes > room ? make_way(pager, bytes - room) : 0;
 
-		exchange_homes(pager, NULL, 0, coming, count);
+		exchange_homes(&pager->mover, NULL, 0, coming, count);
 		tell_of_moves(pager, coming, count);
 		if (list_cold(pager, named, coming, &left) < count || asked)
 			continue;
-		if (pager->stats.failed_moves != failed)
+		if (pager->mover.stats.failed_moves != failed)
 			return CUDA_ERROR_NOT_READY;
 		if (bytes > room)
 			return CUDA_ERROR_OUT_OF_MEMORY;
@@ -199,7 +203,7 @@ static uint64_t bytes_of(const struct pager *pager, size_t named)
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < named; i++)
-		bytes += block_bytes(&pager->table.blocks[pager->named.blocks[i]]);
+		bytes += block_bytes(&pager->memory.table.blocks[pager->named.blocks[i]]);
 	return bytes;
 }
 
@@ -208,8 +212,8 @@ static uint64_t held_bytes(const struct pager *pager)
 {
 	uint64_t bytes = 0;
 
-	for (uint32_t id = 0; id < pager->table.block_end; id++) {
-		const struct block *block = &pager->table.blocks[id];
+	for (uint32_t id = 0; id < pager->memory.table.block_end; id++) {
+		const struct block *block = &pager->memory.table.blocks[id];
 
 		if (block->component != NO_BLOCK && block->pins &&
 		    !block_set_has(&pager->named, id) &&
@@ -223,15 +227,15 @@ static void say_too_much(const struct pager *pager, uint64_t bytes)
 {
 	static atomic_flag said[PAGER_DEVICES];
 
-	if (!atomic_flag_test_and_set(&said[pager->device]))
+	if (!atomic_flag_test_and_set(&said[pager->memory.device]))
 		log_error(
 		    "device %d: one operation may touch %" PRIu64
 		    " MiB, which must be in VRAM together (LOWTIDE_COLD=unmapped); of the "
 		    "cap %" PRIu64 " MiB are left for it, of which graphs hold %" PRIu64
 		    " MiB: it is refused as out of memory (raise LOWTIDE_VRAM, or "
 		    "LOWTIDE_HOST where RAM is short; said once)",
-		    pager->device, bytes / MIB, pager_frames_cap_bytes(pager) / MIB,
-		    held_bytes(pager) / MIB);
+		    pager->memory.device, bytes / MIB,
+		    memory_frames_cap_bytes(&pager->memory) / MIB, held_bytes(pager) / MIB);
 }
 
 /* NOT_READY: not now. */
@@ -245,22 +249,23 @@ static CUresult bring_locked(struct pager *pager, const uint64_t *addresses, siz
 	if (!list_cold(pager, named, pager->moving, &cold_bytes))
 		return CUDA_SUCCESS;
 	/* Some of it may have been freed already, and go in a window. */
-	if (bytes > pager_frames_cap_bytes(pager) && !atomic_load(&pager->parked_count)) {
+	if (bytes > memory_frames_cap_bytes(&pager->memory) &&
+	    !atomic_load(&pager->parked_count)) {
 		say_too_much(pager, bytes);
 		return result;
 	}
 	/* No rest after a window that came late: this work cannot do without. */
-	pager->unpaged_since_ns = 0;
-	if (!window_open(pager))
+	pager->mover.unpaged_since_ns = 0;
+	if (!window_open(&pager->mover))
 		return CUDA_ERROR_NOT_READY;
 	if (atomic_load(&pager->parked_count)) {
 		release_ripe(pager, true);
 		named = name_all(pager, addresses, count, reach);
 		bytes = bytes_of(pager, named);
 	}
-	if (bytes <= pager_frames_cap_bytes(pager))
+	if (bytes <= memory_frames_cap_bytes(&pager->memory))
 		result = fetch(pager, named);
-	window_close(pager);
+	window_close(&pager->mover);
 	if (result == CUDA_ERROR_OUT_OF_MEMORY)
 		say_too_much(pager, bytes);
 	return result;
@@ -269,10 +274,10 @@ static CUresult bring_locked(struct pager *pager, const uint64_t *addresses, siz
 static bool is_concerned(const struct pager *pager, const uint64_t *addresses, size_t count,
 			 enum resident_reach reach)
 {
-	if (reach == RESIDENT_ALL || (reach == RESIDENT_TABLED && pager->tabled_cold))
+	if (reach == RESIDENT_ALL || (reach == RESIDENT_TABLED && pager->memory.tabled_cold))
 		return true;
 	for (size_t i = 0; i < count; i++)
-		if (arena_holds(&pager->table.arena, addresses[i]))
+		if (arena_holds(&pager->memory.table.arena, addresses[i]))
 			return true;
 	return false;
 }
@@ -293,16 +298,16 @@ static CUresult bring(const uint64_t *addresses, size_t count, enum resident_rea
 		if (entered)
 			gate_leave();
 		entered = false;
-		lock_take(&pager->lock);
-		result = (CUresult)atomic_load(&pager->lost);
+		lock_take(&pager->memory.lock);
+		result = (CUresult)atomic_load(&pager->memory.lost);
 		if (result == CUDA_SUCCESS && pager == pager_on(i))
 			result = bring_locked(pager, addresses, count, reach);
 		if (result == CUDA_SUCCESS)
-			result = (CUresult)atomic_load(&pager->lost);
+			result = (CUresult)atomic_load(&pager->memory.lost);
 		if (result == CUDA_SUCCESS)
 			gate_enter();
 		entered = result == CUDA_SUCCESS;
-		lock_give(&pager->lock);
+		lock_give(&pager->memory.lock);
 		if (!entered)
 			return result;
 	}
@@ -419,13 +424,14 @@ void resident_table(uint64_t address)
 	struct pager *pager = pager_of(address);
 	struct component *component;
 
-	if (!pager || !pager->frames.plain_host)
+	if (!pager || !pager->memory.frames.plain_host)
 		return;
-	lock_take(&pager->lock);
+	lock_take(&pager->memory.lock);
 	component = component_at(pager, address);
 	if (component && !component->tabled) {
 		component->tabled = true;
-		atomic_fetch_add(&pager->tabled_cold, atomic_load(&component->cold_count));
+		atomic_fetch_add(&pager->memory.tabled_cold,
+				 atomic_load(&component->cold_count));
 	}
-	lock_give(&pager->lock);
+	lock_give(&pager->memory.lock);
 }

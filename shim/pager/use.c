@@ -32,17 +32,18 @@ static size_t name_address(struct pager *pager, uint64_t address, size_t count)
 		return count;
 	component->used_at = pager->named.epoch;
 	limit = component->start + component->span_bytes;
-	if (!pager->frames.plain_host &&
+	if (!pager->memory.frames.plain_host &&
 	    extents_asked(&component->extents, address, limit, &start, &end))
-		return block_set_add_range(&pager->named, &pager->table, start, end, count);
-	return block_set_add_range(&pager->named, &pager->table, component->start, limit,
+		return block_set_add_range(&pager->named, &pager->memory.table, start, end,
+					   count);
+	return block_set_add_range(&pager->named, &pager->memory.table, component->start, limit,
 				   count);
 }
 
 /* A fence for the operation that is about to be launched; 0: its end cannot be known. */
 static uint64_t open_fence(struct pager *pager, struct pager_use *use)
 {
-	uint64_t fence = streams_capturing() ? 0 : fence_open(&pager->fences);
+	uint64_t fence = streams_capturing() ? 0 : fence_open(&pager->mover.fences);
 
 	if (!fence)
 		return FENCE_NEVER;
@@ -67,31 +68,32 @@ static size_t name_all(struct pager *pager, const uint64_t *addresses, size_t co
  * too long, or they cannot come. */
 static bool await(struct pager *pager, const uint32_t *blocks, size_t count)
 {
-	uint64_t until_ns = overlap_wait_until_ns(pager, clock_now_ns());
+	uint64_t until_ns = overlap_wait_until_ns(&pager->mover, clock_now_ns());
 
-	for (size_t i = 0; i < count && pager->overlap;) {
-		if (!pager->table.blocks[blocks[i]].way) {
+	for (size_t i = 0; i < count && pager->mover.overlap;) {
+		if (!pager->memory.table.blocks[blocks[i]].way) {
 			i++;
 			continue;
 		}
 		if (streams_capturing())
 			return false;
-		overlap_step(pager);
-		if (!pager->table.blocks[blocks[i]].way)
+		overlap_step(&pager->mover);
+		if (!pager->memory.table.blocks[blocks[i]].way)
 			continue;
-		if (overlap_hopeless(pager, blocks[i]))
+		if (overlap_hopeless(&pager->mover, blocks[i]))
 			return false;
-		if (ahead_wanted(pager) && overlap_bus_is_fed(pager) && stepper_is_absent()) {
-			ahead_make(pager, false);
+		if (ahead_wanted(&pager->memory) && overlap_bus_is_fed(&pager->mover) &&
+		    stepper_is_absent()) {
+			ahead_make(&pager->memory, false);
 			continue;
 		}
 		if (clock_now_ns() > until_ns) {
-			overlap_waited_in_vain(pager, clock_now_ns());
+			overlap_waited_in_vain(&pager->mover, clock_now_ns());
 			return false;
 		}
-		lock_give(&pager->lock);
+		lock_give(&pager->memory.lock);
 		sched_yield();
-		lock_take(&pager->lock);
+		lock_take(&pager->memory.lock);
 	}
 	return true;
 }
@@ -114,24 +116,24 @@ static size_t hold_still(struct pager *pager, const uint64_t *addresses, size_t 
 	uint32_t arriving[AWAITED_MOST];
 	bool patient = !streams_capturing();
 
-	while (overlap_busy(pager)) {
+	while (overlap_busy(&pager->mover)) {
 		size_t waiting;
 
 		for (size_t i = 0; i < count; i++) {
 			const struct component *component = component_at(pager, addresses[i]);
 
 			if (component)
-				overlap_hold(pager, component);
+				overlap_hold(&pager->mover, component, &pager->named);
 		}
-		waiting =
-		    overlap_arriving(pager, pager->named.blocks, named, arriving, AWAITED_MOST);
+		waiting = overlap_arriving(&pager->mover, pager->named.blocks, named, arriving,
+					   AWAITED_MOST);
 		if (!waiting)
 			break;
 		patient = patient && await_counted(pager, arriving, waiting);
 		/* Names and marks may be another thread's by now. */
 		named = name_all(pager, addresses, count);
 		for (size_t i = 0; !patient && i < named; i++)
-			overlap_stop(pager, pager->named.blocks[i]);
+			overlap_stop(&pager->mover, pager->named.blocks[i]);
 	}
 	return named;
 }
@@ -141,8 +143,8 @@ static void use_with_overlap(struct pager *pager, const uint64_t *addresses, siz
 {
 	uint64_t fence;
 
-	if (!streams_capturing() && streams_one_context(pager->device)) {
-		if (overlap_want(pager, pager->actions, actions) &&
+	if (!streams_capturing() && streams_one_context(pager->memory.device)) {
+		if (overlap_want(&pager->mover, pager->actions, actions) &&
 		    ++pager->owed >= pager->owed_limit) {
 			/* What overlap cannot move holds frames that are wanted: a window, ever
 			 * more rarely. */
@@ -152,7 +154,7 @@ static void use_with_overlap(struct pager *pager, const uint64_t *addresses, siz
 			    pager->owed_limit < OWED_MOST ? 2 * pager->owed_limit : OWED_MOST;
 		}
 		if (stepper_is_absent())
-			overlap_step(pager);
+			overlap_step(&pager->mover);
 	} else if (actions) {
 		tell_if_still(pager);
 	}
@@ -167,7 +169,7 @@ static void use_with_overlap(struct pager *pager, const uint64_t *addresses, siz
 		component->fence = fence_of_both(component->fence, fence);
 	}
 	for (size_t i = 0; i < named; i++)
-		pager->table.blocks[pager->named.blocks[i]].named_since_in = true;
+		pager->memory.table.blocks[pager->named.blocks[i]].named_since_in = true;
 }
 
 static bool any_cold(struct pager *pager, const uint64_t *addresses, size_t count)
@@ -188,32 +190,32 @@ static void use_slowly(struct pager *pager, const uint64_t *addresses, size_t co
 	uint64_t now_ns = clock_now_ns();
 	size_t named, actions;
 
-	lock_take(&pager->lock);
+	lock_take(&pager->memory.lock);
 	/* Its context may have ended meanwhile, by another thread: what still looks like one of
 	 * its addresses is none. */
-	if (!pager_on(pager->device)) {
-		lock_give(&pager->lock);
+	if (!pager_on(pager->memory.device)) {
+		lock_give(&pager->memory.lock);
 		return;
 	}
 	named = name_all(pager, addresses, count);
 	refresh_cap(pager);
 	actions = policy_use(pager->policy, pager->named.blocks, named, now_ns, pager->actions,
 			     PAGER_ACTIONS);
-	if (pager->overlap)
+	if (pager->mover.overlap)
 		use_with_overlap(pager, addresses, count, named, actions, use);
 	else
 		carry_out(pager, actions);
 	/* It may have been brought in just now; without a mapping, it will be. */
-	if (cold && !pager->frames.plain_host && any_cold(pager, addresses, count))
+	if (cold && !pager->memory.frames.plain_host && any_cold(pager, addresses, count))
 		pager->stats.launches_in_place++;
 	tell_sometimes(pager, now_ns);
-	lock_give(&pager->lock);
+	lock_give(&pager->memory.lock);
 }
 
 void pager_used(const struct pager_use *use, CUstream stream, bool over)
 {
 	for (unsigned int i = 0; i < use->count; i++)
-		fence_close(&use->of[i].pager->fences, use->of[i].fence, stream, over);
+		fence_close(&use->of[i].pager->mover.fences, use->of[i].fence, stream, over);
 }
 
 static uint64_t end_of(const struct pager_range *range)
@@ -228,21 +230,21 @@ void use_ranges_of(struct pager *pager, const struct pager_range *ranges, size_t
 	size_t named = 0;
 	uint64_t fence;
 
-	lock_take(&pager->lock);
+	lock_take(&pager->memory.lock);
 	block_set_begin(&pager->named);
 	for (size_t i = 0; i < count; i++)
-		named = block_set_add_range(&pager->named, &pager->table, ranges[i].start,
-					    end_of(&ranges[i]), named);
+		named = block_set_add_range(&pager->named, &pager->memory.table,
+					    ranges[i].start, end_of(&ranges[i]), named);
 	for (size_t i = 0; i < named; i++)
-		overlap_stop(pager, pager->named.blocks[i]);
+		overlap_stop(&pager->mover, pager->named.blocks[i]);
 	fence = open_fence(pager, use);
 	for (size_t i = 0; i < named; i++) {
-		struct block *block = &pager->table.blocks[pager->named.blocks[i]];
+		struct block *block = &pager->memory.table.blocks[pager->named.blocks[i]];
 
 		block->fence = fence_of_both(block->fence, fence);
 		block->named_since_in = true;
 	}
-	lock_give(&pager->lock);
+	lock_give(&pager->memory.lock);
 }
 
 /* Each pager that these name, once: the next one that is not yet in `seen`. NULL: no more. */
@@ -250,9 +252,9 @@ static struct pager *next_named(uint64_t address, uint32_t *seen)
 {
 	struct pager *pager = pager_of(address);
 
-	if (!pager || *seen & 1u << pager->device)
+	if (!pager || *seen & 1u << pager->memory.device)
 		return NULL;
-	*seen |= 1u << pager->device;
+	*seen |= 1u << pager->memory.device;
 	return pager;
 }
 
@@ -264,7 +266,7 @@ void pager_use_ranges(const struct pager_range *ranges, size_t count, struct pag
 	for (size_t i = 0; i < count; i++) {
 		struct pager *pager = next_named(ranges[i].start, &seen);
 
-		if (pager && pager->overlap)
+		if (pager && pager->mover.overlap)
 			use_ranges_of(pager, ranges, count, use);
 	}
 }
@@ -275,15 +277,15 @@ void pager_bar(const uint64_t *addresses, size_t count)
 		struct pager *pager = pager_of(addresses[i]);
 		const struct component *component;
 
-		if (!pager || !pager->overlap)
+		if (!pager || !pager->mover.overlap)
 			continue;
-		lock_take(&pager->lock);
+		lock_take(&pager->memory.lock);
 		component = component_at(pager, addresses[i]);
 		for (uint32_t b = 0; component && b < component->block_count; b++)
-			pager->table.blocks[component->first_block + b].barred = true;
+			pager->memory.table.blocks[component->first_block + b].barred = true;
 		if (component)
-			overlap_settle(pager);
-		lock_give(&pager->lock);
+			overlap_settle(&pager->mover);
+		lock_give(&pager->memory.lock);
 	}
 }
 
@@ -305,18 +307,19 @@ void pager_unknown_work(const char *call)
 	for (int i = 0; i < PAGER_DEVICES; i++) {
 		struct pager *pager = pager_on(i);
 
-		if (!pager || !pager->overlap)
+		if (!pager || !pager->mover.overlap)
 			continue;
-		lock_take(&pager->lock);
-		if (pager->overlap) {
-			overlap_settle(pager);
-			overlap_destroy(pager);
+		lock_take(&pager->memory.lock);
+		if (pager->mover.overlap) {
+			overlap_settle(&pager->mover);
+			overlap_destroy(&pager->mover);
+			pager->memory.prepares_frames = false;
 			log_warn("device %d: nobody can tell what memory %s may use; from now "
 				 "on mappings change only while the device is idle, as by "
 				 "LOWTIDE_SAFETY=strict",
 				 i, call);
 		}
-		lock_give(&pager->lock);
+		lock_give(&pager->memory.lock);
 	}
 }
 
@@ -325,14 +328,14 @@ static CUresult use_of(struct pager *pager, const uint64_t *addresses, size_t co
 {
 	bool cold;
 
-	if (atomic_load_explicit(&pager->lost, memory_order_relaxed))
-		return (CUresult)atomic_load(&pager->lost);
+	if (atomic_load_explicit(&pager->memory.lost, memory_order_relaxed))
+		return (CUresult)atomic_load(&pager->memory.lost);
 	if (!atomic_load_explicit(&pager->worked, memory_order_relaxed))
 		atomic_store_explicit(&pager->worked, true, memory_order_relaxed);
 	cold = any_cold(pager, addresses, count);
 	if (cold || atomic_load_explicit(&pager->pressed, memory_order_relaxed))
 		use_slowly(pager, addresses, count, cold, use);
-	return (CUresult)atomic_load_explicit(&pager->lost, memory_order_relaxed);
+	return (CUresult)atomic_load_explicit(&pager->memory.lost, memory_order_relaxed);
 }
 
 /* Nearly always one pager's: of what lies in the arena of the one before, no more is asked. */
@@ -346,7 +349,7 @@ CUresult pager_use(const uint64_t *addresses, size_t count, struct pager_use *us
 	for (size_t i = 0; i < count && result == CUDA_SUCCESS; i++) {
 		struct pager *pager;
 
-		if (last && arena_holds(&last->table.arena, addresses[i]))
+		if (last && arena_holds(&last->memory.table.arena, addresses[i]))
 			continue;
 		pager = next_named(addresses[i], &seen);
 		if (!pager)
@@ -382,7 +385,7 @@ void pager_uploaded(CUdeviceptr start, uint64_t bytes, uint64_t source)
 
 	if (!pager || !bytes)
 		return;
-	lock_take(&pager->lock);
+	lock_take(&pager->memory.lock);
 	component = component_at(pager, start);
 	if (component) {
 		/* Small things of every group share a slab, which moves as one. */
@@ -391,11 +394,11 @@ void pager_uploaded(CUdeviceptr start, uint64_t bytes, uint64_t source)
 			extents_learn(&component->extents, start, start + bytes, source);
 		}
 		block_set_begin(&pager->named);
-		named =
-		    block_set_add_range(&pager->named, &pager->table, start, start + bytes, 0);
+		named = block_set_add_range(&pager->named, &pager->memory.table, start,
+					    start + bytes, 0);
 		for (size_t i = 0; i < named; i++)
 			policy_block_uploaded(pager->policy, pager->named.blocks[i],
 					      clock_now_ns());
 	}
-	lock_give(&pager->lock);
+	lock_give(&pager->memory.lock);
 }

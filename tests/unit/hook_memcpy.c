@@ -5,7 +5,7 @@
  */
 #include "driver/driver.h"
 #include "hook/memcpy.h"
-#include "move/copy_kernel.h"
+#include "pager/copy_kernel.h"
 #include "base/settings.h"
 
 #include <criterion/criterion.h>

@@ -17,9 +17,9 @@ static bool step_apart(void)
 {
 	bool done;
 
-	lock_take(&rig.pager.lock);
-	done = overlap_step_apart(&rig.pager);
-	lock_give(&rig.pager.lock);
+	lock_take(&rig.pager.memory.lock);
+	done = overlap_step_apart(&rig.pager.mover);
+	lock_give(&rig.pager.memory.lock);
 	return done;
 }
 
@@ -37,9 +37,9 @@ static void bring_to_its_switch(enum policy_verb verb)
 
 static void look_at_the_lock(void)
 {
-	lock_was_free = lock_try(&rig.pager.lock);
+	lock_was_free = lock_try(&rig.pager.memory.lock);
 	if (lock_was_free)
-		lock_give(&rig.pager.lock);
+		lock_give(&rig.pager.memory.lock);
 }
 
 /* The other thread has the lock, and time enough to go on if nothing holds it up. */
@@ -54,12 +54,12 @@ static void start_other(void *(*what)(void *))
 
 static void *use_the_block(void *unused)
 {
-	lock_take(&rig.pager.lock);
+	lock_take(&rig.pager.memory.lock);
 	atomic_store(&other_is_in, true);
-	overlap_stop(&rig.pager, moving);
+	overlap_stop(&rig.pager.mover, moving);
 	atomic_store(&other_is_through, true);
 	seen_home = atomic_load(&rig_block(moving)->home);
-	lock_give(&rig.pager.lock);
+	lock_give(&rig.pager.memory.lock);
 	return unused;
 }
 
@@ -70,12 +70,12 @@ static void use_beside(void)
 
 static void *want_all_at_rest(void *unused)
 {
-	lock_take(&rig.pager.lock);
+	lock_take(&rig.pager.memory.lock);
 	atomic_store(&other_is_in, true);
-	overlap_settle(&rig.pager);
+	overlap_settle(&rig.pager.mover);
 	atomic_store(&other_is_through, true);
-	overlap_destroy(&rig.pager);
-	lock_give(&rig.pager.lock);
+	overlap_destroy(&rig.pager.mover);
+	lock_give(&rig.pager.memory.lock);
 	return unused;
 }
 
@@ -95,7 +95,7 @@ static void check_switched(enum policy_verb verb, enum block_home from, enum blo
 		cr_assert(lock_was_free);
 		CHECK_HOME(moving, to);
 		CHECK_CONTENT(moving, 7 + size_class);
-		cr_assert_not(overlap_busy(&rig.pager));
+		cr_assert_not(overlap_busy(&rig.pager.mover));
 	}
 	rig_check();
 }
@@ -117,7 +117,7 @@ Test(apart, lets_others_have_the_lock_while_a_frame_is_made, .init = overlap_sta
 	rig.beside = look_at_the_lock;
 	cr_assert(step_apart());
 	cr_assert(lock_was_free);
-	cr_assert_not(rig.pager.ahead_making);
+	cr_assert_not(rig.pager.memory.frame_making);
 	bring_to_its_switch(POLICY_PAGE_IN);
 	step_apart();
 	CHECK_HOME(moving, HOME_DEVICE);
@@ -126,10 +126,10 @@ Test(apart, lets_others_have_the_lock_while_a_frame_is_made, .init = overlap_sta
 
 static void end_all_grace(void)
 {
-	lock_take(&rig.pager.lock);
-	overlap_settle(&rig.pager);
-	overlap_destroy(&rig.pager);
-	lock_give(&rig.pager.lock);
+	lock_take(&rig.pager.memory.lock);
+	overlap_settle(&rig.pager.mover);
+	overlap_destroy(&rig.pager.mover);
+	lock_give(&rig.pager.memory.lock);
 }
 
 Test(apart, goes_no_further_once_nothing_moves_beside_the_work, .init = overlap_start)
@@ -139,7 +139,7 @@ Test(apart, goes_no_further_once_nothing_moves_beside_the_work, .init = overlap_
 	rig.beside = end_all_grace;
 	rig_fail(CALL_MAP, 1, 1); /* of the frame that is made meanwhile */
 	cr_assert_not(step_apart());
-	cr_assert(zero(ptr, rig.pager.overlap));
+	cr_assert(zero(ptr, rig.pager.mover.overlap));
 	CHECK_HOME(moving, HOME_HOST);
 	CHECK_CONTENT(moving, 7);
 	rig_check();
@@ -155,8 +155,8 @@ static void check_waited_for(enum policy_verb verb, enum block_home from, enum b
 	pthread_join(other, NULL);
 	cr_assert(eq(int, seen_home, to));
 	cr_assert(eq(int, way_of(moving), WAY_NONE));
-	cr_assert(eq(u64, rig.pager.stats.evictions + rig.pager.stats.page_ins, 1));
-	cr_assert_not(overlap_busy(&rig.pager));
+	cr_assert(eq(u64, rig.pager.mover.stats.evictions + rig.pager.mover.stats.page_ins, 1));
+	cr_assert_not(overlap_busy(&rig.pager.mover));
 	CHECK_CONTENT(moving, 7);
 	rig_check();
 }
@@ -179,8 +179,8 @@ Test(apart, has_those_wait_who_want_all_at_rest, .init = overlap_start)
 	rig.beside = settle_beside;
 	cr_assert(step_apart());
 	pthread_join(other, NULL);
-	cr_assert(rig.pager.overlap == NULL);
-	cr_assert(eq(u64, rig.pager.stats.evictions, 1));
+	cr_assert(rig.pager.mover.overlap == NULL);
+	cr_assert(eq(u64, rig.pager.mover.stats.evictions, 1));
 	CHECK_HOME(moving, HOME_HOST);
 	CHECK_CONTENT(moving, 7);
 	rig_check();
@@ -190,11 +190,11 @@ static void *want_one_home(void *unused)
 {
 	struct pager_range range = {rig_block(moving - 1)->address, 3 * 4 * MIB};
 
-	lock_take(&rig.pager.lock);
+	lock_take(&rig.pager.memory.lock);
 	atomic_store(&other_is_in, true);
 	cr_assert(fallback_settle_one(&rig.pager, &range));
 	atomic_store(&other_is_through, true);
-	lock_give(&rig.pager.lock);
+	lock_give(&rig.pager.memory.lock);
 	return unused;
 }
 
@@ -254,9 +254,9 @@ Test(apart, leaves_a_block_where_it_was_that_the_driver_does_not_map, .init = ov
 	cr_assert(step_apart());
 	CHECK_HOME(moving, HOME_DEVICE);
 	CHECK_CONTENT(moving, 7);
-	cr_assert(eq(u64, rig.pager.stats.failed_moves, 1));
-	cr_assert(eq(int, atomic_load(&rig.pager.lost), 0));
-	cr_assert_not(overlap_busy(&rig.pager));
+	cr_assert(eq(u64, rig.pager.mover.stats.failed_moves, 1));
+	cr_assert(eq(int, atomic_load(&rig.pager.memory.lost), 0));
+	cr_assert_not(overlap_busy(&rig.pager.mover));
 	rig_check();
 }
 
@@ -279,8 +279,8 @@ Test(apart, tells_that_a_block_is_out_of_reach, .init = overlap_start)
 	rig_fail(CALL_MAP, 1, 4); /* and three times back */
 	cr_assert(step_apart());
 	cr_assert(eq(int, atomic_load(&rig_block(moving)->home), HOME_NONE));
-	cr_assert(eq(int, atomic_load(&rig.pager.lost), CUDA_ERROR_UNKNOWN));
-	cr_assert_not(overlap_busy(&rig.pager));
+	cr_assert(eq(int, atomic_load(&rig.pager.memory.lost), CUDA_ERROR_UNKNOWN));
+	cr_assert_not(overlap_busy(&rig.pager.mover));
 }
 
 /* Two small spares and one more small block's room would do for a large one; small ones behind
@@ -294,17 +294,18 @@ Test(apart, keeps_the_room_for_the_large_block_that_is_first, .init = overlap_st
 	uint64_t fence;
 
 	for (int i = 0; i < 4; i++) /* the grace of what was before */
-		fence_close(&rig.pager.fences, fence_open(&rig.pager.fences), NULL, true);
-	fence = fence_open(&rig.pager.fences);
-	small[0] = frame_take(&rig.pager.frames, false, 0);
-	small[1] = frame_take(&rig.pager.frames, false, 0);
-	while ((frame = frame_take(&rig.pager.frames, false, 0))) {
+		fence_close(&rig.pager.mover.fences, fence_open(&rig.pager.mover.fences), NULL,
+			    true);
+	fence = fence_open(&rig.pager.mover.fences);
+	small[0] = frame_take(&rig.pager.memory.frames, false, 0);
+	small[1] = frame_take(&rig.pager.memory.frames, false, 0);
+	while ((frame = frame_take(&rig.pager.memory.frames, false, 0))) {
 		frame->next = filling;
 		filling = frame;
 	}
-	frame_give(&rig.pager.frames, small[0]);
-	frame_give(&rig.pager.frames, small[1]);
-	rig.pager.table.components[rig_block(leaves)->component].fence = fence;
+	frame_give(&rig.pager.memory.frames, small[0]);
+	frame_give(&rig.pager.memory.frames, small[1]);
+	rig.pager.memory.table.components[rig_block(leaves)->component].fence = fence;
 	want(POLICY_EVICT, leaves, 1);
 	want(POLICY_PAGE_IN, large, 1);
 	want(POLICY_PAGE_IN, behind, 1);
@@ -315,8 +316,8 @@ Test(apart, keeps_the_room_for_the_large_block_that_is_first, .init = overlap_st
 	cr_assert(eq(int, way_of(leaves), LEAVE_WAIT));
 	cr_assert(eq(int, way_of(large), ARRIVE_WAIT));
 	cr_assert(eq(int, way_of(behind), ARRIVE_WAIT));
-	cr_assert(eq(u64, rig.pager.frames.device_spare_bytes, 0));
-	fence_close(&rig.pager.fences, fence, NULL, true);
+	cr_assert(eq(u64, rig.pager.memory.frames.device_spare_bytes, 0));
+	fence_close(&rig.pager.mover.fences, fence, NULL, true);
 	step_to_the_end();
 	CHECK_HOME(large, HOME_DEVICE);
 	CHECK_HOME(behind, HOME_DEVICE);
@@ -325,7 +326,7 @@ Test(apart, keeps_the_room_for_the_large_block_that_is_first, .init = overlap_st
 	while (filling) {
 		frame = filling;
 		filling = frame->next;
-		frame_give(&rig.pager.frames, frame);
+		frame_give(&rig.pager.memory.frames, frame);
 	}
 	rig_check();
 }

@@ -10,7 +10,7 @@ static void exchange(uint32_t leaving, size_t leaving_count, uint32_t coming,
 
 	rig_ids(leaving, leaving_count, out);
 	rig_ids(coming, coming_count, in);
-	exchange_homes(&rig.pager, out, leaving_count, in, coming_count);
+	exchange_homes(&rig.pager.mover, out, leaving_count, in, coming_count);
 }
 
 /* --- out and in */
@@ -42,7 +42,7 @@ Test(moves, copy_nothing_out_that_leaves_as_it_came, .init = rig_start)
 	copies = rig.calls[CALL_COPY];
 	rig_evict(b, 3);
 	cr_assert(eq(sz, rig.calls[CALL_COPY], copies));
-	cr_assert(eq(u64, rig.pager.stats.clean_evictions, 3));
+	cr_assert(eq(u64, rig.pager.mover.stats.clean_evictions, 3));
 	CHECK_CONTENT(b + 2, 9);
 	rig_check();
 }
@@ -54,7 +54,7 @@ Test(moves, copy_out_what_changed_while_it_was_in, .init = rig_start)
 	rig_page_in(b, 3);
 	rig_write(b + 1, 77);
 	rig_evict(b, 3);
-	cr_assert(eq(u64, rig.pager.stats.clean_evictions, 2));
+	cr_assert(eq(u64, rig.pager.mover.stats.clean_evictions, 2));
 	CHECK_CONTENT(b + 1, 77);
 	rig_check();
 }
@@ -115,7 +115,7 @@ Test(moves, leave_blocks_where_they_are_if_a_copy_out_fails, .init = rig_start)
 
 	rig_fail(CALL_COPY, 2, 1);
 	rig_evict(b, 3);
-	cr_assert_not(rig_is_pending(rig.pager.stream_out), "the first copy still runs");
+	cr_assert_not(rig_is_pending(rig.pager.mover.stream_out), "the first copy still runs");
 	for (uint32_t i = 0; i < 3; i++) {
 		CHECK_HOME(b + i, HOME_DEVICE);
 		CHECK_CONTENT(b + i, 7 + i);
@@ -150,7 +150,7 @@ Test(moves, give_no_frame_away_while_a_copy_in_is_pending, .init = rig_start)
 
 	rig_fail(CALL_COPY, 3, 1);
 	rig_page_in(b, 3);
-	cr_assert_not(rig_is_pending(rig.pager.stream_in), "the first copies still run");
+	cr_assert_not(rig_is_pending(rig.pager.mover.stream_in), "the first copies still run");
 	for (uint32_t i = 0; i < 3; i++) {
 		CHECK_HOME(b + i, HOME_HOST);
 		CHECK_CONTENT(b + i, 7 + i);
@@ -186,8 +186,8 @@ Test(moves, wait_for_what_crosses_before_they_give_its_frame_away, .init = rig_s
 		rig_fail(CALL_COPY, nth, 1);
 		exchange(out, 4, in, 4);
 		rig_fail_no_more();
-		cr_assert_not(rig_is_pending(rig.pager.stream_in));
-		cr_assert_not(rig_is_pending(rig.pager.stream_out));
+		cr_assert_not(rig_is_pending(rig.pager.mover.stream_in));
+		cr_assert_not(rig_is_pending(rig.pager.mover.stream_out));
 		for (uint32_t i = 0; i < 4; i++) {
 			CHECK_CONTENT(out + i, 100 + i);
 			CHECK_CONTENT(in + i, 200 + i);
@@ -206,7 +206,7 @@ Test(moves, wait_for_what_crosses_if_its_event_cannot_be_recorded, .init = rig_s
 		rig_fail(CALL_RECORD, nth, 1);
 		exchange(in, 0, in, 4);
 		rig_fail_no_more();
-		cr_assert_not(rig_is_pending(rig.pager.stream_in));
+		cr_assert_not(rig_is_pending(rig.pager.mover.stream_in));
 		for (uint32_t i = 0; i < 4; i++)
 			CHECK_CONTENT(in + i, 200 + i);
 		rig_check();
@@ -251,7 +251,7 @@ Test(moves, are_made_of_what_is_still_where_the_policy_thinks, .init = rig_start
 	want(1, POLICY_PAGE_IN, in);
 	want(2, POLICY_EVICT, gone);
 	carry_out(&rig.pager, 3);
-	cr_assert(eq(u64, rig.pager.stats.windows, 0), "a window for nothing");
+	cr_assert(eq(u64, rig.pager.mover.stats.windows, 0), "a window for nothing");
 	CHECK_CONTENT(out, 7);
 	CHECK_CONTENT(in, 70);
 	rig_check();
@@ -264,11 +264,11 @@ static void switch_homes(uint32_t *ids, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct block *block = rig_block(ids[i]);
 
-		block->host = frame_take(&rig.pager.frames, true, block->size_class);
+		block->host = frame_take(&rig.pager.memory.frames, true, block->size_class);
 		rig.frames[block->host->handle].content =
 		    rig.frames[block->device->handle].content;
 	}
-	home_switch(&rig.pager, ids, count, HOME_HOST);
+	home_switch(&rig.pager.memory, ids, count, HOME_HOST);
 }
 
 Test(moves, ask_for_access_by_runs_of_blocks_that_adjoin, .init = rig_start)
@@ -294,16 +294,16 @@ Test(moves, put_back_the_one_block_whose_access_fails, .init = rig_start)
 	for (int i = 0; i < 4; i++) {
 		struct block *block = rig_block(ids[i]);
 
-		block->host = frame_take(&rig.pager.frames, true, 0);
+		block->host = frame_take(&rig.pager.memory.frames, true, 0);
 		rig.frames[block->host->handle].content = 7 + (uint64_t)i;
 	}
 	/* The run, then each alone: the first of them fails as well. */
 	rig_fail(CALL_ACCESS, 1, 2);
-	home_switch(&rig.pager, ids, 4, HOME_HOST);
+	home_switch(&rig.pager.memory, ids, 4, HOME_HOST);
 	CHECK_HOME(b, HOME_DEVICE);
 	for (uint32_t i = 0; i < 4; i++)
 		CHECK_CONTENT(b + i, 7 + i);
-	cr_assert(eq(int, atomic_load(&rig.pager.lost), 0));
+	cr_assert(eq(int, atomic_load(&rig.pager.memory.lost), 0));
 	rig_check();
 }
 
@@ -314,17 +314,17 @@ Test(moves, put_back_the_one_block_whose_mapping_fails, .init = rig_start)
 	for (int i = 0; i < 3; i++) {
 		struct block *block = rig_block(ids[i]);
 
-		block->host = frame_take(&rig.pager.frames, true, 0);
+		block->host = frame_take(&rig.pager.memory.frames, true, 0);
 		rig.frames[block->host->handle].content = 7 + (uint64_t)i;
 	}
 	rig_fail(CALL_MAP, 2, 2); /* and the first attempt to put it back */
-	home_switch(&rig.pager, ids, 3, HOME_HOST);
+	home_switch(&rig.pager.memory, ids, 3, HOME_HOST);
 	CHECK_HOME(b, HOME_HOST);
 	CHECK_HOME(b + 1, HOME_DEVICE);
 	CHECK_HOME(b + 2, HOME_HOST);
 	for (uint32_t i = 0; i < 3; i++)
 		CHECK_CONTENT(b + i, 7 + i);
-	cr_assert(eq(int, atomic_load(&rig.pager.lost), 0));
+	cr_assert(eq(int, atomic_load(&rig.pager.memory.lost), 0));
 	rig_check();
 }
 
@@ -332,18 +332,18 @@ Test(moves, say_that_memory_is_lost_if_nothing_can_be_mapped, .init = rig_start)
 {
 	uint32_t b = rig_component(1, 0, HOME_DEVICE, 7), ids[] = {b};
 
-	rig_block(b)->host = frame_take(&rig.pager.frames, true, 0);
+	rig_block(b)->host = frame_take(&rig.pager.memory.frames, true, 0);
 	rig_fail(CALL_MAP, 1, 9);
-	home_switch(&rig.pager, ids, 1, HOME_HOST);
+	home_switch(&rig.pager.memory, ids, 1, HOME_HOST);
 	CHECK_HOME(b, HOME_NONE);
-	cr_assert(ne(int, atomic_load(&rig.pager.lost), 0));
+	cr_assert(ne(int, atomic_load(&rig.pager.memory.lost), 0));
 }
 
 /* --- host frames of others, where RAM is short */
 
 static void ram_is_full(void)
 {
-	rig.pager.frames.host_limit_bytes = rig.pager.frames.host_bytes;
+	rig.pager.memory.frames.host_limit_bytes = rig.pager.memory.frames.host_bytes;
 }
 
 Test(moves, take_the_copy_in_ram_of_a_resident_block_of_that_class, .init = rig_start)
@@ -367,7 +367,7 @@ Test(moves, take_the_copy_in_ram_of_a_resident_block_of_that_class, .init = rig_
 	CHECK_CONTENT(wanting, 5);
 	CHECK_CONTENT(cold, 2);
 	/* It has nothing to compare itself with any more. */
-	rig.pager.frames.host_limit_bytes = 256 * MIB;
+	rig.pager.memory.frames.host_limit_bytes = 256 * MIB;
 	rig_evict(kept, 1);
 	CHECK_CONTENT(kept, 4);
 	rig_check();

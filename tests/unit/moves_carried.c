@@ -11,11 +11,11 @@ static uint32_t slab_of_one(enum block_home home, uint64_t content)
 {
 	struct pager *pager = &rig.pager;
 	uint32_t id = rig_component(1, 0, home, content);
-	struct component *component = &pager->table.components[rig_block(id)->component];
+	struct component *component = &pager->memory.table.components[rig_block(id)->component];
 
-	component->slab = slabs_add(&pager->slabs, component->start, SMALL_BYTES);
+	component->slab = slabs_add(&pager->memory.slabs, component->start, SMALL_BYTES);
 	cr_assert(component->slab != NULL);
-	slab_take(&pager->slabs, component->slab, SMALL_BYTES, id + 1);
+	slab_take(&pager->memory.slabs, component->slab, SMALL_BYTES, id + 1);
 	return id;
 }
 
@@ -23,7 +23,8 @@ static uint32_t slab_of_one(enum block_home home, uint64_t content)
 static void freed_in_order(uint32_t slab)
 {
 	struct pager *pager = &rig.pager;
-	struct component *component = &pager->table.components[rig_block(slab)->component];
+	struct component *component =
+	    &pager->memory.table.components[rig_block(slab)->component];
 
 	release_piece_later(pager, slab_piece_at(component->slab, component->start), NULL);
 }
@@ -63,8 +64,8 @@ static void check_moves_what_is_left(enum block_home from, enum policy_verb verb
 	CHECK_CONTENT(ids[0], 7);
 	CHECK_HOME(kept, to);
 	CHECK_CONTENT(kept, kept == ids[1] ? 20 : 21);
-	cr_assert(eq(u64, rig.pager.stats.evictions + rig.pager.stats.page_ins, 2));
-	cr_assert(zero(u64, rig.pager.stats.failed_moves));
+	cr_assert(eq(u64, rig.pager.mover.stats.evictions + rig.pager.mover.stats.page_ins, 2));
+	cr_assert(zero(u64, rig.pager.mover.stats.failed_moves));
 	rig_check();
 }
 
@@ -72,22 +73,22 @@ Test(carry_out, evicts_no_block_that_goes_in_its_window, .init = rig_start)
 {
 	check_moves_what_is_left(HOME_DEVICE, POLICY_EVICT, HOME_HOST);
 	/* The frame in RAM of each that left, and of none besides. */
-	cr_assert(eq(u64, rig.pager.frames.host_bytes, 2 * GRANULE));
+	cr_assert(eq(u64, rig.pager.memory.frames.host_bytes, 2 * GRANULE));
 }
 
 Test(carry_out, pages_in_no_block_that_goes_in_its_window, .init = rig_start)
 {
-	uint64_t before = rig.pager.frames.device_bytes;
+	uint64_t before = rig.pager.memory.frames.device_bytes;
 
 	check_moves_what_is_left(HOME_HOST, POLICY_PAGE_IN, HOME_DEVICE);
-	cr_assert(eq(u64, rig.pager.frames.device_bytes, before + 2 * GRANULE));
+	cr_assert(eq(u64, rig.pager.memory.frames.device_bytes, before + 2 * GRANULE));
 }
 
 Test(carry_out, leaves_all_where_it_is_while_no_window_opens, .init = rig_start)
 {
 	uint32_t out = rig_component(1, 0, HOME_DEVICE, 7),
 		 in = rig_component(1, 0, HOME_HOST, 8);
-	uint64_t before = rig.pager.frames.device_bytes;
+	uint64_t before = rig.pager.memory.frames.device_bytes;
 
 	streams_freeze(1);
 	carried_out(POLICY_EVICT, &out, 1);
@@ -96,15 +97,15 @@ Test(carry_out, leaves_all_where_it_is_while_no_window_opens, .init = rig_start)
 	CHECK_HOME(in, HOME_HOST);
 	CHECK_CONTENT(out, 7);
 	CHECK_CONTENT(in, 8);
-	cr_assert(zero(u64, rig.pager.stats.windows));
-	cr_assert(eq(u64, rig.pager.frames.device_bytes, before));
+	cr_assert(zero(u64, rig.pager.mover.stats.windows));
+	cr_assert(eq(u64, rig.pager.memory.frames.device_bytes, before));
 	cr_assert(zero(sz, rig.calls[CALL_COPY]));
 	streams_freeze(-1);
 	carried_out(POLICY_EVICT, &out, 1);
 	carried_out(POLICY_PAGE_IN, &in, 1);
 	CHECK_HOME(out, HOME_HOST);
 	CHECK_HOME(in, HOME_DEVICE);
-	cr_assert(eq(u64, rig.pager.stats.windows, 2));
+	cr_assert(eq(u64, rig.pager.mover.stats.windows, 2));
 	rig_check();
 }
 
@@ -119,7 +120,8 @@ Test(carry_out, opens_no_window_for_what_may_not_move_or_is_there, .init = rig_s
 	carried_out(POLICY_PAGE_IN, &here, 1);
 	carried_out(POLICY_EVICT, &cold, 1);
 	carried_out(POLICY_EVICT, &pinned, 1);
-	cr_assert(zero(u64, rig.pager.stats.windows + rig.pager.stats.windows_refused));
+	cr_assert(
+	    zero(u64, rig.pager.mover.stats.windows + rig.pager.mover.stats.windows_refused));
 	CHECK_HOME(here, HOME_DEVICE);
 	CHECK_HOME(cold, HOME_HOST);
 	CHECK_HOME(pinned, HOME_DEVICE);
@@ -138,16 +140,16 @@ static void some_are_spare(void)
 	struct frame *frames[4];
 
 	for (int i = 0; i < 4; i++)
-		frames[i] = frame_take(&rig.pager.frames, i % 2, 0);
+		frames[i] = frame_take(&rig.pager.memory.frames, i % 2, 0);
 	for (int i = 0; i < 4; i++)
-		frame_give(&rig.pager.frames, frames[i]);
+		frame_give(&rig.pager.memory.frames, frames[i]);
 }
 
 static void check_spare(uint64_t device_frames, uint64_t host_frames)
 {
-	cr_assert(eq(u64, rig.pager.frames.device_spare_bytes, device_frames * GRANULE));
-	cr_assert(eq(u64, rig.pager.frames.host_spare_bytes, host_frames * GRANULE));
-	cr_assert(eq(u64, ledger_taken_bytes(0), rig.pager.frames.device_bytes));
+	cr_assert(eq(u64, rig.pager.memory.frames.device_spare_bytes, device_frames * GRANULE));
+	cr_assert(eq(u64, rig.pager.memory.frames.host_spare_bytes, host_frames * GRANULE));
+	cr_assert(eq(u64, ledger_taken_bytes(0), rig.pager.memory.frames.device_bytes));
 }
 
 Test(trim, lets_frames_go_that_nobody_needed_between_two_looks, .init = rig_start)

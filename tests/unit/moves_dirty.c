@@ -37,7 +37,7 @@ Test(dirty, always_copies_out_what_did_not_change, .init = start_always)
 		rig_block(b + i)->hash[1] = ~(7ull + i);
 	}
 	check_copies(b, 2);
-	cr_assert(zero(u64, rig.pager.stats.clean_evictions));
+	cr_assert(zero(u64, rig.pager.mover.stats.clean_evictions));
 	cr_assert(zero(sz, rig.calls[CALL_HASH]));
 }
 
@@ -47,17 +47,17 @@ Test(dirty, never_clean_keeps_no_copy_in_ram_of_what_is_in_vram, .init = start_n
 
 	rig_page_in(b, 2);
 	cr_assert(zero(ptr, rig_block(b)->host));
-	cr_assert(eq(u64, rig.pager.frames.host_spare_bytes, 2 * GRANULE));
+	cr_assert(eq(u64, rig.pager.memory.frames.host_spare_bytes, 2 * GRANULE));
 	cr_assert(zero(sz, rig.calls[CALL_HASH]));
 	check_copies(b, 2);
-	cr_assert(zero(u64, rig.pager.frames.host_spare_bytes));
+	cr_assert(zero(u64, rig.pager.memory.frames.host_spare_bytes));
 }
 
 Test(dirty, without_our_kernels_all_is_copied_out, .init = rig_start)
 {
 	uint32_t b = rig_component(2, 0, HOME_HOST, 7);
 
-	rig.pager.kernels.content_hash = NULL;
+	rig.pager.memory.kernels.content_hash = NULL;
 	rig_page_in(b, 2);
 	cr_assert_not(rig_block(b)->hashed);
 	check_copies(b, 2);

@@ -114,10 +114,11 @@ static void copy_in_the_program(uint32_t first, struct pager_use *use)
 static void others_come_and_go(void)
 {
 	for (int i = 0; i < 8; i++) {
-		fence_close(&rig.pager.fences, fence_open(&rig.pager.fences), NULL, true);
+		fence_close(&rig.pager.mover.fences, fence_open(&rig.pager.mover.fences), NULL,
+			    true);
 		step();
-		rig_synchronize(rig.pager.stream_out);
-		rig_synchronize(rig.pager.stream_hash_out);
+		rig_synchronize(rig.pager.mover.stream_out);
+		rig_synchronize(rig.pager.mover.stream_hash_out);
 	}
 }
 
@@ -166,7 +167,7 @@ Test(overlap, moves_only_what_launches_have_named_often, .init = overlap_start)
 
 	want(POLICY_EVICT, b, 1);
 	cr_assert(eq(int, way_of(b), WAY_NONE));
-	rig.pager.table.components[rig_block(b)->component].named = 3;
+	rig.pager.memory.table.components[rig_block(b)->component].named = 3;
 	want(POLICY_EVICT, b, 1);
 	cr_assert(eq(int, way_of(b), LEAVE_WAIT));
 }
@@ -184,9 +185,9 @@ Test(overlap, moves_no_pinned_or_barred_block, .init = overlap_start)
 		  "a pinned block is no reason for a window");
 	cr_assert(eq(sz, want(POLICY_EVICT, b + 1, 1), 1));
 	want(POLICY_PAGE_IN, cold, 2);
-	cr_assert_not(overlap_busy(&rig.pager));
-	cr_assert_not(way_by_evidence(&rig.pager, rig_block(b)));
-	cr_assert_not(way_by_evidence(&rig.pager, rig_block(b + 1)));
+	cr_assert_not(overlap_busy(&rig.pager.mover));
+	cr_assert_not(way_by_evidence(&rig.pager.mover, rig_block(b)));
+	cr_assert_not(way_by_evidence(&rig.pager.mover, rig_block(b + 1)));
 }
 
 /* --- after the work that named it */
@@ -195,11 +196,11 @@ Test(overlap, moves_no_pinned_or_barred_block, .init = overlap_start)
 
 static uint64_t launched(uint32_t id)
 {
-	uint64_t fence = fence_open(&rig.pager.fences);
+	uint64_t fence = fence_open(&rig.pager.mover.fences);
 
-	rig.pager.table.components[rig_block(id)->component].fence = fence;
+	rig.pager.memory.table.components[rig_block(id)->component].fence = fence;
 	rig_put(RIG_WAIT, WORK);
-	fence_close(&rig.pager.fences, fence, WORK, false);
+	fence_close(&rig.pager.mover.fences, fence, WORK, false);
 	return fence;
 }
 
@@ -256,11 +257,11 @@ Test(overlap, leaves_to_windows_what_has_work_of_which_nothing_is_known, .init =
 	uint32_t out = known_component(1, 0, HOME_DEVICE, 7);
 	uint32_t in = known_component(1, 0, HOME_HOST, 8);
 
-	rig.pager.table.components[rig_block(out)->component].fence = FENCE_NEVER;
+	rig.pager.memory.table.components[rig_block(out)->component].fence = FENCE_NEVER;
 	rig_block(in)->fence = FENCE_NEVER;
 	cr_assert(eq(sz, want(POLICY_EVICT, out, 1), 1));
 	cr_assert(eq(sz, want(POLICY_PAGE_IN, in, 1), 1));
-	cr_assert_not(overlap_busy(&rig.pager));
+	cr_assert_not(overlap_busy(&rig.pager.mover));
 }
 
 /* All work has ended in a window, also such as nothing is known of. */
@@ -272,14 +273,14 @@ Test(overlap, moves_it_again_after_a_window_and_not_before, .init = overlap_star
 	uint32_t other = known_component(1, 0, HOME_DEVICE, 9);
 
 	rig_block(unknown)->fence = FENCE_NEVER;
-	pager->table.components[rig_block(of_launches)->component].fence = FENCE_NEVER;
+	pager->memory.table.components[rig_block(of_launches)->component].fence = FENCE_NEVER;
 	pager->actions[0] = (struct policy_action){.verb = POLICY_EVICT, .block = other};
 	streams_freeze(1);
 	carry_out(pager, 1);
 	streams_freeze(-1);
 	want(POLICY_EVICT, unknown, 1);
 	want(POLICY_EVICT, of_launches, 1);
-	cr_assert_not(overlap_busy(pager));
+	cr_assert_not(overlap_busy(&pager->mover));
 	carry_out(pager, 1);
 	CHECK_HOME(other, HOME_HOST);
 	CHECK_HOME(unknown, HOME_DEVICE);
@@ -297,7 +298,8 @@ Test(overlap, moves_it_again_after_a_window_and_not_before, .init = overlap_star
 Test(overlap, does_not_take_later_work_that_has_ended_for_all_work, .init = overlap_start)
 {
 	uint32_t b = known_component(1, 0, HOME_DEVICE, 7);
-	struct component *component = &rig.pager.table.components[rig_block(b)->component];
+	struct component *component =
+	    &rig.pager.memory.table.components[rig_block(b)->component];
 	uint64_t known;
 
 	component->fence = fence_of_both(component->fence, FENCE_NEVER);
@@ -316,20 +318,20 @@ Test(overlap, waits_for_the_operations_that_came_right_after, .init = overlap_st
 	uint64_t open;
 
 	launched(b);
-	open = fence_open(&rig.pager.fences);
+	open = fence_open(&rig.pager.mover.fences);
 	rig_run();
 	want(POLICY_EVICT, b, 1);
 	step();
 	cr_assert(eq(int, way_of(b), LEAVE_WAIT), "the next operation is not over");
-	fence_close(&rig.pager.fences, open, WORK, true);
+	fence_close(&rig.pager.mover.fences, open, WORK, true);
 	launched(other);
 	step();
 	cr_assert(eq(int, way_of(b), LEAVE_WAIT), "the one after that is not over");
 	rig_run();
-	open = fence_open(&rig.pager.fences);
+	open = fence_open(&rig.pager.mover.fences);
 	step();
 	cr_assert(ne(int, way_of(b), LEAVE_WAIT), "two later ones are over");
-	fence_close(&rig.pager.fences, open, WORK, true);
+	fence_close(&rig.pager.mover.fences, open, WORK, true);
 }
 
 /* --- stopped on the way */
@@ -358,8 +360,8 @@ Test(overlap, gives_no_frame_away_before_what_was_stopped_has_run_out, .init = o
 
 	want(POLICY_PAGE_IN, in, 1);
 	step();
-	frame = rig.pager.overlap->slots[rig_block(in)->way - 1].frame;
-	overlap_stop(&rig.pager, in);
+	frame = rig.pager.mover.overlap->slots[rig_block(in)->way - 1].frame;
+	overlap_stop(&rig.pager.mover, in);
 	cr_assert(eq(int, way_of(in), WAY_NONE));
 	for (int i = 0; i < 3; i++)
 		step();
@@ -381,14 +383,14 @@ Test(overlap, keeps_the_host_frame_of_a_copy_that_was_stopped_until_it_has_run_o
 	want(POLICY_EVICT, out, 1);
 	step();
 	cr_assert(eq(int, way_of(out), LEAVE_COPY));
-	overlap_stop(&rig.pager, out);
-	rig.pager.frames.host_limit_bytes = rig.pager.frames.host_bytes;
-	transit_evict(&rig.pager, &other, 1);
+	overlap_stop(&rig.pager.mover, out);
+	rig.pager.memory.frames.host_limit_bytes = rig.pager.memory.frames.host_bytes;
+	transit_evict(&rig.pager.mover, &other, 1);
 	CHECK_HOME(other, HOME_DEVICE);
 	rig_run();
 	step();
 	other = rig_component(1, 1, HOME_DEVICE, 8);
-	transit_evict(&rig.pager, &other, 1);
+	transit_evict(&rig.pager.mover, &other, 1);
 	CHECK_HOME(other, HOME_HOST);
 	CHECK_CONTENT(other, 8);
 	rig_check();
@@ -404,10 +406,10 @@ Test(overlap, trusts_no_host_frame_after_a_copy_that_was_stopped, .init = overla
 	want(POLICY_EVICT, b, 1);
 	for (int i = 0; way_of(b) != LEAVE_COPY && i < 10; i++) {
 		step();
-		rig_run_upto(rig.pager.stream_hash_out, rig.operation_count);
+		rig_run_upto(rig.pager.mover.stream_hash_out, rig.operation_count);
 	}
 	cr_assert(eq(int, way_of(b), LEAVE_COPY));
-	overlap_stop(&rig.pager, b);
+	overlap_stop(&rig.pager.mover, b);
 	rig_run();
 	step();
 	rig_write(b, 7); /* what its hash was of */
@@ -424,7 +426,9 @@ Test(overlap, leaves_a_block_that_a_launch_names_where_it_is, .init = overlap_st
 
 	want(POLICY_EVICT, b, 2);
 	step();
-	overlap_hold(&rig.pager, &rig.pager.table.components[rig_block(b)->component]);
+	overlap_hold(&rig.pager.mover,
+		     &rig.pager.memory.table.components[rig_block(b)->component],
+		     &rig.pager.named);
 	rig_write(b, 70);
 	rig_write(b + 1, 80);
 	step_to_the_end();
@@ -445,7 +449,9 @@ Test(overlap, lets_only_that_arrive_which_the_launch_waits_for, .init = overlap_
 	step();
 	rig.pager.named.epoch = 5;
 	rig.pager.named.marked_in[b + 1] = 5;
-	overlap_hold(&rig.pager, &rig.pager.table.components[rig_block(b)->component]);
+	overlap_hold(&rig.pager.mover,
+		     &rig.pager.memory.table.components[rig_block(b)->component],
+		     &rig.pager.named);
 	step_to_the_end();
 	CHECK_HOME(b, HOME_HOST);
 	CHECK_HOME(b + 1, HOME_DEVICE);
@@ -474,7 +480,7 @@ Test(overlap, loses_nothing_whichever_call_fails, .init = overlap_start)
 			CHECK_CONTENT(out + 1, 8);
 			CHECK_CONTENT(in, 70);
 			CHECK_CONTENT(in + 1, 71);
-			cr_assert(eq(int, atomic_load(&rig.pager.lost), 0));
+			cr_assert(eq(int, atomic_load(&rig.pager.memory.lost), 0));
 			rig_check();
 			/* And so they may go on. */
 			want(POLICY_EVICT, in, 2);
@@ -499,13 +505,13 @@ Test(overlap, settles_everything_before_a_window, .init = overlap_start)
 	want(POLICY_PAGE_IN, in, 3);
 	step();
 	cr_assert(eq(int, way_of(hashed), LEAVE_HASH));
-	cr_assert(rig_is_pending(rig.pager.stream_hash_out));
-	overlap_settle(&rig.pager);
-	cr_assert_not(overlap_busy(&rig.pager));
-	cr_assert_not(rig_is_pending(rig.pager.stream_in));
-	cr_assert_not(rig_is_pending(rig.pager.stream_out));
-	cr_assert_not(rig_is_pending(rig.pager.stream_hash_in));
-	cr_assert_not(rig_is_pending(rig.pager.stream_hash_out));
+	cr_assert(rig_is_pending(rig.pager.mover.stream_hash_out));
+	overlap_settle(&rig.pager.mover);
+	cr_assert_not(overlap_busy(&rig.pager.mover));
+	cr_assert_not(rig_is_pending(rig.pager.mover.stream_in));
+	cr_assert_not(rig_is_pending(rig.pager.mover.stream_out));
+	cr_assert_not(rig_is_pending(rig.pager.mover.stream_hash_in));
+	cr_assert_not(rig_is_pending(rig.pager.mover.stream_hash_out));
 	for (uint32_t i = 0; i < 3; i++) {
 		CHECK_CONTENT(out + i, 7 + i);
 		CHECK_CONTENT(in + i, 70 + i);
@@ -526,11 +532,11 @@ Test(overlap, gives_back_the_frames_of_what_is_arriving_when_its_context_ends,
 		step(); /* each makes one frame */
 		cr_assert(eq(int, way_of(b + i), ARRIVE_COPY));
 	}
-	overlap_stop(&rig.pager, b + 1);
-	cr_assert(zero(u64, rig.pager.frames.device_spare_bytes));
+	overlap_stop(&rig.pager.mover, b + 1);
+	cr_assert(zero(u64, rig.pager.memory.frames.device_spare_bytes));
 	rig_run();
-	overlap_destroy(&rig.pager);
-	cr_assert(eq(u64, rig.pager.frames.device_spare_bytes, 2 * frame_bytes(1)));
-	cr_assert(zero(ptr, rig.pager.overlap));
+	overlap_destroy(&rig.pager.mover);
+	cr_assert(eq(u64, rig.pager.memory.frames.device_spare_bytes, 2 * frame_bytes(1)));
+	cr_assert(zero(ptr, rig.pager.mover.overlap));
 	rig_check();
 }

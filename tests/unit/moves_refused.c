@@ -8,7 +8,7 @@ static void exchange_in(uint32_t first, size_t count)
 	uint32_t ids[2 * RIG_BLOCKS];
 
 	rig_ids(first, count, ids);
-	exchange_homes(&rig.pager, NULL, 0, ids, count);
+	exchange_homes(&rig.pager.mover, NULL, 0, ids, count);
 }
 
 static void check_all(uint32_t first, size_t count, enum block_home home, uint64_t content)
@@ -17,7 +17,7 @@ static void check_all(uint32_t first, size_t count, enum block_home home, uint64
 		CHECK_HOME(first + i, home);
 		CHECK_CONTENT(first + i, content + i);
 	}
-	cr_assert(zero(int, atomic_load(&rig.pager.lost)));
+	cr_assert(zero(int, atomic_load(&rig.pager.memory.lost)));
 	rig_check();
 }
 
@@ -36,7 +36,7 @@ Test(refused, a_block_stays_that_cannot_be_unmapped, .init = rig_start)
 	rig_evict(b + 1, 1);
 	CHECK_CONTENT(b + 1, 80);
 	CHECK_CONTENT(b + 2, 9);
-	cr_assert(zero(int, atomic_load(&rig.pager.lost)));
+	cr_assert(zero(int, atomic_load(&rig.pager.memory.lost)));
 	rig_check();
 }
 
@@ -47,7 +47,7 @@ Test(refused, hashes_are_of_the_blocks_that_came, .init = rig_start)
 
 	rig_page_in(b, 3);
 	rig_evict(b, 3);
-	rig.pager.stats.clean_evictions = 0;
+	rig.pager.mover.stats.clean_evictions = 0;
 	rig_fail(CALL_MAP, 1, 1);
 	rig_page_in(b, 3);
 	CHECK_HOME(b, HOME_HOST);
@@ -55,7 +55,7 @@ Test(refused, hashes_are_of_the_blocks_that_came, .init = rig_start)
 	cr_assert(zero(ptr, rig_block(b)->device));
 	rig_write(b + 2, 90);
 	rig_evict(b + 1, 2);
-	cr_assert(eq(u64, rig.pager.stats.clean_evictions, 1));
+	cr_assert(eq(u64, rig.pager.mover.stats.clean_evictions, 1));
 	CHECK_CONTENT(b + 1, 8);
 	CHECK_CONTENT(b + 2, 90);
 	rig_check();
@@ -64,7 +64,7 @@ Test(refused, hashes_are_of_the_blocks_that_came, .init = rig_start)
 static void check_lost(uint32_t id)
 {
 	CHECK_HOME(id, HOME_NONE);
-	cr_assert(eq(int, atomic_load(&rig.pager.lost), CUDA_ERROR_UNKNOWN));
+	cr_assert(eq(int, atomic_load(&rig.pager.memory.lost), CUDA_ERROR_UNKNOWN));
 }
 
 /* It is mapped, and nobody may reach it there. */
@@ -72,10 +72,10 @@ Test(refused, memory_is_lost_that_has_no_access_and_stays_mapped, .init = rig_st
 {
 	uint32_t b = rig_component(2, 0, HOME_DEVICE, 7), ids[] = {b};
 
-	rig_block(b)->host = frame_take(&rig.pager.frames, true, 0);
+	rig_block(b)->host = frame_take(&rig.pager.memory.frames, true, 0);
 	rig_fail(CALL_ACCESS, 1, 2);
 	rig_fail(CALL_UNMAP, 2, 1);
-	cr_assert(zero(sz, home_switch(&rig.pager, ids, 1, HOME_HOST)));
+	cr_assert(zero(sz, home_switch(&rig.pager.memory, ids, 1, HOME_HOST)));
 	check_lost(b);
 	CHECK_CONTENT(b + 1, 8);
 }
@@ -84,11 +84,11 @@ Test(refused, memory_is_lost_that_is_put_back_without_access, .init = rig_start)
 {
 	uint32_t b = rig_component(1, 0, HOME_DEVICE, 7), ids[] = {b};
 
-	rig_block(b)->host = frame_take(&rig.pager.frames, true, 0);
+	rig_block(b)->host = frame_take(&rig.pager.memory.frames, true, 0);
 	rig_fail(CALL_MAP, 1, 1);
 	rig_fail(CALL_ACCESS, 1, 1);
 	rig_fail(CALL_UNMAP, 2, 1);
-	cr_assert(zero(sz, home_switch(&rig.pager, ids, 1, HOME_HOST)));
+	cr_assert(zero(sz, home_switch(&rig.pager.memory, ids, 1, HOME_HOST)));
 	check_lost(b);
 }
 
@@ -96,10 +96,10 @@ Test(refused, memory_is_put_back_though_its_access_fails_at_first, .init = rig_s
 {
 	uint32_t b = rig_component(1, 0, HOME_DEVICE, 7), ids[] = {b};
 
-	rig_block(b)->host = frame_take(&rig.pager.frames, true, 0);
+	rig_block(b)->host = frame_take(&rig.pager.memory.frames, true, 0);
 	rig_fail(CALL_MAP, 1, 1);
 	rig_fail(CALL_ACCESS, 1, 2);
-	home_switch(&rig.pager, ids, 1, HOME_HOST);
+	home_switch(&rig.pager.memory, ids, 1, HOME_HOST);
 	check_all(b, 1, HOME_DEVICE, 7);
 }
 
@@ -109,9 +109,9 @@ Test(refused, a_block_keeps_its_home_that_cannot_be_taken_down, .init = rig_star
 	uint32_t b = rig_component(1, 0, HOME_DEVICE, 7);
 
 	rig_fail(CALL_UNMAP, 1, 1);
-	cr_assert(ne(int, (int)home_unmap(&rig.pager, b), CUDA_SUCCESS));
+	cr_assert(ne(int, (int)home_unmap(&rig.pager.memory, b), CUDA_SUCCESS));
 	check_all(b, 1, HOME_DEVICE, 7);
-	cr_assert(eq(int, (int)home_unmap(&rig.pager, b), CUDA_SUCCESS));
+	cr_assert(eq(int, (int)home_unmap(&rig.pager.memory, b), CUDA_SUCCESS));
 	CHECK_HOME(b, HOME_NONE);
 }
 
@@ -155,9 +155,9 @@ Test(refused, blocks_stay_cold_that_were_not_seen_to_arrive, .init = rig_start)
 
 	lt_driver.cuEventSynchronize = event_failed;
 	exchange_in(b, 4);
-	cr_assert_not(rig_is_pending(rig.pager.stream_in));
-	cr_assert(eq(u64, rig.pager.stats.failed_moves, 4));
-	cr_assert(eq(u64, rig.pager.frames.device_spare_bytes, 4 * GRANULE));
+	cr_assert_not(rig_is_pending(rig.pager.mover.stream_in));
+	cr_assert(eq(u64, rig.pager.mover.stats.failed_moves, 4));
+	cr_assert(eq(u64, rig.pager.memory.frames.device_spare_bytes, 4 * GRANULE));
 	check_all(b, 4, HOME_HOST, 7);
 }
 
@@ -168,14 +168,14 @@ static void vram_is_full_but_for(unsigned int frames)
 {
 	struct frame *frame, *kept = NULL;
 
-	while ((frame = frame_take(&rig.pager.frames, false, 0))) {
+	while ((frame = frame_take(&rig.pager.memory.frames, false, 0))) {
 		frame->next = kept;
 		kept = frame;
 	}
 	while (frames--) {
 		frame = kept;
 		kept = frame->next;
-		frame_give(&rig.pager.frames, frame);
+		frame_give(&rig.pager.memory.frames, frame);
 	}
 }
 
@@ -189,9 +189,9 @@ Test(refused, blocks_come_past_one_that_there_is_no_frame_for, .init = rig_start
 	exchange_in(large, 5);
 	CHECK_HOME(large, HOME_HOST);
 	CHECK_CONTENT(large, 70);
-	cr_assert(eq(u64, rig.pager.stats.page_ins, 3));
-	cr_assert(eq(u32, atomic_load(&rig.pager.cold_blocks), 2));
-	cr_assert(zero(u64, rig.pager.stats.failed_moves));
+	cr_assert(eq(u64, rig.pager.mover.stats.page_ins, 3));
+	cr_assert(eq(u32, atomic_load(&rig.pager.memory.cold_blocks), 2));
+	cr_assert(zero(u64, rig.pager.mover.stats.failed_moves));
 	for (uint32_t i = 0; i < 4; i++)
 		CHECK_CONTENT(b + i, 7 + i);
 	rig_check();
@@ -219,7 +219,7 @@ Test(refused, no_more_cross_at_once_than_can_be_told_apart, .init = rig_start)
 	cr_assert(eq(u32, c, b + RIG_BLOCKS));
 	lt_driver.cuEventSynchronize = count_crossing;
 	exchange_in(b, RIG_BLOCKS + 4);
-	cr_assert(eq(sz, most_crossing, PAGER_CROSSING));
-	cr_assert(eq(u64, rig.pager.stats.page_ins, RIG_BLOCKS + 4));
+	cr_assert(eq(sz, most_crossing, MOVER_CROSSING));
+	cr_assert(eq(u64, rig.pager.mover.stats.page_ins, RIG_BLOCKS + 4));
 	check_all(b, RIG_BLOCKS + 4, HOME_DEVICE, 7);
 }

@@ -279,8 +279,8 @@ static bool rig_is_spare(const struct rig_frame *frame)
 
 	for (int host = 0; host < 2; host++)
 		for (unsigned int c = 0; c < FRAME_CLASSES; c++)
-			for (const struct frame *spare = rig.pager.frames.spare[host][c]; spare;
-			     spare = spare->next)
+			for (const struct frame *spare = rig.pager.memory.frames.spare[host][c];
+			     spare; spare = spare->next)
 				if (rig_mapping_at(spare->alias)->frame == handle)
 					return true;
 	return false;
@@ -301,7 +301,7 @@ static void rig_copy_now(const struct rig_operation *op)
 
 static size_t rig_sums_at(CUdeviceptr at)
 {
-	return (size_t)(at - rig.pager.hash_scratch->alias) / 8 % 4096;
+	return (size_t)(at - rig.pager.memory.hash_scratch->alias) / 8 % 4096;
 }
 
 static void rig_hash_now(const struct rig_operation *op)
@@ -471,7 +471,8 @@ static CUresult rig_launch(CUfunction function, unsigned int x, unsigned int y, 
 		return result;
 	op = rig_put(RIG_HASH, stream);
 	/* A row in the scratch frame is what was uploaded there; another lies in RAM. */
-	op->host = row == rig.pager.hash_scratch->alias ? rig_table : (void *)(uintptr_t)row;
+	op->host =
+	    row == rig.pager.memory.hash_scratch->alias ? rig_table : (void *)(uintptr_t)row;
 	op->count = y;
 	op->to = *(CUdeviceptr *)params[1];
 	return CUDA_SUCCESS;
@@ -479,11 +480,17 @@ static CUresult rig_launch(CUfunction function, unsigned int x, unsigned int y, 
 
 static CUresult rig_current(CUcontext *context)
 {
-	*context = rig.pager.context;
+	*context = rig.pager.memory.context;
 	return CUDA_SUCCESS;
 }
 
 /* --- the pager */
+
+static void rig_moved(struct mover *mover, uint32_t block, bool to_device)
+{
+	(void)mover;
+	policy_block_moved(rig.pager.policy, block, to_device);
+}
 
 static void rig_start_with(bool plain_host)
 {
@@ -516,21 +523,23 @@ static void rig_start_with(bool plain_host)
 	lt_driver.cuEventSynchronize = rig_event_synchronize;
 	lt_driver.cuCtxGetCurrent = rig_current;
 	ledger_open(0, 256 * MIB);
-	pager->context = (CUcontext)&rig;
-	cr_assert(block_table_init(&pager->table, 0));
-	cr_assert(frame_pool_init(&pager->frames, 0, 256 * MIB, plain_host));
-	pager->stream_in = (CUstream)(uintptr_t)0x10;
-	pager->stream_out = (CUstream)(uintptr_t)0x20;
-	pager->stream_hash_in = (CUstream)(uintptr_t)0x30;
-	pager->stream_hash_out = (CUstream)(uintptr_t)0x40;
-	pager->kernels.content_hash = (CUfunction)&rig;
-	pager->hash_scratch = frame_take(&pager->frames, false, 0);
-	pager->hash_host = calloc(1, (size_t)128 << 10);
+	pager->memory.context = (CUcontext)&rig;
+	pager->mover.memory = &pager->memory;
+	pager->mover.moved = rig_moved;
+	cr_assert(block_table_init(&pager->memory.table, 0));
+	cr_assert(frame_pool_init(&pager->memory.frames, 0, 256 * MIB, plain_host));
+	pager->mover.stream_in = (CUstream)(uintptr_t)0x10;
+	pager->mover.stream_out = (CUstream)(uintptr_t)0x20;
+	pager->mover.stream_hash_in = (CUstream)(uintptr_t)0x30;
+	pager->mover.stream_hash_out = (CUstream)(uintptr_t)0x40;
+	pager->memory.kernels.content_hash = (CUfunction)&rig;
+	pager->memory.hash_scratch = frame_take(&pager->memory.frames, false, 0);
+	pager->memory.hash_host = calloc(1, (size_t)128 << 10);
 	pager->named.marked_in = calloc(RIG_BLOCKS * 4, sizeof(uint32_t));
 	pager->actions = calloc(PAGER_ACTIONS, sizeof(*pager->actions));
 	pager->moving = calloc((size_t)2 * PAGER_ACTIONS, sizeof(uint32_t));
 	pager->policy = policy_create("lru", &config);
-	cr_assert(pager->hash_scratch != NULL && pager->policy != NULL);
+	cr_assert(pager->memory.hash_scratch != NULL && pager->policy != NULL);
 }
 
 static inline void rig_start(void)
@@ -550,15 +559,17 @@ static inline uint32_t rig_component(size_t count, unsigned int size_class,
 				     enum block_home home, uint64_t content)
 {
 	struct pager *pager = &rig.pager;
-	struct component *component = component_make(
-	    &pager->table, count * frame_bytes(size_class), size_class, pager->context);
+	struct component *component =
+	    component_make(&pager->memory.table, count * frame_bytes(size_class), size_class,
+			   pager->memory.context);
 	uint32_t ids[RIG_BLOCKS];
 
 	cr_assert(component != NULL && component->block_count == count && count <= RIG_BLOCKS);
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t id = component->first_block + i;
-		struct block *block = &pager->table.blocks[id];
-		struct frame *frame = frame_take(&pager->frames, home == HOME_HOST, size_class);
+		struct block *block = &pager->memory.table.blocks[id];
+		struct frame *frame =
+		    frame_take(&pager->memory.frames, home == HOME_HOST, size_class);
 
 		cr_assert(frame != NULL);
 		*(home == HOME_HOST ? &block->host : &block->device) = frame;
@@ -567,13 +578,13 @@ static inline uint32_t rig_component(size_t count, unsigned int size_class,
 		policy_block_added(pager->policy, id, block_bytes(block), block->component, 0,
 				   home == HOME_DEVICE, 0);
 	}
-	cr_assert(eq(int, (int)home_map(pager, ids, count), CUDA_SUCCESS));
+	cr_assert(eq(int, (int)home_map(&pager->memory, ids, count), CUDA_SUCCESS));
 	return component->first_block;
 }
 
 static struct block *rig_block(uint32_t id)
 {
-	return &rig.pager.table.blocks[id];
+	return &rig.pager.memory.table.blocks[id];
 }
 
 static inline void rig_ids(uint32_t first, size_t count, uint32_t *ids)
@@ -586,15 +597,16 @@ static inline void rig_ids(uint32_t first, size_t count, uint32_t *ids)
 static inline void rig_component_gone(uint32_t first)
 {
 	struct pager *pager = &rig.pager;
-	struct component *component = &pager->table.components[rig_block(first)->component];
+	struct component *component =
+	    &pager->memory.table.components[rig_block(first)->component];
 
 	for (uint32_t id = first; id < first + component->block_count; id++) {
-		cr_assert(eq(int, (int)home_unmap(pager, id), CUDA_SUCCESS));
-		frame_give(&pager->frames, rig_block(id)->device);
-		frame_give(&pager->frames, rig_block(id)->host);
+		cr_assert(eq(int, (int)home_unmap(&pager->memory, id), CUDA_SUCCESS));
+		frame_give(&pager->memory.frames, rig_block(id)->device);
+		frame_give(&pager->memory.frames, rig_block(id)->host);
 		policy_block_removed(pager->policy, id);
 	}
-	component_unmake(&pager->table, component);
+	component_unmake(&pager->memory.table, component);
 }
 
 /* So many, from that on. */
@@ -603,7 +615,7 @@ static inline void rig_evict(uint32_t first, size_t count)
 	uint32_t ids[RIG_BLOCKS];
 
 	rig_ids(first, count, ids);
-	transit_evict(&rig.pager, ids, count);
+	transit_evict(&rig.pager.mover, ids, count);
 }
 
 static inline void rig_page_in(uint32_t first, size_t count)
@@ -611,7 +623,7 @@ static inline void rig_page_in(uint32_t first, size_t count)
 	uint32_t ids[RIG_BLOCKS];
 
 	rig_ids(first, count, ids);
-	transit_page_in(&rig.pager, ids, count);
+	transit_page_in(&rig.pager.mover, ids, count);
 }
 
 /* What of a block has no mapping is reached where its frame lies. */
@@ -619,7 +631,7 @@ static inline CUdeviceptr rig_where(uint32_t id)
 {
 	const struct block *block = rig_block(id);
 
-	return rig.pager.frames.plain_host && atomic_load(&block->home) == HOME_HOST
+	return rig.pager.memory.frames.plain_host && atomic_load(&block->home) == HOME_HOST
 		   ? block->host->alias
 		   : block->address;
 }

@@ -9,7 +9,7 @@ static bool is_mapped(uint32_t id)
 
 static struct component *component_of(uint32_t id)
 {
-	return &rig.pager.table.components[rig_block(id)->component];
+	return &rig.pager.memory.table.components[rig_block(id)->component];
 }
 
 /* Its home is the one, with a mapping or with none as that wants it. */
@@ -44,7 +44,7 @@ Test(unmapped, exchanges_blocks_for_others, .init = rig_start_unmapped)
 
 	rig_ids(out, 4, out_ids);
 	rig_ids(in, 4, in_ids);
-	exchange_homes(&rig.pager, out_ids, 4, in_ids, 4);
+	exchange_homes(&rig.pager.mover, out_ids, 4, in_ids, 4);
 	for (uint32_t i = 0; i < 4; i++) {
 		check_lies_in(out + i, HOME_HOST, 100 + i);
 		check_lies_in(in + i, HOME_DEVICE, 200 + i);
@@ -60,19 +60,19 @@ Test(unmapped, counts_what_is_cold_and_what_of_it_any_kernel_may_use,
 	uint32_t other = rig_component(2, 0, HOME_HOST, 70);
 
 	component_of(any)->tabled = true;
-	cr_assert(eq(u32, atomic_load(&rig.pager.cold_blocks), 2));
+	cr_assert(eq(u32, atomic_load(&rig.pager.memory.cold_blocks), 2));
 	rig_evict(any, 2);
-	cr_assert(eq(u32, atomic_load(&rig.pager.cold_blocks), 4));
-	cr_assert(eq(u32, atomic_load(&rig.pager.tabled_cold), 2));
+	cr_assert(eq(u32, atomic_load(&rig.pager.memory.cold_blocks), 4));
+	cr_assert(eq(u32, atomic_load(&rig.pager.memory.tabled_cold), 2));
 	cr_assert(eq(u32, atomic_load(&component_of(any)->cold_count), 2));
 	rig_page_in(any, 1);
 	rig_page_in(other, 2);
-	cr_assert(eq(u32, atomic_load(&rig.pager.cold_blocks), 1));
-	cr_assert(eq(u32, atomic_load(&rig.pager.tabled_cold), 1));
+	cr_assert(eq(u32, atomic_load(&rig.pager.memory.cold_blocks), 1));
+	cr_assert(eq(u32, atomic_load(&rig.pager.memory.tabled_cold), 1));
 	cr_assert(eq(u32, atomic_load(&component_of(any)->cold_count), 1));
 	rig_component_gone(any);
-	cr_assert(zero(u32, atomic_load(&rig.pager.cold_blocks)));
-	cr_assert(zero(u32, atomic_load(&rig.pager.tabled_cold)));
+	cr_assert(zero(u32, atomic_load(&rig.pager.memory.cold_blocks)));
+	cr_assert(zero(u32, atomic_load(&rig.pager.memory.tabled_cold)));
 	rig_check();
 }
 
@@ -87,15 +87,16 @@ static void check_first_stays_cold(enum rig_call call, int times)
 	rig_page_in(b, 3); /* or making the frames would fail */
 	rig_evict(b, 3);
 	rig_fail(call, 1, times);
-	device_bytes = rig.pager.frames.device_bytes;
+	device_bytes = rig.pager.memory.frames.device_bytes;
 	rig_page_in(b, 3);
 	check_lies_in(b, HOME_HOST, 7);
 	cr_assert(zero(ptr, rig_block(b)->device));
-	cr_assert(eq(u64, rig.pager.frames.device_spare_bytes, GRANULE));
-	cr_assert(eq(u64, rig.pager.frames.device_bytes, device_bytes));
+	cr_assert(eq(u64, rig.pager.memory.frames.device_spare_bytes, GRANULE));
+	cr_assert(eq(u64, rig.pager.memory.frames.device_bytes, device_bytes));
 	check_lies_in(b + 1, HOME_DEVICE, 8);
 	check_lies_in(b + 2, HOME_DEVICE, 9);
-	cr_assert(zero(int, atomic_load(&rig.pager.lost)), "it held nothing that could be");
+	cr_assert(zero(int, atomic_load(&rig.pager.memory.lost)),
+		  "it held nothing that could be");
 	rig_page_in(b, 1);
 	check_lies_in(b, HOME_DEVICE, 7);
 	rig_check();
@@ -120,7 +121,7 @@ Test(unmapped, leaves_a_block_in_vram_that_cannot_be_unmapped, .init = rig_start
 	check_lies_in(b, HOME_DEVICE, 7);
 	check_lies_in(b + 1, HOME_HOST, 8);
 	cr_assert(not(zero(ptr, rig_block(b)->device)));
-	cr_assert(eq(u64, rig.pager.stats.evictions, 1));
+	cr_assert(eq(u64, rig.pager.mover.stats.evictions, 1));
 	rig_write(b, 70);
 	rig_evict(b, 1);
 	check_lies_in(b, HOME_HOST, 70);
@@ -134,13 +135,13 @@ enum { MADE = 6 };
 /* Each block has the frame that its place in `places` says, D or H; nothing is mapped yet. */
 static uint32_t framed(const char *places, uint32_t *ids)
 {
-	struct component *component =
-	    component_make(&rig.pager.table, MADE * GRANULE, 0, rig.pager.context);
+	struct component *component = component_make(&rig.pager.memory.table, MADE * GRANULE, 0,
+						     rig.pager.memory.context);
 
 	for (uint32_t i = 0; i < MADE; i++) {
 		struct block *block = rig_block(component->first_block + i);
 		bool host = places[i] == 'H';
-		struct frame *frame = frame_take(&rig.pager.frames, host, 0);
+		struct frame *frame = frame_take(&rig.pager.memory.frames, host, 0);
 
 		*(host ? &block->host : &block->device) = frame;
 		rig_reach(frame->alias)->content = 7 + i;
@@ -153,11 +154,11 @@ static void check_is_mapped_as(const char *places)
 {
 	uint32_t ids[MADE], b = framed(places, ids);
 
-	cr_assert(eq(int, (int)home_map(&rig.pager, ids, MADE), CUDA_SUCCESS));
+	cr_assert(eq(int, (int)home_map(&rig.pager.memory, ids, MADE), CUDA_SUCCESS));
 	for (uint32_t i = 0; i < MADE; i++)
 		check_lies_in(b + i, places[i] == 'H' ? HOME_HOST : HOME_DEVICE, 7 + i);
 	rig_component_gone(b);
-	cr_assert(zero(u32, atomic_load(&rig.pager.cold_blocks)));
+	cr_assert(zero(u32, atomic_load(&rig.pager.memory.cold_blocks)));
 	rig_check();
 }
 
@@ -175,15 +176,15 @@ static void check_maps_nothing(const char *places, enum rig_call call, int nth)
 	uint32_t ids[MADE], b = framed(places, ids);
 
 	rig_fail(call, nth, 1);
-	cr_assert(ne(int, (int)home_map(&rig.pager, ids, MADE), CUDA_SUCCESS));
+	cr_assert(ne(int, (int)home_map(&rig.pager.memory, ids, MADE), CUDA_SUCCESS));
 	for (uint32_t i = 0; i < MADE; i++) {
 		cr_assert_not(is_mapped(b + i), "%s: block %u", places, i);
 		CHECK_HOME(b + i, HOME_NONE);
-		frame_give(&rig.pager.frames, rig_block(b + i)->device);
-		frame_give(&rig.pager.frames, rig_block(b + i)->host);
+		frame_give(&rig.pager.memory.frames, rig_block(b + i)->device);
+		frame_give(&rig.pager.memory.frames, rig_block(b + i)->host);
 	}
-	cr_assert(zero(u32, atomic_load(&rig.pager.cold_blocks)));
-	component_unmake(&rig.pager.table, component_of(b));
+	cr_assert(zero(u32, atomic_load(&rig.pager.memory.cold_blocks)));
+	component_unmake(&rig.pager.memory.table, component_of(b));
 	rig_check();
 }
 

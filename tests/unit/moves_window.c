@@ -86,7 +86,7 @@ static CUresult get_current(CUcontext *context)
 
 static CUresult push(CUcontext context)
 {
-	cr_assert(eq(ptr, context, rig.pager.context));
+	cr_assert(eq(ptr, context, rig.pager.memory.context));
 	pushes += push_result == CUDA_SUCCESS;
 	return push_result;
 }
@@ -114,7 +114,7 @@ static void start_with_patience(const char *seconds)
 	lt_driver.cuCtxGetCurrent = get_current;
 	lt_driver.cuCtxPushCurrent_v2 = push;
 	lt_driver.cuCtxPopCurrent_v2 = pop;
-	current = rig.pager.context;
+	current = rig.pager.memory.context;
 }
 
 static void start(void)
@@ -160,20 +160,20 @@ static void check_refused(void)
 {
 	pthread_t thread;
 
-	cr_assert_not(window_open(&rig.pager));
+	cr_assert_not(window_open(&rig.pager.mover));
 	atomic_store(&passed, false);
 	cr_assert(eq(int, pthread_create(&thread, NULL, pass, NULL), 0));
 	cr_assert(passes_within(5000), "the gate is still shut");
 	pthread_join(thread, NULL);
 	cr_assert(eq(uint, pushes, pops), "another context is current than before");
-	cr_assert(eq(u64, rig.pager.stats.windows, 0));
+	cr_assert(eq(u64, rig.pager.mover.stats.windows, 0));
 }
 
 static void check_opens(void)
 {
-	cr_assert(window_open(&rig.pager));
-	window_close(&rig.pager);
-	cr_assert(eq(u64, rig.pager.stats.windows, 1));
+	cr_assert(window_open(&rig.pager.mover));
+	window_close(&rig.pager.mover);
+	cr_assert(eq(u64, rig.pager.mover.stats.windows, 1));
 }
 
 /* --- what it waits for */
@@ -181,9 +181,9 @@ static void check_opens(void)
 static void check_waits_for(CUstream stream)
 {
 	rig_put(RIG_WAIT, stream);
-	cr_assert(window_open(&rig.pager));
+	cr_assert(window_open(&rig.pager.mover));
 	cr_assert_not(rig_is_pending(stream), "what is in the stream is not over");
-	window_close(&rig.pager);
+	window_close(&rig.pager.mover);
 }
 
 Test(window, waits_for_the_legacy_stream, .init = start)
@@ -221,9 +221,9 @@ Test(window, waits_for_what_was_in_a_stream_when_it_was_destroyed, .init = start
 	source = streams_destroying(stream);
 	streams_destroyed(source, CUDA_SUCCESS);
 	cr_assert(rig_is_pending(stream));
-	cr_assert(window_open(&rig.pager));
+	cr_assert(window_open(&rig.pager.mover));
 	cr_assert_not(rig_is_pending(stream));
-	window_close(&rig.pager);
+	window_close(&rig.pager.mover);
 	rig_check();
 }
 
@@ -259,16 +259,16 @@ Test(window, waits_for_what_a_thread_that_ended_left_in_its_own_stream, .init = 
 	pthread_create(&thread, NULL, work_of_its_own, NULL);
 	pthread_join(thread, NULL);
 	cr_assert(rig_is_pending(CU_STREAM_PER_THREAD));
-	cr_assert(window_open(&rig.pager));
+	cr_assert(window_open(&rig.pager.mover));
 	cr_assert_not(rig_is_pending(CU_STREAM_PER_THREAD));
-	window_close(&rig.pager);
+	window_close(&rig.pager.mover);
 }
 
 /* Its streams are gone with it. */
 Test(window, does_not_ask_streams_of_a_context_that_ended, .init = start)
 {
 	failing = new_stream();
-	streams_context_ended(rig.pager.context);
+	streams_context_ended(rig.pager.memory.context);
 	check_opens();
 }
 
@@ -276,7 +276,7 @@ Test(window, does_not_ask_streams_of_another_context, .init = start)
 {
 	current = (CUcontext)&current;
 	failing = new_stream();
-	current = rig.pager.context;
+	current = rig.pager.memory.context;
 	check_opens();
 }
 
@@ -311,7 +311,7 @@ Test(window, is_refused_while_a_stream_is_captured, .init = start)
 {
 	streams_capture_began(CU_STREAM_CAPTURE_MODE_RELAXED);
 	check_refused();
-	cr_assert(eq(u64, rig.pager.stats.windows_refused, 1));
+	cr_assert(eq(u64, rig.pager.mover.stats.windows_refused, 1));
 	streams_capture_ended();
 	check_opens();
 }
@@ -334,7 +334,7 @@ Test(window, is_refused_while_the_device_has_another_context, .init = start)
 
 Test(window, is_refused_once_memory_is_lost, .init = start)
 {
-	atomic_store(&rig.pager.lost, 1);
+	atomic_store(&rig.pager.memory.lost, 1);
 	check_refused();
 }
 
@@ -376,13 +376,14 @@ Test(window, is_refused_while_somebody_is_inside_and_then_rests, .init = start)
 	pthread_t thread = somebody_stays();
 
 	check_refused();
-	cr_assert(gt(u64, rig.pager.unpaged_since_ns, 0));
+	cr_assert(gt(u64, rig.pager.mover.unpaged_since_ns, 0));
 	atomic_store(&may_leave, true);
 	pthread_join(thread, NULL);
-	rig.pager.unpaged_since_ns += 60000000000ull; /* on a busy machine it is over soon */
-	check_refused();			      /* at once */
-	cr_assert(eq(u64, rig.pager.stats.windows_refused, 2));
-	rig.pager.unpaged_since_ns = 0;
+	rig.pager.mover.unpaged_since_ns +=
+	    60000000000ull; /* on a busy machine it is over soon */
+	check_refused();    /* at once */
+	cr_assert(eq(u64, rig.pager.mover.stats.windows_refused, 2));
+	rig.pager.mover.unpaged_since_ns = 0;
 	check_opens();
 }
 
@@ -396,7 +397,7 @@ Test(window, does_not_shut_the_gate_while_a_stream_is_captured, .init = start)
 	streams_capture_ended();
 	atomic_store(&may_leave, true);
 	pthread_join(thread, NULL);
-	cr_assert(eq(u64, rig.pager.unpaged_since_ns, 0));
+	cr_assert(eq(u64, rig.pager.mover.unpaged_since_ns, 0));
 	check_opens();
 }
 
@@ -428,7 +429,7 @@ static void check_refused_after(void (*what)(void), void (*undo)(void))
 
 	before_it_leaves = what;
 	for (int i = 0; i < 100; i++) {
-		rig.pager.unpaged_since_ns = 0;
+		rig.pager.mover.unpaged_since_ns = 0;
 		atomic_store(&inside, false);
 		atomic_store(&may_leave, false);
 		thread = somebody_stays();
@@ -436,7 +437,7 @@ static void check_refused_after(void (*what)(void), void (*undo)(void))
 		check_refused();
 		pthread_join(thread, NULL);
 		pthread_join(other, NULL);
-		if (!rig.pager.unpaged_since_ns)
+		if (!rig.pager.mover.unpaged_since_ns)
 			return;
 		undo();
 	}
@@ -465,13 +466,13 @@ Test(window, is_given_up_when_work_does_not_end, .init = start_impatient)
 		rig.pager.actions[i] =
 		    (struct policy_action){.verb = POLICY_EVICT, .block = b + i};
 	carry_out(&rig.pager, 2);
-	cr_assert(eq(u64, rig.pager.stats.windows_late, 1));
+	cr_assert(eq(u64, rig.pager.mover.stats.windows_late, 1));
 	CHECK_HOME(b, HOME_DEVICE);
 	CHECK_CONTENT(b + 1, 8);
 	cr_assert(eq(sz, rig.calls[CALL_COPY], 0));
 	check_refused(); /* at once: such work must not cost a patience each launch */
-	cr_assert(eq(u64, rig.pager.stats.windows_late, 1));
-	cr_assert(eq(u64, rig.pager.stats.windows_refused, 1));
+	cr_assert(eq(u64, rig.pager.mover.stats.windows_late, 1));
+	cr_assert(eq(u64, rig.pager.mover.stats.windows_refused, 1));
 	rig_check();
 }
 
@@ -480,13 +481,13 @@ Test(window, is_given_up_when_work_does_not_end, .init = start_impatient)
 Test(window, is_opened_in_the_pagers_context, .init = start)
 {
 	current = (CUcontext)&current;
-	cr_assert(window_open(&rig.pager));
+	cr_assert(window_open(&rig.pager.mover));
 	cr_assert(eq(uint, pushes, 1));
 	cr_assert(eq(uint, pops, 0));
-	window_close(&rig.pager);
+	window_close(&rig.pager.mover);
 	cr_assert(eq(uint, pops, 1));
 	failing = CU_STREAM_LEGACY;
-	cr_assert_not(window_open(&rig.pager));
+	cr_assert_not(window_open(&rig.pager.mover));
 	cr_assert(eq(uint, pushes, 2));
 	cr_assert(eq(uint, pops, 2));
 }
@@ -506,10 +507,10 @@ Test(window, keeps_launchers_out_until_it_is_closed, .init = start)
 {
 	pthread_t thread;
 
-	cr_assert(window_open(&rig.pager));
+	cr_assert(window_open(&rig.pager.mover));
 	cr_assert(eq(int, pthread_create(&thread, NULL, pass, NULL), 0));
 	cr_assert_not(passes_within(30));
-	window_close(&rig.pager);
+	window_close(&rig.pager.mover);
 	cr_assert(passes_within(5000));
 	pthread_join(thread, NULL);
 }

@@ -11,9 +11,9 @@ static void overlap_start(void)
 {
 	rig_start();
 	lt_driver.cuEventDestroy_v2 = NULL;
-	fences_init(&rig.pager.fences);
-	rig.pager.overlap = overlap_create(&rig.pager);
-	cr_assert(rig.pager.overlap != NULL);
+	fences_init(&rig.pager.mover.fences);
+	rig.pager.mover.overlap = overlap_create();
+	cr_assert(rig.pager.mover.overlap != NULL);
 }
 
 /* Named by launches often enough that nothing else is likely to reach it. */
@@ -22,7 +22,7 @@ static uint32_t known_component(size_t count, unsigned int size_class, enum bloc
 {
 	uint32_t first = rig_component(count, size_class, home, content);
 
-	rig.pager.table.components[rig_block(first)->component].named = 100;
+	rig.pager.memory.table.components[rig_block(first)->component].named = 100;
 	return first;
 }
 
@@ -32,28 +32,28 @@ static size_t want(enum policy_verb verb, uint32_t first, size_t count)
 
 	for (uint32_t i = 0; i < count; i++)
 		actions[i] = (struct policy_action){.verb = verb, .block = first + i};
-	return overlap_want(&rig.pager, actions, count);
+	return overlap_want(&rig.pager.mover, actions, count);
 }
 
 static enum way way_of(uint32_t id)
 {
-	return rig_block(id)->way ? rig.pager.overlap->slots[rig_block(id)->way - 1].way
+	return rig_block(id)->way ? rig.pager.mover.overlap->slots[rig_block(id)->way - 1].way
 				  : WAY_NONE;
 }
 
 static void step(void)
 {
-	overlap_step(&rig.pager);
+	overlap_step(&rig.pager.mover);
 }
 
 /* Until nothing is on its way: the GPU has time between steps. */
 static void step_to_the_end(void)
 {
-	for (int i = 0; overlap_busy(&rig.pager) && i < 200; i++) {
+	for (int i = 0; overlap_busy(&rig.pager.mover) && i < 200; i++) {
 		step();
 		rig_run();
 	}
-	cr_assert_not(overlap_busy(&rig.pager));
+	cr_assert_not(overlap_busy(&rig.pager.mover));
 }
 
 #endif

@@ -1,4 +1,4 @@
-#include "move/copy_kernel.h"
+#include "pager/copy_kernel.h"
 
 #include "driver/driver.h"
 
@@ -13,8 +13,8 @@ bool copy_kernel_can(const struct pager *pager)
 {
 	CUcontext context = NULL;
 
-	return pager->kernels.copy && real(cuCtxGetCurrent)(&context) == CUDA_SUCCESS &&
-	       context == pager->context;
+	return pager->memory.kernels.copy && real(cuCtxGetCurrent)(&context) == CUDA_SUCCESS &&
+	       context == pager->memory.context;
 }
 
 bool copy_kernel_is(CUfunction function)
@@ -22,7 +22,7 @@ bool copy_kernel_is(CUfunction function)
 	for (int i = 0; i < PAGER_DEVICES; i++) {
 		const struct pager *pager = pager_on(i);
 
-		if (pager && function && pager->kernels.copy == function)
+		if (pager && function && pager->memory.kernels.copy == function)
 			return true;
 	}
 	return false;
@@ -36,7 +36,7 @@ CUresult copy_kernel_launch(struct pager *pager, const struct copy_rows *rows, C
 	size_t parts = (rows->width + PART_BYTES - 1) / PART_BYTES;
 
 	return real(cuLaunchKernel)(
-	    pager->kernels.copy, parts < PARTS_MOST ? (unsigned int)parts : PARTS_MOST,
+	    pager->memory.kernels.copy, parts < PARTS_MOST ? (unsigned int)parts : PARTS_MOST,
 	    rows->height < ROWS_MOST ? (unsigned int)rows->height : ROWS_MOST, 1, THREADS, 1, 1,
 	    0, stream, params, NULL);
 }
