@@ -260,7 +260,7 @@ coverage: ## lines and branches by folder that tests run; policy/ whole but for 
 	$(Q)tests/coverage/report.py $(O)/cov
 .PHONY: coverage
 
-layers: $(SHIM) $(CLI) $(PROBE) ## policy/ needs no CUDA, threads, clock or I/O; the library only libc; what is built is hardened, and exports its doors
+layers: $(SHIM) $(CLI) $(PROBE) ## calls and includes go one way; policy/ needs no CUDA, threads, clock or I/O; the library only libc; what is built is hardened, and exports its doors
 	$(Q)O=$(O) tests/check-layers
 
 BENCH := $(O)/bench/launch_cost $(O)/bench/allocate_cost $(O)/bench/start_cost $(O)/bench/launch_image.so
