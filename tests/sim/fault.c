@@ -40,7 +40,7 @@ bool sim_fault_guard(struct sim_op *op, bool *over)
 {
 	sigjmp_buf here, *before = landing;
 
-	if (sigsetjmp(here, 1)) {
+	if (sigsetjmp(here, 0)) {
 		landing = before;
 		return false;
 	}
