@@ -1,10 +1,11 @@
 /*
- * Physical memory: one file for each device and one for pinned RAM. Offsets in a file are never
- * used twice (the file is sparse, and what is given back is punched out), so that a piece is
- * always contiguous; capacity is counted.
+ * Physical memory: one file for each device and one for pinned RAM, sparse. What is given back
+ * is kept, to be taken again whole (large.h), or punched out, and its offsets are never used
+ * again; so a piece is always contiguous. Capacity is counted.
  */
 #include "sim.h"
 
+#include "large.h"
 #include "managed.h"
 
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 static struct store {
 	int file; /* 0: not made yet */
 	uint64_t next, used, peak;
+	struct sim_large large;
 } vram[SIM_DEVICES], ram; /* guarded by the lock */
 
 static struct store *store_of(bool host, int device)
@@ -65,6 +67,8 @@ CUresult sim_physical_take(bool host, int device, uint64_t bytes, struct sim_phy
 	if (store->file < 0 || count_in(store, host, device, bytes) != CUDA_SUCCESS)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	*out = (struct sim_physical){host, device, store->next, bytes};
+	if (sim_large_take(&store->large, store->file, bytes, &out->offset))
+		return CUDA_SUCCESS;
 	store->next += (bytes + SIM_PAGE - 1) / SIM_PAGE * SIM_PAGE;
 	return CUDA_SUCCESS;
 }
@@ -82,14 +86,17 @@ CUresult sim_physical_take(bool host, int device, uint64_t bytes, struct sim_phy
 void sim_physical_settle(const struct sim_physical *memory, uintptr_t at)
 {
 	static atomic_bool refused; /* the system has none, or none is left */
+	struct store *store = store_of(memory->host, memory->device);
 
-	if (refused || at % SIM_PAGE || memory->bytes % SIM_PAGE ||
-	    store_of(memory->host, memory->device)->used > LARGE_MOST)
+	if (refused || at % SIM_PAGE || memory->bytes % SIM_PAGE || store->used > LARGE_MOST ||
+	    sim_large_has(&store->large, memory->offset))
 		return;
 	for (size_t i = 0; i < memory->bytes; i += SIM_PAGE)
 		(void)*(const volatile unsigned char *)(at + i);
 	if (madvise((void *)at, memory->bytes, MADV_COLLAPSE))
 		refused = true;
+	else
+		sim_large_note(&store->large, memory->offset, memory->bytes);
 }
 
 CUresult sim_vram_charge(int device, uint64_t bytes)
@@ -107,8 +114,9 @@ void sim_physical_give(const struct sim_physical *memory)
 	struct store *store = store_of(memory->host, memory->device);
 
 	store->used -= memory->bytes;
-	fallocate(store->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		  (off_t)memory->offset, (off_t)memory->bytes);
+	if (!sim_large_keep(&store->large, memory->offset))
+		fallocate(store->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			  (off_t)memory->offset, (off_t)memory->bytes);
 }
 
 uint64_t sim_vram_used(int device)

@@ -167,6 +167,14 @@ bool sim_accessible(int device, uintptr_t start, size_t bytes, bool write, uint6
 	return true;
 }
 
+/* A frame may go and come back. What is mapped for good is another each time that it is made.
+ */
+static uint64_t made_as(const struct sim_region *region)
+{
+	return region->kind == SIM_MAPPED || region->kind == SIM_HOST_REGISTERED ? 0
+										 : region->id;
+}
+
 void sim_places_of(uintptr_t start, size_t bytes, struct sim_places *places)
 {
 	uintptr_t end = start + bytes;
@@ -174,7 +182,7 @@ void sim_places_of(uintptr_t start, size_t bytes, struct sim_places *places)
 	for (const struct sim_region *region = sim_region_at(start);
 	     region && region->start < end; region = sim_region_after(region))
 		if (region->kind != SIM_RESERVED)
-			places->sum = (places->sum ^ region->start ^ region->offset << 1 ^
+			places->sum = (places->sum ^ region->start ^ made_as(region) << 1 ^
 				       (uint64_t)region->host << 63) *
 				      0x9E3779B97F4A7C15ull;
 }

@@ -116,6 +116,38 @@ Test(sim_vmm, two_aliases_of_a_frame_show_the_same_bytes)
 	sim_check_fill(ptr + BLOCK, 3, BLOCK / 4);
 }
 
+/* Three times the same size: the simulator may use again what was given back. */
+static void see_zeros(CUmemLocationType type, size_t bytes)
+{
+	CUmemAllocationProp prop = prop_of(type);
+	CUdeviceptr ptr = reserve(bytes);
+	unsigned char *copy = malloc(bytes);
+
+	for (int i = 0; i < 3; i++) {
+		CUmemGenericAllocationHandle frame;
+
+		OK(cuMemCreate(&frame, bytes, &prop, 0));
+		OK(cuMemMap(ptr, bytes, 0, frame, 0));
+		OK(allow(ptr, bytes, CU_MEM_ACCESS_FLAGS_PROT_READWRITE));
+		OK(cuMemcpyDtoH(copy, ptr, bytes));
+		for (size_t at = 0; at < bytes; at++)
+			cr_assert_eq(copy[at], 0, "turn %d, byte %zu", i, at);
+		OK(cuMemsetD8(ptr, 0xa5, bytes));
+		OK(cuCtxSynchronize());
+		OK(cuMemUnmap(ptr, bytes));
+		OK(cuMemRelease(frame));
+	}
+	free(copy);
+}
+
+Test(sim_vmm, a_frame_is_all_zeros_whatever_was_given_back)
+{
+	sim_start();
+	see_zeros(CU_MEM_LOCATION_TYPE_DEVICE, BLOCK);
+	see_zeros(CU_MEM_LOCATION_TYPE_DEVICE, 4 * BLOCK);
+	see_zeros(CU_MEM_LOCATION_TYPE_HOST_NUMA, 21 * BLOCK);
+}
+
 Test(sim_vmm, a_released_frame_lives_until_its_last_mapping_goes)
 {
 	sim_start();
