@@ -3,6 +3,9 @@
  * images, not as a test: as it is, with the kernels the other way round (SIM_IMAGE_REVERSED),
  * and without a word on their parameters (SIM_KERNEL_NO_INFO).
  */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O3") /* -O2 leaves the loops over words scalar */
+#endif
 #include "../sim/sim_kernel.h"
 #include "../sim/sim_tensor.h"
 
