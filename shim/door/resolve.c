@@ -8,14 +8,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* Each wrapper has the type the toolkit gives the function: a drifted signature does not
- * compile. */
-#define HOOKED(base, since, stream, symbol)                                                    \
-	_Static_assert(                                                                        \
-	    __builtin_types_compatible_p(__typeof__(&symbol), PFN_##base##_v##since##stream),  \
-	    #symbol " has another signature in these headers");
-#include "driver/api.def"
-
 static const struct row {
 	const char *base, *symbol;
 	int since;

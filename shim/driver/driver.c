@@ -5,6 +5,16 @@
 
 #include <pthread.h>
 
+/* Each symbol has the type that the toolkit gives the function of that version: a row that is
+ * wrong, or a wrapper whose parameters are others, does not compile. */
+#define HOOKED(base, since, stream, symbol)                                                    \
+	_Static_assert(                                                                        \
+	    __builtin_types_compatible_p(__typeof__(&symbol), PFN_##base##_v##since##stream),  \
+	    #symbol " has another signature in these headers");
+#define CALLED HOOKED
+#define PASSED HOOKED
+#include "driver/api.def"
+
 struct driver lt_driver;
 
 static void *library; /* its handle; NULL: none. Immutable after load_once. */

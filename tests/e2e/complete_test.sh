@@ -6,15 +6,22 @@ for candidate in "${CUDA_HOME:-/usr/local/cuda}"/lib64/stubs/libcuda.so /usr/loc
 	/usr/lib/*/stubs/libcuda.so; do
 	[ -e "$candidate" ] && stub=$candidate && break
 done
-known=$(tools/api HOOKED CALLED OTHER | cut -d' ' -f1)
+known=$(tools/api HOOKED CALLED PASSED OTHER | cut -d' ' -f1)
 check "a row that tools/api does not read" [ "$(wc -l <<<"$known")" -eq "$(grep -c '^[A-Z].*(' shim/driver/api.def)" ]
-ends_well "rows in the order of base, flavour, version" eval "tools/api HOOKED CALLED | LC_ALL=C sort -c -t' ' -k2,2 -k4,4 -k3,3n"
+ends_well "rows in the order of base, flavour, version" eval "tools/api HOOKED CALLED PASSED | LC_ALL=C sort -c -t' ' -k2,2 -k4,4 -k3,3n"
 twice=$(sort <<<"$known" | uniq -d)
 check "named twice: $twice" [ -z "$twice" ]
 exported=$(nm -D --defined-only "$O/liblowtide.so" | sed -n 's/.* T //p')
 for symbol in $(tools/api HOOKED | cut -d' ' -f1); do
 	check "hooked but not exported: $symbol" grep -qx "$symbol" <<<"$exported"
 done
+# The simulated driver has what is defined in it: of that, the list must know the versions.
+symbols_of() { nm -D --defined-only "$1" | awk '$2 == "T" && $3 ~ /^cu/ {sub(/@.*/, "", $3); print $3}' | sort -u; }
+listed() { tools/api "$@" | cut -d' ' -f1 | sort; }
+new=$(comm -23 <(symbols_of "$O/sim/libcuda.so.1") <(listed HOOKED CALLED PASSED))
+check "the simulated driver has, and api.def has no version of it: $new" [ -z "$new" ]
+new=$(comm -13 <(symbols_of "$O/sim/libcuda.so.1") <(listed PASSED))
+check "PASSED in api.def, and the simulated driver has not: $new" [ -z "$new" ]
 # What CUDA 13.5 has, whatever toolkit is here.
 unknown() { comm -13 <(sort -u <<<"$known") <(sort -u); }
 new=$(unknown <tests/golden/cuda-13.5-functions.txt)
@@ -22,7 +29,7 @@ check "CUDA 13.5 has, and api.def has not: $new" [ -z "$new" ]
 if [ -z "$stub" ]; then
 	echo "skipped: no stub libcuda.so of a CUDA toolkit was found to hold the tables against"
 else
-	new=$(nm -D --defined-only "$stub" | awk '$2 == "T" && $3 ~ /^cu/ {sub(/@.*/, "", $3); print $3}' | unknown)
+	new=$(symbols_of "$stub" | unknown)
 	check "not in api.def: $new" [ -z "$new" ]
 fi
 header=

@@ -15,9 +15,10 @@
 #include <string.h>
 
 static const char *const functions[] = {
-#define FUNCTION(base, since, flavour, symbol) #symbol,
-#include "../sim/functions.def"
-#undef FUNCTION
+#define HOOKED(base, since, stream, symbol) #symbol,
+#define CALLED HOOKED
+#define PASSED HOOKED
+#include "../../shim/driver/api.def"
 };
 #define FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
 

@@ -1,38 +1,14 @@
 /* cuGetProcAddress: by name, version and stream flavour. */
+#include "functions.h"
 #include "sim.h"
 
 #include <string.h>
 
-/* Protected: this library's own function, never the one that somebody preloaded under the same
- * name. */
-#define FUNCTION(base, since, stream, symbol)                                                  \
-	extern const char symbol_##symbol[] __asm__(#symbol)                                   \
-	    __attribute__((visibility("protected")));
-#include "functions.def"
-#undef FUNCTION
-
-static const struct {
-	const char *base;
-	int since;
-	bool per_thread;
-	const void *address;
-} functions[] = {
-#define FUNCTION(base, since, stream, symbol)                                                  \
-	{#base, since, sizeof(#stream) > 1, symbol_##symbol},
-#include "functions.def"
-#undef FUNCTION
-};
-
-#define FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
-/* Drivers before this know no parameter layouts. */
-#define PARAM_INFO_SINCE 12040
-
-static bool absent(const char *base, int since)
+/* Whether a driver of this version has it at all. */
+static bool driver_has(const struct sim_function *function)
 {
-	if (since > sim_config.driver_version)
-		return true;
-	return sim_config.driver_version < PARAM_INFO_SINCE &&
-	       (!strcmp(base, "cuFuncGetParamInfo") || !strcmp(base, "cuKernelGetParamInfo"));
+	return function->since <= sim_config.driver_version &&
+	       sim_function_is_simulated(function);
 }
 
 SIM_EXPORT CUresult cuGetProcAddress_v2(const char *name, void **out, int version,
@@ -47,14 +23,12 @@ SIM_EXPORT CUresult cuGetProcAddress_v2(const char *name, void **out, int versio
 		SIM_ANSWER(CUDA_ERROR_INVALID_VALUE);
 	/* A per-thread flavour, where there is one, comes after the plain rows of its name and
 	 * wins. */
-	for (size_t i = 0; i < FUNCTIONS; i++) {
-		if (strcmp(functions[i].base, name) != 0 ||
-		    (functions[i].per_thread && !per_thread))
+	for (const struct sim_function *f = sim_functions; f->base; f++) {
+		if (strcmp(f->base, name) != 0 || (f->per_thread && !per_thread) ||
+		    !driver_has(f))
 			continue;
-		if (absent(functions[i].base, functions[i].since))
-			continue;
-		if (functions[i].since <= version) {
-			found = functions[i].address;
+		if (f->since <= version) {
+			found = f->address;
 			reason = CU_GET_PROC_ADDRESS_SUCCESS;
 		} else if (!found) {
 			reason = CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT;

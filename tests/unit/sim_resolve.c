@@ -42,6 +42,24 @@ Test(sim_resolve, an_unknown_name_is_not_found)
 	cr_assert_null(found);
 }
 
+/* As the library under test defines it, and the simulated driver does not. */
+CUresult CUDAAPI cuLaunchGrid(CUfunction function, int width, int height)
+{
+	(void)function, (void)width, (void)height;
+	return CUDA_SUCCESS;
+}
+
+Test(sim_resolve, what_only_another_library_defines_is_not_found)
+{
+	void *found = NULL;
+
+	OK(cuInit(0));
+	cr_assert_not_null(dlsym(RTLD_DEFAULT, "cuLaunchGrid"));
+	EXPECT(CUDA_ERROR_NOT_FOUND, cuGetProcAddress("cuLaunchGrid", &found, 13000,
+						      CU_GET_PROC_ADDRESS_DEFAULT, NULL));
+	cr_assert_null(found);
+}
+
 Test(sim_resolve, a_version_too_old_for_the_function_says_so)
 {
 	CUdriverProcAddressQueryResult why = CU_GET_PROC_ADDRESS_SUCCESS;
