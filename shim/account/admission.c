@@ -149,7 +149,7 @@ static bool charge_or_make_room(int device, size_t bytes, bool (*charge)(int, ui
 
 bool admission_ask_device(int device, size_t bytes)
 {
-	return charge_or_make_room(device, bytes, holding_charge, ledger_charge_bytes(bytes));
+	return charge_or_make_room(device, bytes, unmanaged_charge, ledger_charge_bytes(bytes));
 }
 
 bool admission_ask_pages(int device, size_t bytes)
@@ -192,9 +192,9 @@ CUresult admission_settle(CUresult result, int device, size_t bytes, CUdeviceptr
 	if (!real(cuCtxGetCurrent) || real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
 		context = NULL;
 	if (result == CUDA_SUCCESS)
-		holding_remember(address, device, (uintptr_t)context, bytes);
+		unmanaged_remember(address, device, (uintptr_t)context, bytes);
 	else
-		holding_uncharge(device, bytes);
+		unmanaged_uncharge(device, bytes);
 	return result;
 }
 
@@ -239,9 +239,9 @@ CUresult admission_settle_pooled(CUresult result, int device, size_t bytes, CUde
 	if (device < 0)
 		return result;
 	if (result == CUDA_SUCCESS)
-		holding_remember(address, device, 0, bytes);
+		unmanaged_remember(address, device, 0, bytes);
 	else
-		holding_uncharge(device, bytes);
+		unmanaged_uncharge(device, bytes);
 	return result;
 }
 
@@ -259,10 +259,10 @@ static void say_unseen(CUdeviceptr address)
 
 CUresult admission_free(CUdeviceptr address, CUresult (*driver_free)(CUdeviceptr))
 {
-	struct holding held = holding_detach(address);
+	struct unmanaged held = unmanaged_detach(address);
 	CUresult result = driver_free(address);
 
-	holding_settle_free(held, address, result == CUDA_SUCCESS);
+	unmanaged_settle_free(held, address, result == CUDA_SUCCESS);
 	if (held.device < 0 && result == CUDA_SUCCESS)
 		say_unseen(address);
 	return result;

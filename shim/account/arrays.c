@@ -166,7 +166,7 @@ static void remember(const struct shape *shape, uint64_t bytes)
 		free(figure);
 }
 
-uint64_t array_figure_bytes(const CUDA_ARRAY3D_DESCRIPTOR *desc, unsigned int levels)
+uint64_t arrays_bytes(const CUDA_ARRAY3D_DESCRIPTOR *desc, unsigned int levels)
 {
 	struct shape shape;
 	uint64_t bytes, guess;
@@ -197,12 +197,12 @@ uint64_t array_figure_bytes(const CUDA_ARRAY3D_DESCRIPTOR *desc, unsigned int le
 	return bytes ? bytes : guess;
 }
 
-void array_figure_fork_prepare(void)
+void arrays_fork_prepare(void)
 {
 	lock_take(&lock);
 }
 
-void array_figure_fork_done(void)
+void arrays_fork_done(void)
 {
 	lock_give(&lock);
 }

@@ -3,8 +3,8 @@
  * driver is asked, by an array of the same shape that has no memory yet, once a shape. Owns the
  * answers, by shape. Any thread; no lock is held while the driver is asked.
  */
-#ifndef LOWTIDE_ARRAY_FIGURE_H
-#define LOWTIDE_ARRAY_FIGURE_H
+#ifndef LOWTIDE_ARRAYS_H
+#define LOWTIDE_ARRAYS_H
 
 #include <cuda.h>
 #include <stdint.h>
@@ -12,9 +12,9 @@
 /* In bytes, never less than the driver takes; of all its levels (1: a plain array), on the
  * current context's device. 0: it takes nothing yet (sparse, or mapped later), or the driver
  * would refuse it. */
-uint64_t array_figure_bytes(const CUDA_ARRAY3D_DESCRIPTOR *desc, unsigned int levels);
+uint64_t arrays_bytes(const CUDA_ARRAY3D_DESCRIPTOR *desc, unsigned int levels);
 
-void array_figure_fork_prepare(void);
-void array_figure_fork_done(void);
+void arrays_fork_prepare(void);
+void arrays_fork_done(void);
 
 #endif

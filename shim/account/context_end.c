@@ -10,7 +10,7 @@ void account_context_ended(CUcontext context)
 {
 	if (!context)
 		return;
-	holding_forget_context((uintptr_t)context);
+	unmanaged_forget_context((uintptr_t)context);
 	ordered_free_context_ended(context);
-	pooled_refresh();
+	pools_refresh();
 }

@@ -11,7 +11,7 @@
 
 struct waiting {
 	struct waiting *next;
-	struct holding held;
+	struct unmanaged held;
 	CUcontext context;
 	CUevent event;
 };
@@ -82,7 +82,7 @@ static bool driver_can(void)
 /* The driver has been told to free it. Where no event can be had for it, it is waited for; but
  * memory of a pool, charged as a whole, then counts as outstanding for ever: a driver that need
  * not wait for it is not made to. */
-static void charge_until_freed(struct holding held, CUstream named)
+static void charge_until_freed(struct unmanaged held, CUstream named)
 {
 	struct waiting *one = calloc(1, sizeof(*one));
 	CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
@@ -100,19 +100,19 @@ static void charge_until_freed(struct holding held, CUstream named)
 		return;
 	if (real(cuStreamSynchronize))
 		real(cuStreamSynchronize)(named);
-	holding_settle_free(held, 0, true);
+	unmanaged_settle_free(held, 0, true);
 }
 
 CUresult ordered_free(CUdeviceptr address, CUstream stream, CUstream named,
 		      CUresult (*driver_free)(CUdeviceptr, CUstream))
 {
-	struct holding held = holding_detach(address);
+	struct unmanaged held = unmanaged_detach(address);
 	CUresult result = driver_free(address, stream);
 
 	if (held.device >= 0 && result == CUDA_SUCCESS)
 		charge_until_freed(held, named);
 	else
-		holding_settle_free(held, address, result == CUDA_SUCCESS);
+		unmanaged_settle_free(held, address, result == CUDA_SUCCESS);
 	return result;
 }
 
@@ -143,7 +143,7 @@ void ordered_free_settle(void)
 			continue;
 		}
 		real(cuEventDestroy_v2)(one->event);
-		holding_settle_free(one->held, 0, true);
+		unmanaged_settle_free(one->held, 0, true);
 		free(one);
 	}
 	add(later);
@@ -157,7 +157,7 @@ void ordered_free_context_ended(CUcontext context)
 		struct waiting *one = list;
 
 		list = one->next;
-		holding_settle_free(one->held, 0, true);
+		unmanaged_settle_free(one->held, 0, true);
 		free(one);
 	}
 }

@@ -1,8 +1,8 @@
 /*
- * Frees in stream order of memory that the driver made and holdings know: the driver has it
- * until the stream gets there, so the charge stays until then. Owns the charges that wait, each
- * with an event behind its free, under one lock that is never held while the driver is asked.
- * Any thread.
+ * Frees in stream order of memory that the driver made and is charged (unmanaged.h): the driver
+ * has it until the stream gets there, so the charge stays until then. Owns the charges that
+ * wait, each with an event behind its free, under one lock that is never held while the driver
+ * is asked. Any thread.
  */
 #ifndef LOWTIDE_ORDERED_FREE_H
 #define LOWTIDE_ORDERED_FREE_H

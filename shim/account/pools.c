@@ -97,28 +97,28 @@ static struct account *account_of(CUmemoryPool pool, int current)
 	return unused;
 }
 
-CUresult pooled_ask(struct pooled *pooled, CUmemoryPool pool, size_t bytes)
+CUresult pools_ask(struct pool_request *request, CUmemoryPool pool, size_t bytes)
 {
 	uint64_t pages = ledger_charge_bytes(bytes);
 	struct account *account;
 	CUresult result;
 
-	*pooled = (struct pooled){.device = -1, .bytes = bytes};
-	result = admission_current_device(bytes, &pooled->device);
-	if (pooled->device < 0)
+	*request = (struct pool_request){.device = -1, .bytes = bytes};
+	result = admission_current_device(bytes, &request->device);
+	if (request->device < 0)
 		return result;
-	admission_open_account(pooled->device);
+	admission_open_account(request->device);
 	if (!pool && (!real(cuDeviceGetMemPool) ||
-		      real(cuDeviceGetMemPool)(&pool, pooled->device) != CUDA_SUCCESS))
+		      real(cuDeviceGetMemPool)(&pool, request->device) != CUDA_SUCCESS))
 		pool = NULL;
 	lock_take(&lock);
-	account = pool ? account_of(pool, pooled->device) : NULL;
+	account = pool ? account_of(pool, request->device) : NULL;
 	if (!account) {
 		lock_give(&lock);
-		return admission_ask_pooled(bytes, &pooled->device);
+		return admission_ask_pooled(bytes, &request->device);
 	}
-	pooled->pool = pool;
-	pooled->device = account->device;
+	request->pool = pool;
+	request->device = account->device;
 	admission_open_account(account->device);
 	balance(account, 0);
 	if (admission_ask_pages(account->device, pages))
@@ -142,25 +142,26 @@ static void remember(const struct account *account, CUdeviceptr address, CUstrea
 		return;
 	if (!real(cuCtxGetCurrent) || real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
 		context = NULL;
-	holding_remember_outstanding(address, account->device, (uintptr_t)context,
-				     account->outstanding);
+	unmanaged_remember_outstanding(address, account->device, (uintptr_t)context,
+				       account->outstanding);
 }
 
-CUresult pooled_settle(const struct pooled *pooled, CUresult result, CUdeviceptr address,
-		       CUstream stream)
+CUresult pools_settle(const struct pool_request *request, CUresult result, CUdeviceptr address,
+		      CUstream stream)
 {
 	struct account *account;
 
-	if (pooled->device < 0)
+	if (request->device < 0)
 		return result;
-	if (!pooled->pool)
-		return admission_settle_pooled(result, pooled->device, pooled->bytes, address);
-	account = account_of(pooled->pool, pooled->device);
-	if (!balance(account, ledger_charge_bytes(pooled->bytes)) && result == CUDA_SUCCESS) {
+	if (!request->pool)
+		return admission_settle_pooled(result, request->device, request->bytes,
+					       address);
+	account = account_of(request->pool, request->device);
+	if (!balance(account, ledger_charge_bytes(request->bytes)) && result == CUDA_SUCCESS) {
 		/* It took more than it was asked for, and more than there is. */
 		real(cuMemFreeAsync)(address, stream);
 		real(cuStreamSynchronize)(stream);
-		real(cuMemPoolTrimTo)(pooled->pool, 0);
+		real(cuMemPoolTrimTo)(request->pool, 0);
 		balance(account, 0);
 		result = CUDA_ERROR_OUT_OF_MEMORY;
 	}
@@ -170,7 +171,7 @@ CUresult pooled_settle(const struct pooled *pooled, CUresult result, CUdeviceptr
 	return result;
 }
 
-void pooled_refresh(void)
+void pools_refresh(void)
 {
 	/* Whoever allocates meanwhile sees to it by himself. */
 	if (!atomic_load_explicit(&any, memory_order_relaxed) || !lock_try(&lock))
@@ -194,7 +195,7 @@ static void close_account(struct account *account, uint64_t reserved_bytes)
 	*account = (struct account){0};
 }
 
-CUresult pooled_destroy(CUmemoryPool pool, CUresult (*driver_destroy)(CUmemoryPool))
+CUresult pools_destroy(CUmemoryPool pool, CUresult (*driver_destroy)(CUmemoryPool))
 {
 	struct account *account = NULL;
 	uint64_t reserved_bytes = UINT64_MAX;
@@ -214,12 +215,12 @@ CUresult pooled_destroy(CUmemoryPool pool, CUresult (*driver_destroy)(CUmemoryPo
 	return result;
 }
 
-void pooled_fork_prepare(void)
+void pools_fork_prepare(void)
 {
 	lock_take(&lock);
 }
 
-void pooled_fork_done(void)
+void pools_fork_done(void)
 {
 	lock_give(&lock);
 }

@@ -15,7 +15,7 @@
 
 struct linear {
 	uint64_t address;
-	struct holding held;
+	struct unmanaged held;
 	bool lost;
 	UT_hash_handle hh;
 };
@@ -46,13 +46,13 @@ static bool is_small(uint64_t bytes)
 	return bytes < LEDGER_SMALL_BYTES;
 }
 
-bool holding_charge(int device, uint64_t bytes)
+bool unmanaged_charge(int device, uint64_t bytes)
 {
 	return is_small(bytes) ? ledger_take_small(device, bytes)
 			       : ledger_take(device, ledger_charge_bytes(bytes));
 }
 
-void holding_uncharge(int device, uint64_t bytes)
+void unmanaged_uncharge(int device, uint64_t bytes)
 {
 	if (is_small(bytes))
 		ledger_give_back_small(device);
@@ -60,7 +60,7 @@ void holding_uncharge(int device, uint64_t bytes)
 		ledger_give_back(device, ledger_charge_bytes(bytes));
 }
 
-static void remember(uint64_t address, struct holding held)
+static void remember(uint64_t address, struct unmanaged held)
 {
 	struct linear *entry = calloc(1, sizeof(*entry));
 
@@ -75,22 +75,23 @@ static void remember(uint64_t address, struct holding held)
 		free(entry);
 }
 
-void holding_remember(uint64_t address, int device, uint64_t context, uint64_t bytes)
+void unmanaged_remember(uint64_t address, int device, uint64_t context, uint64_t bytes)
 {
 	remember(address,
-		 (struct holding){.device = device, .context = context, .bytes = bytes});
+		 (struct unmanaged){.device = device, .context = context, .bytes = bytes});
 }
 
-void holding_remember_outstanding(uint64_t address, int device, uint64_t context,
-				  struct outstanding *pool)
+void unmanaged_remember_outstanding(uint64_t address, int device, uint64_t context,
+				    struct outstanding *pool)
 {
 	outstanding_add(pool);
-	remember(address, (struct holding){.device = device, .context = context, .pool = pool});
+	remember(address,
+		 (struct unmanaged){.device = device, .context = context, .pool = pool});
 }
 
-struct holding holding_detach(uint64_t address)
+struct unmanaged unmanaged_detach(uint64_t address)
 {
-	struct holding held = {.device = -1};
+	struct unmanaged held = {.device = -1};
 	struct linear *entry;
 
 	lock_take(&holdings.lock);
@@ -105,15 +106,15 @@ struct holding holding_detach(uint64_t address)
 	return held;
 }
 
-static void uncharge(struct holding held)
+static void uncharge(struct unmanaged held)
 {
 	if (held.pool)
 		outstanding_freed(held.pool);
 	else
-		holding_uncharge(held.device, held.bytes);
+		unmanaged_uncharge(held.device, held.bytes);
 }
 
-void holding_settle_free(struct holding held, uint64_t address, bool freed)
+void unmanaged_settle_free(struct unmanaged held, uint64_t address, bool freed)
 {
 	if (held.device < 0)
 		return;
@@ -123,7 +124,7 @@ void holding_settle_free(struct holding held, uint64_t address, bool freed)
 		uncharge(held);
 }
 
-void holding_handle_created(uint64_t handle, int device, uint64_t bytes)
+void unmanaged_handle_created(uint64_t handle, int device, uint64_t bytes)
 {
 	struct physical *entry = calloc(1, sizeof(*entry));
 
@@ -155,11 +156,11 @@ static void physical_settle(struct physical *entry)
 	if (entry->handles || entry->mappings)
 		return;
 	HASH_DEL(holdings.physical, entry);
-	holding_uncharge(entry->device, entry->bytes);
+	unmanaged_uncharge(entry->device, entry->bytes);
 	free(entry);
 }
 
-void holding_handle_retained(uint64_t handle)
+void unmanaged_handle_retained(uint64_t handle)
 {
 	struct physical *entry;
 
@@ -170,7 +171,7 @@ void holding_handle_retained(uint64_t handle)
 	lock_give(&holdings.lock);
 }
 
-void holding_handle_released(uint64_t handle)
+void unmanaged_handle_released(uint64_t handle)
 {
 	struct physical *entry;
 
@@ -184,7 +185,7 @@ void holding_handle_released(uint64_t handle)
 	lock_give(&holdings.lock);
 }
 
-void holding_mapped(uint64_t address, uint64_t bytes, uint64_t handle)
+void unmanaged_mapped(uint64_t address, uint64_t bytes, uint64_t handle)
 {
 	struct mapping *entry = calloc(1, sizeof(*entry));
 	struct physical *physical;
@@ -207,7 +208,7 @@ void holding_mapped(uint64_t address, uint64_t bytes, uint64_t handle)
 		free(entry);
 }
 
-void holding_unmapped(uint64_t address, uint64_t bytes)
+void unmanaged_unmapped(uint64_t address, uint64_t bytes)
 {
 	struct mapping *entry, *next;
 	struct physical *physical;
@@ -228,7 +229,7 @@ void holding_unmapped(uint64_t address, uint64_t bytes)
 	lock_give(&holdings.lock);
 }
 
-void holding_forget_context(uint64_t context)
+void unmanaged_forget_context(uint64_t context)
 {
 	struct linear *entry, *next;
 
@@ -244,14 +245,14 @@ void holding_forget_context(uint64_t context)
 	lock_give(&holdings.lock);
 }
 
-void holding_fork_prepare(void)
+void unmanaged_fork_prepare(void)
 {
 	lock_take(&holdings.lock);
 	outstanding_fork_prepare();
 	ledger_fork_prepare();
 }
 
-void holding_fork_done(void)
+void unmanaged_fork_done(void)
 {
 	ledger_fork_done();
 	outstanding_fork_done();

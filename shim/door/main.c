@@ -23,22 +23,22 @@ static void prepare(void)
 	context_fork_prepare();
 	graph_fork_prepare();
 	params_fork_prepare();
-	pooled_fork_prepare();
+	pools_fork_prepare();
 	driver_slabs_fork_prepare();
 	pager_fork_prepare();
-	array_figure_fork_prepare();
+	arrays_fork_prepare();
 	ordered_free_fork_prepare();
-	holding_fork_prepare();
+	unmanaged_fork_prepare();
 }
 
 static void parent(void)
 {
-	holding_fork_done();
+	unmanaged_fork_done();
 	ordered_free_fork_done();
-	array_figure_fork_done();
+	arrays_fork_done();
 	pager_fork_parent();
 	driver_slabs_fork_parent();
-	pooled_fork_done();
+	pools_fork_done();
 	params_fork_done();
 	graph_fork_done();
 	context_fork_done();
@@ -46,12 +46,12 @@ static void parent(void)
 
 static void child(void)
 {
-	holding_fork_done();
+	unmanaged_fork_done();
 	ordered_free_fork_done();
-	array_figure_fork_done();
+	arrays_fork_done();
 	pager_fork_child();
 	driver_slabs_fork_child();
-	pooled_fork_done();
+	pools_fork_done();
 	params_fork_done();
 	graph_fork_done();
 	context_fork_done();
@@ -62,13 +62,13 @@ __attribute__((constructor)) static void lowtide_load(void)
 	/* Without these, a fork while another thread holds the lock leaves the child with it
 	 * held. */
 	pthread_atfork(prepare, parent, child);
-	stats_at_load();
+	summary_at_load();
 	loaded_tell();
 }
 
 __attribute__((destructor)) static void lowtide_unload(void)
 {
 	lock_cancel_hold();
-	stats_at_exit();
+	summary_at_exit();
 	lock_cancel_let();
 }

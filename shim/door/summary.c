@@ -18,7 +18,7 @@
 
 static pid_t loaded_into; /* immutable after load */
 
-void stats_at_load(void)
+void summary_at_load(void)
 {
 	loaded_into = getpid();
 }
@@ -91,7 +91,7 @@ static void say_unwritten(const char *name)
 		  name, strerror(errno));
 }
 
-void stats_at_exit(void)
+void summary_at_exit(void)
 {
 	struct pager_summary summary;
 	const char *name;

@@ -22,7 +22,7 @@ static CUresult ask(struct charge *charge, const CUDA_ARRAY3D_DESCRIPTOR *desc,
 {
 	*charge = (struct charge){.device = -1};
 	if (admission_in_force())
-		charge->bytes = array_figure_bytes(desc, levels);
+		charge->bytes = arrays_bytes(desc, levels);
 	return admission_ask(charge->bytes, &charge->device);
 }
 

@@ -70,7 +70,7 @@ static void add_pinned(struct named *named, uint64_t start, uint64_t bytes)
 	for (size_t i = 0; i < named->pinned_count; i++)
 		if (named->pinned[i].start == start && named->pinned[i].bytes == bytes)
 			return;
-	fallback_pin(&(struct pager_range){start, bytes});
+	one_home_pin(&(struct pager_range){start, bytes});
 	/* If it could not be brought in now, it must be for the launch. */
 	if (work_needs_residence())
 		add_addresses(named, &start, 1);
@@ -151,7 +151,7 @@ static void cannot_read(struct named *named)
 	/* The last moment at which anything can move: what stays out will have its use refused.
 	 */
 	if (work_needs_residence())
-		resident_bring(NULL, 0, RESIDENT_ALL);
+		unmapped_bring(NULL, 0, REACH_ALL);
 	streams_freeze(1);
 }
 

@@ -196,8 +196,8 @@ static bool all_there(const CUDA_LAUNCH_PARAMS *list, unsigned int count)
 		size_t named = params_named(list[i].function, list[i].kernelParams, NULL,
 					    addresses, PARAMS_NAMED_MAX, &unknown);
 
-		there = resident_is_there(addresses, named,
-					  unknown ? RESIDENT_ALL : RESIDENT_TABLED);
+		there =
+		    unmapped_all_resident(addresses, named, unknown ? REACH_ALL : REACH_TABLED);
 	}
 	return there;
 }

@@ -43,7 +43,7 @@ static void look_for_maps(const unsigned char *bytes, size_t count)
 						 addresses, MAPS_MOST);
 
 		for (size_t i = 0; i < found; i++)
-			resident_table(addresses[i]);
+			unmapped_table(addresses[i]);
 	}
 }
 

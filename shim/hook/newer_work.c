@@ -19,7 +19,7 @@ static struct pager_range operand(const CUmemcpy3DOperand *side)
 {
 	CUdeviceptr at = side->type == CU_MEMCPY_OPERAND_TYPE_POINTER ? side->op.ptr.ptr : 0;
 
-	return (struct pager_range){at, at ? FALLBACK_REST : 0};
+	return (struct pager_range){at, at ? ONE_HOME_REST : 0};
 }
 
 static CUresult box_begin(const CUDA_MEMCPY3D_BATCH_OP *box, CUstream stream,

@@ -10,7 +10,7 @@
 
 static struct pager_range rest_of(CUdeviceptr start)
 {
-	return (struct pager_range){start, start ? FALLBACK_REST : 0};
+	return (struct pager_range){start, start ? ONE_HOME_REST : 0};
 }
 
 /* With no memory for the list of ranges they stay as they lie, or all that there is must be

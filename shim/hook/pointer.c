@@ -257,6 +257,6 @@ LT_EXPORT CUresult CUDAAPI cuMemRetainAllocationHandle(CUmemGenericAllocationHan
 		return CUDA_ERROR_INVALID_VALUE;
 	result = real(cuMemRetainAllocationHandle)(handle, addr);
 	if (result == CUDA_SUCCESS)
-		holding_handle_retained(*handle);
+		unmanaged_handle_retained(*handle);
 	return result;
 }

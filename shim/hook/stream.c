@@ -295,7 +295,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamEndCapture_ptsz(CUstream hStream, CUgraph *ph
 
 static CUresult waited(CUresult result)
 {
-	pooled_refresh();
+	pools_refresh();
 	ordered_free_settle();
 	if (result == CUDA_SUCCESS && !streams_capturing())
 		pager_quiet();

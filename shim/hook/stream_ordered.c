@@ -33,42 +33,42 @@ static bool freed_by_us(CUdeviceptr dptr, CUstream stream, CUresult *result)
 LT_EXPORT CUresult CUDAAPI cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
 {
 	CUresult result;
-	struct pooled pooled;
+	struct pool_request pooled;
 	int tries = 0;
 
 	if (!driver_has(cuMemAllocAsync))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!dptr)
 		return real(cuMemAllocAsync)(dptr, bytesize, hStream);
-	result = pooled_ask(&pooled, NULL, bytesize);
+	result = pools_ask(&pooled, NULL, bytesize);
 	if (result != CUDA_SUCCESS)
 		return result;
 	do
 		result = real(cuMemAllocAsync)(dptr, bytesize, hStream);
 	while (admission_retry(result, pooled.device, bytesize, &tries));
-	return pooled_settle(&pooled, result, result == CUDA_SUCCESS ? *dptr : 0,
-			     hStream ? hStream : CU_STREAM_LEGACY);
+	return pools_settle(&pooled, result, result == CUDA_SUCCESS ? *dptr : 0,
+			    hStream ? hStream : CU_STREAM_LEGACY);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize,
 						   CUmemoryPool pool, CUstream hStream)
 {
 	CUresult result;
-	struct pooled pooled;
+	struct pool_request pooled;
 	int tries = 0;
 
 	if (!driver_has(cuMemAllocFromPoolAsync))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!dptr || !pool)
 		return real(cuMemAllocFromPoolAsync)(dptr, bytesize, pool, hStream);
-	result = pooled_ask(&pooled, pool, bytesize);
+	result = pools_ask(&pooled, pool, bytesize);
 	if (result != CUDA_SUCCESS)
 		return result;
 	do
 		result = real(cuMemAllocFromPoolAsync)(dptr, bytesize, pool, hStream);
 	while (admission_retry(result, pooled.device, bytesize, &tries));
-	return pooled_settle(&pooled, result, result == CUDA_SUCCESS ? *dptr : 0,
-			     hStream ? hStream : CU_STREAM_LEGACY);
+	return pools_settle(&pooled, result, result == CUDA_SUCCESS ? *dptr : 0,
+			    hStream ? hStream : CU_STREAM_LEGACY);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
@@ -87,42 +87,42 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocAsync_ptsz(CUdeviceptr *dptr, size_t bytesi
 						CUstream hStream)
 {
 	CUresult result;
-	struct pooled pooled;
+	struct pool_request pooled;
 	int tries = 0;
 
 	if (!driver_has(cuMemAllocAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!dptr)
 		return real(cuMemAllocAsync_ptsz)(dptr, bytesize, hStream);
-	result = pooled_ask(&pooled, NULL, bytesize);
+	result = pools_ask(&pooled, NULL, bytesize);
 	if (result != CUDA_SUCCESS)
 		return result;
 	do
 		result = real(cuMemAllocAsync_ptsz)(dptr, bytesize, hStream);
 	while (admission_retry(result, pooled.device, bytesize, &tries));
-	return pooled_settle(&pooled, result, result == CUDA_SUCCESS ? *dptr : 0,
-			     hStream ? hStream : CU_STREAM_PER_THREAD);
+	return pools_settle(&pooled, result, result == CUDA_SUCCESS ? *dptr : 0,
+			    hStream ? hStream : CU_STREAM_PER_THREAD);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *dptr, size_t bytesize,
 							CUmemoryPool pool, CUstream hStream)
 {
 	CUresult result;
-	struct pooled pooled;
+	struct pool_request pooled;
 	int tries = 0;
 
 	if (!driver_has(cuMemAllocFromPoolAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!dptr || !pool)
 		return real(cuMemAllocFromPoolAsync_ptsz)(dptr, bytesize, pool, hStream);
-	result = pooled_ask(&pooled, pool, bytesize);
+	result = pools_ask(&pooled, pool, bytesize);
 	if (result != CUDA_SUCCESS)
 		return result;
 	do
 		result = real(cuMemAllocFromPoolAsync_ptsz)(dptr, bytesize, pool, hStream);
 	while (admission_retry(result, pooled.device, bytesize, &tries));
-	return pooled_settle(&pooled, result, result == CUDA_SUCCESS ? *dptr : 0,
-			     hStream ? hStream : CU_STREAM_PER_THREAD);
+	return pools_settle(&pooled, result, result == CUDA_SUCCESS ? *dptr : 0,
+			    hStream ? hStream : CU_STREAM_PER_THREAD);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemFreeAsync_ptsz(CUdeviceptr dptr, CUstream hStream)
@@ -144,7 +144,7 @@ LT_EXPORT CUresult CUDAAPI cuMemPoolTrimTo(CUmemoryPool pool, size_t minBytesToK
 	if (!driver_has(cuMemPoolTrimTo))
 		return CUDA_ERROR_NOT_FOUND;
 	result = real(cuMemPoolTrimTo)(pool, minBytesToKeep);
-	pooled_refresh();
+	pools_refresh();
 	return result;
 }
 
@@ -154,6 +154,6 @@ LT_EXPORT CUresult CUDAAPI cuMemPoolDestroy(CUmemoryPool pool)
 
 	if (!driver_has(cuMemPoolDestroy))
 		return CUDA_ERROR_NOT_FOUND;
-	result = pooled_destroy(pool, real(cuMemPoolDestroy));
+	result = pools_destroy(pool, real(cuMemPoolDestroy));
 	return result;
 }

@@ -24,9 +24,9 @@ LT_EXPORT CUresult CUDAAPI cuMemCreate(CUmemGenericAllocationHandle *handle, siz
 		result = real(cuMemCreate)(handle, size, prop, flags);
 	while (charged && admission_retry(result, prop->location.id, size, &tries));
 	if (charged && result == CUDA_SUCCESS)
-		holding_handle_created(*handle, prop->location.id, size);
+		unmanaged_handle_created(*handle, prop->location.id, size);
 	else if (charged)
-		holding_uncharge(prop->location.id, size);
+		unmanaged_uncharge(prop->location.id, size);
 	return result;
 }
 
@@ -38,7 +38,7 @@ LT_EXPORT CUresult CUDAAPI cuMemRelease(CUmemGenericAllocationHandle handle)
 		return CUDA_ERROR_NOT_FOUND;
 	result = real(cuMemRelease)(handle);
 	if (result == CUDA_SUCCESS)
-		holding_handle_released(handle);
+		unmanaged_handle_released(handle);
 	return result;
 }
 
@@ -52,7 +52,7 @@ LT_EXPORT CUresult CUDAAPI cuMemMap(CUdeviceptr ptr, size_t size, size_t offset,
 		return CUDA_ERROR_NOT_FOUND;
 	result = real(cuMemMap)(ptr, size, offset, handle, flags);
 	if (result == CUDA_SUCCESS)
-		holding_mapped(ptr, size, handle);
+		unmanaged_mapped(ptr, size, handle);
 	return result;
 }
 
@@ -64,6 +64,6 @@ LT_EXPORT CUresult CUDAAPI cuMemUnmap(CUdeviceptr ptr, size_t size)
 		return CUDA_ERROR_NOT_FOUND;
 	result = real(cuMemUnmap)(ptr, size);
 	if (result == CUDA_SUCCESS)
-		holding_unmapped(ptr, size);
+		unmanaged_unmapped(ptr, size);
 	return result;
 }

@@ -22,7 +22,7 @@ static inline bool work_begin(void)
 
 static inline bool work_needs_residence(void)
 {
-	return atomic_load_explicit(&resident_needed, memory_order_relaxed);
+	return atomic_load_explicit(&unmapped_mode, memory_order_relaxed);
 }
 
 /* The same for kernels, which may use what the addresses point into (anything at all where
@@ -37,8 +37,7 @@ static inline CUresult work_begin_kernel(const uint64_t *addresses, size_t count
 		*begun = work_begin();
 		return result;
 	}
-	result =
-	    resident_begin(addresses, count, unknown ? RESIDENT_ALL : RESIDENT_TABLED, stream);
+	result = unmapped_begin(addresses, count, unknown ? REACH_ALL : REACH_TABLED, stream);
 	*begun = result == CUDA_SUCCESS;
 	return result;
 }
@@ -60,18 +59,18 @@ static inline CUresult work_begin_settled(const struct pager_range *ranges, size
 	if (!atomic_load_explicit(&pager_span, memory_order_relaxed))
 		return CUDA_SUCCESS;
 	if (work_needs_residence()) {
-		CUresult result = resident_begin_ranges(ranges, count, stream);
+		CUresult result = unmapped_begin_ranges(ranges, count, stream);
 
 		*begun = result == CUDA_SUCCESS;
 		return result;
 	}
 	*begun = true;
 	for (int tries = 1;; tries++) {
-		bool settled = fallback_settle(ranges, count);
+		bool settled = one_home_settle(ranges, count);
 
 		gate_enter();
 		/* Another thread's window may have come in between. */
-		if (!settled || tries == 8 || fallback_settled(ranges, count))
+		if (!settled || tries == 8 || one_home_settled(ranges, count))
 			return CUDA_SUCCESS;
 		gate_leave();
 	}

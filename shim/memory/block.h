@@ -39,10 +39,10 @@ struct block {
 	bool clean;   /* while a batch is under way */
 	bool hashed; /* `hash` is of the host frame's bytes, and they are the block's as it came
 			in; never of a block in RAM, nor of one without a host frame */
-	bool was_out;	/* has been evicted before */
-	uint64_t fence; /* of the last copy or fill that named it; FENCE_NEVER: not known */
-	uint32_t way;	/* its slot in overlap.c + 1; 0: not on its way */
-	bool barred;	/* in a graph, in a table, changed unnamed: moves in windows only */
+	bool was_out;	   /* has been evicted before */
+	uint64_t fence;	   /* of the last copy or fill that named it; FENCE_NEVER: not known */
+	uint32_t transfer; /* the number of the one that moves it + 1; 0: none does */
+	bool barred;	   /* in a graph, in a table, changed unnamed: moves in windows only */
 	bool named_since_in;
 	uint32_t pins;	      /* may not change home while not 0 */
 	struct frame *device; /* NULL unless resident */

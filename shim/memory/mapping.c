@@ -87,7 +87,7 @@ static CUresult map_run(struct memory *memory, const uint32_t *blocks, size_t co
 	return result;
 }
 
-CUresult home_map(struct memory *memory, const uint32_t *blocks, size_t count)
+CUresult mapping_make(struct memory *memory, const uint32_t *blocks, size_t count)
 {
 	CUresult result = CUDA_SUCCESS;
 	size_t done = 0;
@@ -111,7 +111,7 @@ CUresult home_map(struct memory *memory, const uint32_t *blocks, size_t count)
 	return result;
 }
 
-CUresult home_unmap(struct memory *memory, uint32_t id)
+CUresult mapping_remove(struct memory *memory, uint32_t id)
 {
 	struct block *block = &memory->table.blocks[id];
 	CUresult result = CUDA_SUCCESS;
@@ -222,7 +222,7 @@ static int by_address(const void *a, const void *b, void *argument)
 	return x < y ? -1 : x > y;
 }
 
-size_t home_switch(struct memory *memory, uint32_t *blocks, size_t count, enum block_home to)
+size_t mapping_switch(struct memory *memory, uint32_t *blocks, size_t count, enum block_home to)
 {
 	enum block_home from = to == HOME_DEVICE ? HOME_HOST : HOME_DEVICE;
 	bool bare = is_bare(memory, to); /* each is done with by itself */
@@ -250,13 +250,13 @@ size_t home_switch(struct memory *memory, uint32_t *blocks, size_t count, enum b
 	return done;
 }
 
-void home_change_begin(const struct memory *memory, uint32_t id, enum block_home to,
-		       struct home_change *change)
+void mapping_change_begin(const struct memory *memory, uint32_t id, enum block_home to,
+			  struct mapping_change *change)
 {
 	const struct block *block = &memory->table.blocks[id];
 	enum block_home from = to == HOME_DEVICE ? HOME_HOST : HOME_DEVICE;
 
-	*change = (struct home_change){
+	*change = (struct mapping_change){
 	    .address = block->address,
 	    .bytes = block_bytes(block),
 	    .from = is_bare(memory, from) ? 0 : frame_for(block, from)->handle,
@@ -266,39 +266,39 @@ void home_change_begin(const struct memory *memory, uint32_t id, enum block_home
 	};
 }
 
-void home_change_run(struct home_change *change)
+void mapping_change_run(struct mapping_change *change)
 {
-	change->outcome = HOME_KEPT;
+	change->outcome = MAPPING_KEPT;
 	if (change->from && real(cuMemUnmap)(change->address, change->bytes) != CUDA_SUCCESS)
 		return;
-	change->outcome = HOME_CHANGED;
+	change->outcome = MAPPING_CHANGED;
 	if (!change->to)
 		return;
 	if (real(cuMemMap)(change->address, change->bytes, 0, change->to, 0) == CUDA_SUCCESS) {
 		change->why = access_allow(change->address, change->bytes, change->device);
 		if (change->why == CUDA_SUCCESS)
 			return;
-		change->outcome = HOME_LOST;
+		change->outcome = MAPPING_LOST;
 		if (real(cuMemUnmap)(change->address, change->bytes) != CUDA_SUCCESS)
 			return;
 	}
-	change->outcome = HOME_KEPT;
+	change->outcome = MAPPING_KEPT;
 	if (!change->from)
 		return; /* it held nothing before */
 	change->why = map_again(change->address, change->bytes, change->from, change->device);
 	if (change->why != CUDA_SUCCESS)
-		change->outcome = HOME_LOST;
+		change->outcome = MAPPING_LOST;
 }
 
-bool home_change_end(struct memory *memory, uint32_t id, const struct home_change *change)
+bool mapping_change_end(struct memory *memory, uint32_t id, const struct mapping_change *change)
 {
 	struct block *block = &memory->table.blocks[id];
 
-	if (change->outcome == HOME_CHANGED) {
+	if (change->outcome == MAPPING_CHANGED) {
 		set_home(memory, block, change->home);
-	} else if (change->outcome == HOME_LOST) {
+	} else if (change->outcome == MAPPING_LOST) {
 		set_home(memory, block, HOME_NONE);
 		lose(memory, block, change->why);
 	}
-	return change->outcome == HOME_CHANGED;
+	return change->outcome == MAPPING_CHANGED;
 }

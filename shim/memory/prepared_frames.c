@@ -7,8 +7,8 @@
 
 /* Spare, at most: for one allocation that begins in RAM, and for what later leaves in its
  * place. */
-#define AHEAD_BYTES ((uint64_t)64 << 20)
-#define AHEAD_FRAMES 8
+#define PREPARED_BYTES ((uint64_t)64 << 20)
+#define PREPARED_FRAMES 8
 
 static unsigned int class_of(uint64_t bytes)
 {
@@ -27,12 +27,12 @@ static bool is_used(const struct memory *memory)
 	       atomic_load(&memory->cold_blocks) && memory->frames.asked_bytes;
 }
 
-uint64_t ahead_kept_bytes(const struct memory *memory)
+uint64_t prepared_frames_kept_bytes(const struct memory *memory)
 {
-	return is_used(memory) ? AHEAD_BYTES : 0;
+	return is_used(memory) ? PREPARED_BYTES : 0;
 }
 
-bool ahead_wanted(const struct memory *memory)
+bool prepared_frames_wanted(const struct memory *memory)
 {
 	const struct frame_pool *pool = &memory->frames;
 	const struct frame *frame;
@@ -42,11 +42,11 @@ bool ahead_wanted(const struct memory *memory)
 		return false;
 	for (frame = pool->spare[true][class_of(pool->asked_bytes)]; frame; frame = frame->next)
 		spare++;
-	return spare < AHEAD_FRAMES && (spare + 1) * pool->asked_bytes <= AHEAD_BYTES &&
+	return spare < PREPARED_FRAMES && (spare + 1) * pool->asked_bytes <= PREPARED_BYTES &&
 	       pool->host_bytes + pool->asked_bytes <= pool->host_limit_bytes;
 }
 
-void ahead_make(struct memory *memory, bool let_go)
+void prepared_frames_make(struct memory *memory, bool let_go)
 {
 	struct frame *frame =
 	    frame_begin(&memory->frames, true, class_of(memory->frames.asked_bytes));
@@ -78,7 +78,7 @@ void ahead_make(struct memory *memory, bool let_go)
 	memory->frames_refused = true;
 }
 
-bool ahead_wait(struct memory *memory)
+bool prepared_frames_wait(struct memory *memory)
 {
 	if (!memory->frame_making)
 		return false;

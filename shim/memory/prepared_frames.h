@@ -5,20 +5,20 @@
  *
  * The pager's lock is held in all of these.
  */
-#ifndef LOWTIDE_AHEAD_H
-#define LOWTIDE_AHEAD_H
+#ifndef LOWTIDE_PREPARED_FRAMES_H
+#define LOWTIDE_PREPARED_FRAMES_H
 
 #include "memory/memory.h"
 
 /* So many bytes of spare host frames are there for what is to come; others may go. */
-uint64_t ahead_kept_bytes(const struct memory *memory);
+uint64_t prepared_frames_kept_bytes(const struct memory *memory);
 /* Is one wanted? */
-bool ahead_wanted(const struct memory *memory);
+bool prepared_frames_wanted(const struct memory *memory);
 /* Makes one. `let_go`: the lock is not held while the driver works; the pager does not end
  * meanwhile, says the caller. */
-void ahead_make(struct memory *memory, bool let_go);
+void prepared_frames_make(struct memory *memory, bool let_go);
 /* True: one is being made by a thread that has let the lock go, as this did for a moment; once
  * it is spare it may be had, or released for another. */
-bool ahead_wait(struct memory *memory);
+bool prepared_frames_wait(struct memory *memory);
 
 #endif

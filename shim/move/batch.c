@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-struct frame *transit_host_frame(struct mover *mover, unsigned int size_class)
+struct frame *batch_host_frame(struct mover *mover, unsigned int size_class)
 {
 	struct frame *frame = frame_take(&mover->memory->frames, true, size_class);
 
@@ -53,7 +53,7 @@ static bool has_host_frame(struct mover *mover, struct block *block)
 {
 	block->leaving = true;
 	if (!block->host)
-		block->host = transit_host_frame(mover, block->size_class);
+		block->host = batch_host_frame(mover, block->size_class);
 	if (!block->host)
 		block->leaving = false;
 	return block->host != NULL;
@@ -122,7 +122,7 @@ static void end_leaving(struct mover *mover, struct block *block)
 		block_evicted(mover, block);
 }
 
-size_t transit_begin_leaving(struct mover *mover, uint32_t *blocks, size_t count)
+size_t batch_begin_out(struct mover *mover, uint32_t *blocks, size_t count)
 {
 	size_t leaving = keep(mover, blocks, count, has_host_frame);
 
@@ -133,11 +133,11 @@ size_t transit_begin_leaving(struct mover *mover, uint32_t *blocks, size_t count
 	return leaving;
 }
 
-void transit_leave(struct mover *mover, uint32_t *blocks, size_t count)
+void batch_finish_out(struct mover *mover, uint32_t *blocks, size_t count)
 {
 	if (copy_out(mover, blocks, count) == CUDA_SUCCESS) {
 		verify(mover, blocks, count);
-		home_switch(mover->memory, blocks, count, HOME_HOST);
+		mapping_switch(mover->memory, blocks, count, HOME_HOST);
 	} else {
 		mover->stats.failed_moves += count;
 	}
@@ -152,13 +152,13 @@ void transit_leave(struct mover *mover, uint32_t *blocks, size_t count)
 	}
 }
 
-void transit_evict(struct mover *mover, uint32_t *blocks, size_t count)
+void batch_move_out(struct mover *mover, uint32_t *blocks, size_t count)
 {
 	for (size_t done = 0; done < count; done += HASH_BATCH) {
 		size_t batch = count - done < HASH_BATCH ? count - done : HASH_BATCH;
 
-		transit_leave(mover, blocks + done,
-			      transit_begin_leaving(mover, blocks + done, batch));
+		batch_finish_out(mover, blocks + done,
+				 batch_begin_out(mover, blocks + done, batch));
 	}
 }
 
@@ -215,7 +215,7 @@ static void hash_arrivals(struct mover *mover, const uint32_t *blocks, size_t co
 	}
 }
 
-void transit_hash_landed(struct mover *mover, const uint32_t *blocks, size_t count)
+void batch_hash_arrived(struct mover *mover, const uint32_t *blocks, size_t count)
 {
 	if (settings_get()->dirty != DIRTY_HASH || !content_hash_can(mover->memory))
 		return;
@@ -224,23 +224,23 @@ void transit_hash_landed(struct mover *mover, const uint32_t *blocks, size_t cou
 			      count - done < HASH_BATCH ? count - done : HASH_BATCH);
 }
 
-void transit_give_up(struct mover *mover, struct block *block)
+void batch_cancel_in(struct mover *mover, struct block *block)
 {
 	frame_give(&mover->memory->frames, block->device);
 	block->device = NULL;
 }
 
-void transit_land(struct mover *mover, uint32_t *blocks, size_t count)
+void batch_finish_in(struct mover *mover, uint32_t *blocks, size_t count)
 {
 	verify(mover, blocks, count);
-	home_switch(mover->memory, blocks, count, HOME_DEVICE);
+	mapping_switch(mover->memory, blocks, count, HOME_DEVICE);
 	for (size_t i = 0; i < count; i++) {
 		struct block *block = &mover->memory->table.blocks[blocks[i]];
 
 		if (atomic_load(&block->home) == HOME_DEVICE)
 			block_arrived(mover, block);
 		else
-			transit_give_up(mover, block);
+			batch_cancel_in(mover, block);
 	}
 }
 
@@ -249,16 +249,16 @@ static void page_in_batch(struct mover *mover, uint32_t *blocks, size_t count)
 	size_t coming = keep(mover, blocks, count, has_device_frame);
 
 	if (copy_in(mover, blocks, coming) == CUDA_SUCCESS) {
-		transit_land(mover, blocks, coming);
-		transit_hash_landed(mover, blocks, coming);
+		batch_finish_in(mover, blocks, coming);
+		batch_hash_arrived(mover, blocks, coming);
 		return;
 	}
 	mover->stats.failed_moves += coming;
 	for (size_t i = 0; i < coming; i++)
-		transit_give_up(mover, &mover->memory->table.blocks[blocks[i]]);
+		batch_cancel_in(mover, &mover->memory->table.blocks[blocks[i]]);
 }
 
-void transit_page_in(struct mover *mover, uint32_t *blocks, size_t count)
+void batch_move_in(struct mover *mover, uint32_t *blocks, size_t count)
 {
 	for (size_t done = 0; done < count; done += HASH_BATCH)
 		page_in_batch(mover, blocks + done,

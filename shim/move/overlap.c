@@ -23,11 +23,11 @@ struct overlap *overlap_create(void)
 {
 	struct overlap *overlap = calloc(1, sizeof(*overlap));
 
-	for (size_t i = 0; overlap && i < WAYS; i++)
-		if (real(cuEventCreate)(&overlap->slots[i].event, CU_EVENT_DISABLE_TIMING) !=
-		    CUDA_SUCCESS) {
+	for (size_t i = 0; overlap && i < TRANSFERS; i++)
+		if (real(cuEventCreate)(&overlap->transfers[i].event,
+					CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS) {
 			while (i--)
-				real(cuEventDestroy_v2)(overlap->slots[i].event);
+				real(cuEventDestroy_v2)(overlap->transfers[i].event);
 			free(overlap);
 			return NULL;
 		}
@@ -40,7 +40,7 @@ void overlap_destroy(struct mover *mover)
 
 	switch_finish(mover);
 	for (size_t i = 0; overlap && i < overlap->queued; i++)
-		frame_give(&mover->memory->frames, overlap->slots[overlap->queue[i]].frame);
+		frame_give(&mover->memory->frames, overlap->transfers[overlap->queue[i]].frame);
 	free(overlap);
 	mover->overlap = NULL;
 }
@@ -54,24 +54,24 @@ bool overlap_busy(const struct mover *mover)
  * ---------------------------------------------------------------------------------------------------
  */
 
-static void stop(struct mover *mover, struct slot *slot)
+static void stop(struct mover *mover, struct transfer *transfer)
 {
-	if (slot->way == LEAVE_SWITCH || slot->way == ARRIVE_SWITCH)
+	if (transfer->state == OUT_SWITCH || transfer->state == IN_SWITCH)
 		switch_finish(mover);
 	else
-		way_stop(mover, slot);
+		transfer_stop(mover, transfer);
 }
 
 /* --- steps
  * --------------------------------------------------------------------------------------------------
  */
 
-static bool queue_holds(const struct mover *mover, enum way way)
+static bool queue_holds(const struct mover *mover, enum transfer_state state)
 {
 	const struct overlap *overlap = mover->overlap;
 
 	for (size_t i = 0; i < overlap->queued; i++)
-		if (overlap->slots[overlap->queue[i]].way == way)
+		if (overlap->transfers[overlap->queue[i]].state == state)
 			return true;
 	return false;
 }
@@ -82,10 +82,10 @@ static size_t copies_under_way(const struct mover *mover)
 	size_t count = 0;
 
 	for (size_t i = 0; i < overlap->queued; i++) {
-		const struct slot *slot = &overlap->slots[overlap->queue[i]];
+		const struct transfer *transfer = &overlap->transfers[overlap->queue[i]];
 
-		count += slot->way == ARRIVE_COPY &&
-			 real(cuEventQuery)(slot->event) == CUDA_ERROR_NOT_READY;
+		count += transfer->state == IN_COPY &&
+			 real(cuEventQuery)(transfer->event) == CUDA_ERROR_NOT_READY;
 	}
 	return count;
 }
@@ -100,9 +100,9 @@ static bool any_leaves(const struct mover *mover)
 	const struct overlap *overlap = mover->overlap;
 
 	for (size_t i = 0; i < overlap->queued; i++) {
-		enum way way = overlap->slots[overlap->queue[i]].way;
+		enum transfer_state state = overlap->transfers[overlap->queue[i]].state;
 
-		if (way > WAY_NONE && way < LEAVE_VOID)
+		if (state > TRANSFER_NONE && state < OUT_VOID)
 			return true;
 	}
 	return false;
@@ -115,10 +115,10 @@ static size_t begin_in_spares(struct mover *mover)
 	size_t begun = 0;
 
 	for (size_t i = 0; i < overlap->queued; i++) {
-		struct slot *slot = &overlap->slots[overlap->queue[i]];
+		struct transfer *transfer = &overlap->transfers[overlap->queue[i]];
 
-		if (slot->way == ARRIVE_WAIT)
-			begun += arrive_begin(mover, slot, false);
+		if (transfer->state == IN_WAIT)
+			begun += transfer_in_begin(mover, transfer, false);
 	}
 	return begun;
 }
@@ -132,22 +132,23 @@ static void begin_arrivals(struct mover *mover)
 	size_t begun = begin_in_spares(mover);
 
 	for (size_t i = 0; !begun && i < overlap->queued; i++) {
-		struct slot *slot = &overlap->slots[overlap->queue[i]];
+		struct transfer *transfer = &overlap->transfers[overlap->queue[i]];
 
-		if (slot->way != ARRIVE_WAIT || !way_is_over(mover, way_block(mover, slot)))
+		if (transfer->state != IN_WAIT ||
+		    !transfer_work_is_over(mover, transfer_block(mover, transfer)))
 			continue;
-		if (arrive_begin(mover, slot, true) || any_leaves(mover))
+		if (transfer_in_begin(mover, transfer, true) || any_leaves(mover))
 			return;
 	}
 }
 
-/* The event of the slot is asked; true: it is over. */
-static bool event_over(struct mover *mover, struct slot *slot)
+/* Asks the event of the transfer; true: it is over. */
+static bool event_over(struct mover *mover, struct transfer *transfer)
 {
-	CUresult result = real(cuEventQuery)(slot->event);
+	CUresult result = real(cuEventQuery)(transfer->event);
 
 	if (result != CUDA_SUCCESS && result != CUDA_ERROR_NOT_READY)
-		way_give_up(mover, slot);
+		transfer_fail(mover, transfer);
 	return result == CUDA_SUCCESS;
 }
 
@@ -157,79 +158,79 @@ static void advance_leaving(struct mover *mover)
 	bool hashing = false, copying = false;
 
 	for (size_t i = 0; i < overlap->queued; i++) {
-		struct slot *slot = &overlap->slots[overlap->queue[i]];
+		struct transfer *transfer = &overlap->transfers[overlap->queue[i]];
 
-		if (slot->way == LEAVE_WAIT)
-			leave_begin(mover, slot);
+		if (transfer->state == OUT_WAIT)
+			transfer_out_begin(mover, transfer);
 		/* Both streams run in order: what is behind one that is not over is not
 		 * either. */
-		if (slot->way == LEAVE_HASH && !hashing) {
-			hashing = !event_over(mover, slot);
+		if (transfer->state == OUT_HASH && !hashing) {
+			hashing = !event_over(mover, transfer);
 			if (!hashing)
-				leave_go_on(mover, slot);
-		} else if (slot->way == LEAVE_COPY && !copying) {
-			copying = !event_over(mover, slot);
+				transfer_out_go_on(mover, transfer);
+		} else if (transfer->state == OUT_COPY && !copying) {
+			copying = !event_over(mover, transfer);
 			if (!copying)
-				leave_go_on(mover, slot);
-		} else if (slot->way == LEAVE_VOID && event_over(mover, slot)) {
-			way_end(mover, slot);
+				transfer_out_go_on(mover, transfer);
+		} else if (transfer->state == OUT_VOID && event_over(mover, transfer)) {
+			transfer_end(mover, transfer);
 		}
 	}
 }
 
 /* The first whose copy is complete; NULL: none. Gives the frames of those that were stopped. */
-static struct slot *next_arrived(struct mover *mover)
+static struct transfer *next_arrived(struct mover *mover)
 {
 	struct overlap *overlap = mover->overlap;
 
 	for (size_t i = 0; i < overlap->queued; i++) {
-		struct slot *slot = &overlap->slots[overlap->queue[i]];
+		struct transfer *transfer = &overlap->transfers[overlap->queue[i]];
 
-		if (slot->way != ARRIVE_COPY && slot->way != ARRIVE_VOID)
+		if (transfer->state != IN_COPY && transfer->state != IN_VOID)
 			continue;
-		if (!event_over(mover, slot)) {
-			if (slot->way == WAY_NONE)
+		if (!event_over(mover, transfer)) {
+			if (transfer->state == TRANSFER_NONE)
 				continue;
 			return NULL; /* nor are those behind it */
 		}
-		if (slot->way == ARRIVE_COPY)
-			return slot;
-		frame_give(&mover->memory->frames, slot->frame);
-		way_end(mover, slot);
+		if (transfer->state == IN_COPY)
+			return transfer;
+		frame_give(&mover->memory->frames, transfer->frame);
+		transfer_end(mover, transfer);
 	}
 	return NULL;
 }
 
 static void finish_arrivals(struct mover *mover)
 {
-	struct slot *slot;
+	struct transfer *transfer;
 
-	while ((slot = next_arrived(mover)))
-		switch_here(mover, slot);
+	while ((transfer = next_arrived(mover)))
+		switch_here(mover, transfer);
 }
 
-static struct slot *next_out(struct mover *mover)
+static struct transfer *next_out(struct mover *mover)
 {
 	struct overlap *overlap = mover->overlap;
 
 	for (size_t i = 0; i < overlap->queued; i++)
-		if (overlap->slots[overlap->queue[i]].way == LEAVE_READY)
-			return &overlap->slots[overlap->queue[i]];
+		if (overlap->transfers[overlap->queue[i]].state == OUT_READY)
+			return &overlap->transfers[overlap->queue[i]];
 	return NULL;
 }
 
 static bool switch_one_out(struct mover *mover)
 {
-	struct slot *slot = next_out(mover);
+	struct transfer *transfer = next_out(mover);
 
-	if (slot)
-		switch_here(mover, slot);
-	return slot != NULL;
+	if (transfer)
+		switch_here(mover, transfer);
+	return transfer != NULL;
 }
 
 static bool bus_wants_frames(const struct mover *mover)
 {
-	return queue_holds(mover, ARRIVE_WAIT) && !overlap_bus_is_fed(mover);
+	return queue_holds(mover, IN_WAIT) && !overlap_bus_is_fed(mover);
 }
 
 static void look_around(struct mover *mover)
@@ -296,17 +297,18 @@ static bool make_for_the_first(struct mover *mover)
 	struct overlap *overlap = mover->overlap;
 
 	for (size_t i = 0; i < overlap->queued; i++) {
-		struct slot *slot = &overlap->slots[overlap->queue[i]];
+		struct transfer *transfer = &overlap->transfers[overlap->queue[i]];
 
-		if (slot->way == ARRIVE_WAIT && way_is_over(mover, way_block(mover, slot)))
-			return make_apart(mover, way_block(mover, slot)->size_class);
+		if (transfer->state == IN_WAIT &&
+		    transfer_work_is_over(mover, transfer_block(mover, transfer)))
+			return make_apart(mover, transfer_block(mover, transfer)->size_class);
 	}
 	return false;
 }
 
 static bool step_apart(struct mover *mover)
 {
-	struct slot *slot = NULL;
+	struct transfer *transfer = NULL;
 
 	look_around(mover);
 	if (!begin_in_spares(mover) && bus_wants_frames(mover)) {
@@ -314,15 +316,15 @@ static bool step_apart(struct mover *mover)
 			return true;
 		if (!mover->overlap) /* nothing moves beside the work any more */
 			return false;
-		slot = next_out(mover);
+		transfer = next_out(mover);
 	}
-	if (!slot)
-		slot = next_arrived(mover);
-	if (!slot)
-		slot = next_out(mover);
-	if (slot)
-		switch_apart(mover, slot);
-	return slot != NULL;
+	if (!transfer)
+		transfer = next_arrived(mover);
+	if (!transfer)
+		transfer = next_out(mover);
+	if (transfer)
+		switch_apart(mover, transfer);
+	return transfer != NULL;
 }
 
 bool overlap_step_apart(struct mover *mover)
@@ -350,17 +352,17 @@ size_t overlap_want(struct mover *mover, const struct policy_action *actions, si
 		const struct block *block = &mover->memory->table.blocks[actions[i].block];
 		enum block_home home = atomic_load(&block->home);
 
-		if (block->component == NO_BLOCK || block->way || block->pins)
+		if (block->component == NO_BLOCK || block->transfer || block->pins)
 			continue;
-		if (!way_by_evidence(mover, block))
+		if (!transfer_by_evidence(mover, block))
 			not_by_overlap +=
 			    (actions[i].verb == POLICY_EVICT && home == HOME_DEVICE) ||
 			    (actions[i].verb == POLICY_PAGE_IN && home == HOME_HOST &&
-			     way_end_is_unknown(mover, block));
+			     transfer_work_end_is_unknown(mover, block));
 		else if (actions[i].verb == POLICY_EVICT && home == HOME_DEVICE)
-			way_open(mover, actions[i].block, LEAVE_WAIT);
+			transfer_begin(mover, actions[i].block, OUT_WAIT);
 		else if (actions[i].verb == POLICY_PAGE_IN && home == HOME_HOST)
-			way_open(mover, actions[i].block, ARRIVE_WAIT);
+			transfer_begin(mover, actions[i].block, IN_WAIT);
 	}
 	return not_by_overlap;
 }
@@ -377,12 +379,12 @@ static uint64_t give_up_place(struct mover *mover, const struct policy_action *a
 
 	if (block->component == NO_BLOCK)
 		return 0;
-	if (block->way) {
-		if (overlap->slots[block->way - 1].way < ARRIVE_WAIT)
+	if (block->transfer) {
+		if (overlap->transfers[block->transfer - 1].state < IN_WAIT)
 			return 0;
-		stop(mover, &overlap->slots[block->way - 1]);
-	} else if (!block->host || !way_is_over(mover, block) ||
-		   overlap_want(mover, action, 1) || !block->way) {
+		stop(mover, &overlap->transfers[block->transfer - 1]);
+	} else if (!block->host || !transfer_work_is_over(mover, block) ||
+		   overlap_want(mover, action, 1) || !block->transfer) {
 		return 0;
 	}
 	return block_bytes(block);
@@ -393,9 +395,9 @@ static bool frames_are_coming(const struct mover *mover)
 	const struct overlap *overlap = mover->overlap;
 
 	for (size_t i = 0; i < overlap->queued; i++) {
-		enum way way = overlap->slots[overlap->queue[i]].way;
+		enum transfer_state state = overlap->transfers[overlap->queue[i]].state;
 
-		if ((way > LEAVE_WAIT && way < LEAVE_VOID) || way == ARRIVE_VOID)
+		if ((state > OUT_WAIT && state < OUT_VOID) || state == IN_VOID)
 			return true;
 	}
 	return false;
@@ -450,13 +452,13 @@ void overlap_hold(struct mover *mover, const struct component *component,
 	struct overlap *overlap = mover->overlap;
 
 	for (size_t i = 0; i < overlap->queued; i++) {
-		struct slot *slot = &overlap->slots[overlap->queue[i]];
+		struct transfer *transfer = &overlap->transfers[overlap->queue[i]];
 
-		if (slot->way == WAY_NONE ||
-		    slot->block - component->first_block >= component->block_count)
+		if (transfer->state == TRANSFER_NONE ||
+		    transfer->block - component->first_block >= component->block_count)
 			continue;
-		if (slot->way < ARRIVE_WAIT || !block_set_has(asked, slot->block))
-			stop(mover, slot);
+		if (transfer->state < IN_WAIT || !block_set_has(asked, transfer->block))
+			stop(mover, transfer);
 	}
 }
 
@@ -468,7 +470,7 @@ size_t overlap_arriving(struct mover *mover, const uint32_t *blocks, size_t coun
 	if (!overlap_busy(mover))
 		return 0;
 	for (size_t i = 0; i < count && found < room; i++)
-		if (mover->memory->table.blocks[blocks[i]].way)
+		if (mover->memory->table.blocks[blocks[i]].transfer)
 			arriving[found++] = blocks[i];
 	return found;
 }
@@ -490,13 +492,13 @@ bool overlap_hopeless(struct mover *mover, uint32_t id)
 	const struct overlap *overlap = mover->overlap;
 	const struct block *block = &mover->memory->table.blocks[id];
 
-	if (!block->way || overlap->slots[block->way - 1].way != ARRIVE_WAIT ||
-	    !way_is_over(mover, block))
+	if (!block->transfer || overlap->transfers[block->transfer - 1].state != IN_WAIT ||
+	    !transfer_work_is_over(mover, block))
 		return false;
 	for (size_t i = 0; i < overlap->queued; i++) {
-		enum way way = overlap->slots[overlap->queue[i]].way;
+		enum transfer_state state = overlap->transfers[overlap->queue[i]].state;
 
-		if (way != WAY_NONE && way != ARRIVE_WAIT)
+		if (state != TRANSFER_NONE && state != IN_WAIT)
 			return false;
 	}
 	return true;
@@ -510,8 +512,8 @@ void overlap_stop(struct mover *mover, uint32_t id)
 {
 	const struct block *block = &mover->memory->table.blocks[id];
 
-	if (block->way)
-		stop(mover, &mover->overlap->slots[block->way - 1]);
+	if (block->transfer)
+		stop(mover, &mover->overlap->transfers[block->transfer - 1]);
 }
 
 void overlap_settle(struct mover *mover)
@@ -528,15 +530,15 @@ void overlap_settle(struct mover *mover)
 	real(cuStreamSynchronize)(mover->stream_hash_out);
 	streams_unrelax(mode);
 	for (size_t i = 0; i < overlap->queued; i++) {
-		struct slot *slot = &overlap->slots[overlap->queue[i]];
+		struct transfer *transfer = &overlap->transfers[overlap->queue[i]];
 
-		if (slot->way == WAY_NONE)
+		if (transfer->state == TRANSFER_NONE)
 			continue;
-		stop(mover, slot);
-		if (slot->way == WAY_NONE)
+		stop(mover, transfer);
+		if (transfer->state == TRANSFER_NONE)
 			continue;
-		frame_give(&mover->memory->frames, slot->frame);
-		way_end(mover, slot);
+		frame_give(&mover->memory->frames, transfer->frame);
+		transfer_end(mover, transfer);
 	}
 }
 
@@ -545,10 +547,10 @@ void overlap_settle_component(struct mover *mover, const struct component *compo
 	const struct overlap *overlap = mover->overlap;
 
 	for (size_t i = 0; overlap && i < overlap->queued; i++) {
-		const struct slot *slot = &overlap->slots[overlap->queue[i]];
+		const struct transfer *transfer = &overlap->transfers[overlap->queue[i]];
 
-		if (slot->way != WAY_NONE &&
-		    slot->block - component->first_block < component->block_count) {
+		if (transfer->state != TRANSFER_NONE &&
+		    transfer->block - component->first_block < component->block_count) {
 			overlap_settle(mover);
 			return;
 		}

@@ -8,7 +8,7 @@
 /* Of the coming blocks whose frame would have to be spare: more are not asked. */
 #define LOOKED_AT 64
 
-struct exchange {
+struct pipeline {
 	struct mover *mover;
 	uint32_t *leaving, *coming;
 	size_t leaving_count, coming_count;
@@ -29,19 +29,19 @@ static bool have_events(struct mover *mover)
 	return true;
 }
 
-static CUevent event_of(const struct exchange *exchange, size_t place)
+static CUevent event_of(const struct pipeline *pipeline, size_t place)
 {
-	return exchange->mover->crossing[place % MOVER_CROSSING];
+	return pipeline->mover->crossing[place % MOVER_CROSSING];
 }
 
-static size_t crossing(const struct exchange *exchange)
+static size_t crossing(const struct pipeline *pipeline)
 {
-	return exchange->begun - exchange->landed;
+	return pipeline->begun - pipeline->landed;
 }
 
-static bool all_have_left(const struct exchange *exchange)
+static bool all_have_left(const struct pipeline *pipeline)
 {
-	return exchange->asked == exchange->leaving_count && !exchange->ready;
+	return pipeline->asked == pipeline->leaving_count && !pipeline->ready;
 }
 
 /* --- in
@@ -50,63 +50,63 @@ static bool all_have_left(const struct exchange *exchange)
 
 /* The next to come that has a frame, put at its place. While frames are still on their way out
  * only spare ones count: making one of another size releases what a later block could use. */
-static struct block *next_to_come(struct exchange *exchange)
+static struct block *next_to_come(struct pipeline *pipeline)
 {
-	struct mover *mover = exchange->mover;
-	bool last = all_have_left(exchange);
+	struct mover *mover = pipeline->mover;
+	bool last = all_have_left(pipeline);
 	size_t looked = 0;
 
-	for (size_t i = exchange->begun; i < exchange->coming_count && looked < LOOKED_AT;) {
-		uint32_t id = exchange->coming[i];
+	for (size_t i = pipeline->begun; i < pipeline->coming_count && looked < LOOKED_AT;) {
+		uint32_t id = pipeline->coming[i];
 		struct block *block = &mover->memory->table.blocks[id];
 
 		block->device =
 		    last ? frame_take(&mover->memory->frames, false, block->size_class)
 			 : frame_take_spare(&mover->memory->frames, false, block->size_class);
 		if (block->device) {
-			exchange->coming[i] = exchange->coming[exchange->begun];
-			exchange->coming[exchange->begun] = id;
+			pipeline->coming[i] = pipeline->coming[pipeline->begun];
+			pipeline->coming[pipeline->begun] = id;
 			return block;
 		}
 		if (last) /* none, for good: it stays cold */
-			exchange->coming[i] = exchange->coming[--exchange->coming_count];
+			pipeline->coming[i] = pipeline->coming[--pipeline->coming_count];
 		else
 			i++, looked++;
 	}
 	return NULL;
 }
 
-static bool begin_crossing(struct exchange *exchange)
+static bool begin_crossing(struct pipeline *pipeline)
 {
-	struct mover *mover = exchange->mover;
+	struct mover *mover = pipeline->mover;
 	CUresult result;
 	struct block *block;
 
-	if (exchange->failed || crossing(exchange) == MOVER_CROSSING)
+	if (pipeline->failed || crossing(pipeline) == MOVER_CROSSING)
 		return false;
-	block = next_to_come(exchange);
+	block = next_to_come(pipeline);
 	if (!block)
 		return false;
 	result = block_copy_in(mover, block, block->device);
 	if (result == CUDA_SUCCESS)
 		result =
-		    real(cuEventRecord)(event_of(exchange, exchange->begun), mover->stream_in);
-	exchange->begun++;
-	exchange->failed = result != CUDA_SUCCESS;
-	return !exchange->failed;
+		    real(cuEventRecord)(event_of(pipeline, pipeline->begun), mover->stream_in);
+	pipeline->begun++;
+	pipeline->failed = result != CUDA_SUCCESS;
+	return !pipeline->failed;
 }
 
 /* How many of those that cross, in order, were seen to have arrived. */
-static size_t arrived(struct exchange *exchange)
+static size_t arrived(struct pipeline *pipeline)
 {
 	size_t count = 0;
 
-	while (count < crossing(exchange)) {
+	while (count < crossing(pipeline)) {
 		CUresult result =
-		    real(cuEventQuery)(event_of(exchange, exchange->landed + count));
+		    real(cuEventQuery)(event_of(pipeline, pipeline->landed + count));
 
 		if (result != CUDA_SUCCESS) {
-			exchange->failed |= result != CUDA_ERROR_NOT_READY;
+			pipeline->failed |= result != CUDA_ERROR_NOT_READY;
 			break;
 		}
 		count++;
@@ -115,28 +115,28 @@ static size_t arrived(struct exchange *exchange)
 }
 
 /* Waits for one to arrive; all that have arrived by then change their homes together. */
-static void land(struct exchange *exchange)
+static void land(struct pipeline *pipeline)
 {
 	size_t count;
 
-	if (real(cuEventSynchronize)(event_of(exchange, exchange->landed)) != CUDA_SUCCESS)
-		exchange->failed = true;
-	count = exchange->failed ? 0 : arrived(exchange);
-	transit_land(exchange->mover, exchange->coming + exchange->landed, count);
-	exchange->landed += count;
+	if (real(cuEventSynchronize)(event_of(pipeline, pipeline->landed)) != CUDA_SUCCESS)
+		pipeline->failed = true;
+	count = pipeline->failed ? 0 : arrived(pipeline);
+	batch_finish_in(pipeline->mover, pipeline->coming + pipeline->landed, count);
+	pipeline->landed += count;
 }
 
 /* What crosses was not seen to arrive: it stays cold. Even so it must have ended before its
  * frame is anybody's. */
-static void give_up(struct exchange *exchange)
+static void give_up(struct pipeline *pipeline)
 {
-	struct mover *mover = exchange->mover;
+	struct mover *mover = pipeline->mover;
 
 	real(cuStreamSynchronize)(mover->stream_in);
-	mover->stats.failed_moves += crossing(exchange);
-	for (size_t i = exchange->landed; i < exchange->begun; i++)
-		transit_give_up(mover, &mover->memory->table.blocks[exchange->coming[i]]);
-	exchange->begun = exchange->landed;
+	mover->stats.failed_moves += crossing(pipeline);
+	for (size_t i = pipeline->landed; i < pipeline->begun; i++)
+		batch_cancel_in(mover, &mover->memory->table.blocks[pipeline->coming[i]]);
+	pipeline->begun = pipeline->landed;
 }
 
 /* --- out
@@ -145,54 +145,54 @@ static void give_up(struct exchange *exchange)
 
 /* The first alone, so that the bus begins; then as many as are crossing, in one call where they
  * adjoin; and all the rest when nobody waits for their frames. */
-static void leave_some(struct exchange *exchange)
+static void leave_some(struct pipeline *pipeline)
 {
-	struct mover *mover = exchange->mover;
-	size_t rest = exchange->leaving_count - exchange->asked, count = crossing(exchange);
+	struct mover *mover = pipeline->mover;
+	size_t rest = pipeline->leaving_count - pipeline->asked, count = crossing(pipeline);
 
-	if (!exchange->ready) {
-		exchange->next = exchange->asked;
+	if (!pipeline->ready) {
+		pipeline->next = pipeline->asked;
 		rest = rest < HASH_BATCH ? rest : HASH_BATCH;
-		exchange->ready =
-		    transit_begin_leaving(mover, exchange->leaving + exchange->next, rest);
-		exchange->asked += rest;
+		pipeline->ready =
+		    batch_begin_out(mover, pipeline->leaving + pipeline->next, rest);
+		pipeline->asked += rest;
 	}
 	count = count ? count : 1;
-	if (count > exchange->ready || exchange->begun == exchange->coming_count ||
-	    exchange->failed)
-		count = exchange->ready;
-	transit_leave(mover, exchange->leaving + exchange->next, count);
-	exchange->next += count;
-	exchange->ready -= count;
+	if (count > pipeline->ready || pipeline->begun == pipeline->coming_count ||
+	    pipeline->failed)
+		count = pipeline->ready;
+	batch_finish_out(mover, pipeline->leaving + pipeline->next, count);
+	pipeline->next += count;
+	pipeline->ready -= count;
 }
 
-void exchange_homes(struct mover *mover, uint32_t *leaving, size_t leaving_count,
-		    uint32_t *coming, size_t coming_count)
+void pipeline_run(struct mover *mover, uint32_t *leaving, size_t leaving_count,
+		  uint32_t *coming, size_t coming_count)
 {
-	struct exchange exchange = {.mover = mover,
+	struct pipeline pipeline = {.mover = mover,
 				    .leaving = leaving,
 				    .coming = coming,
 				    .leaving_count = leaving_count,
 				    .coming_count = coming_count};
 
 	if (coming_count < 2 || !have_events(mover)) {
-		transit_evict(mover, leaving, leaving_count);
-		transit_page_in(mover, coming, coming_count);
+		batch_move_out(mover, leaving, leaving_count);
+		batch_move_in(mover, coming, coming_count);
 		return;
 	}
 	for (;;) {
-		while (begin_crossing(&exchange))
+		while (begin_crossing(&pipeline))
 			;
-		if (exchange.failed && crossing(&exchange))
-			give_up(&exchange);
-		if (crossing(&exchange) == MOVER_CROSSING)
-			land(&exchange);
-		else if (!all_have_left(&exchange))
-			leave_some(&exchange);
-		else if (crossing(&exchange))
-			land(&exchange);
+		if (pipeline.failed && crossing(&pipeline))
+			give_up(&pipeline);
+		if (crossing(&pipeline) == MOVER_CROSSING)
+			land(&pipeline);
+		else if (!all_have_left(&pipeline))
+			leave_some(&pipeline);
+		else if (crossing(&pipeline))
+			land(&pipeline);
 		else
 			break;
 	}
-	transit_hash_landed(mover, coming, exchange.landed);
+	batch_hash_arrived(mover, coming, pipeline.landed);
 }

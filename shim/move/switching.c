@@ -6,52 +6,53 @@
 #include <stdatomic.h>
 
 struct switch_apart {
-	struct slot *slot;
-	struct home_change change;
+	struct transfer *transfer;
+	struct mapping_change change;
 	atomic_bool over; /* the driver's part is */
 };
 
 /* By device: a pager's is taken while its `apart` is set, by one thread at a time. */
 static struct switch_apart records[MEMORY_DEVICES];
 
-static void begin(struct mover *mover, struct slot *slot, struct home_change *change)
+static void begin(struct mover *mover, struct transfer *transfer, struct mapping_change *change)
 {
-	if (slot->way < ARRIVE_WAIT)
-		leave_switch_begin(mover, slot, change);
+	if (transfer->state < IN_WAIT)
+		transfer_out_switch_begin(mover, transfer, change);
 	else
-		arrive_switch_begin(mover, slot, change);
+		transfer_in_switch_begin(mover, transfer, change);
 }
 
-static void end(struct mover *mover, struct slot *slot, const struct home_change *change)
+static void end(struct mover *mover, struct transfer *transfer,
+		const struct mapping_change *change)
 {
-	if (slot->way < ARRIVE_WAIT)
-		leave_switch_end(mover, slot, change);
+	if (transfer->state < IN_WAIT)
+		transfer_out_switch_end(mover, transfer, change);
 	else
-		arrive_switch_end(mover, slot, change);
+		transfer_in_switch_end(mover, transfer, change);
 }
 
-void switch_here(struct mover *mover, struct slot *slot)
+void switch_here(struct mover *mover, struct transfer *transfer)
 {
-	struct home_change change;
+	struct mapping_change change;
 
-	begin(mover, slot, &change);
-	home_change_run(&change);
-	end(mover, slot, &change);
+	begin(mover, transfer, &change);
+	mapping_change_run(&change);
+	end(mover, transfer, &change);
 }
 
-void switch_apart(struct mover *mover, struct slot *slot)
+void switch_apart(struct mover *mover, struct transfer *transfer)
 {
 	struct switch_apart *apart = &records[mover->memory->device];
 
-	apart->slot = slot;
+	apart->transfer = transfer;
 	atomic_store(&apart->over, false);
-	begin(mover, slot, &apart->change);
+	begin(mover, transfer, &apart->change);
 	mover->apart = apart;
 	lock_give(&mover->memory->lock);
-	home_change_run(&apart->change);
+	mapping_change_run(&apart->change);
 	atomic_store(&apart->over, true);
 	lock_take(&mover->memory->lock);
-	/* Unless somebody has ended it, and with it perhaps even the slots. */
+	/* Unless somebody has ended it, and with it perhaps all transfers. */
 	switch_finish(mover);
 }
 
@@ -64,5 +65,5 @@ void switch_finish(struct mover *mover)
 	while (!atomic_load(&apart->over))
 		sched_yield();
 	mover->apart = NULL;
-	end(mover, apart->slot, &apart->change);
+	end(mover, apart->transfer, &apart->change);
 }

@@ -12,12 +12,12 @@
 
 #include "move/transfer.h"
 
-/* A way that needs only its switch: LEAVE_READY, or ARRIVE_COPY whose copy was seen complete.
- */
-void switch_here(struct mover *mover, struct slot *slot);
+/* The transfer needs only its switch: it is OUT_READY, or IN_COPY and its copy was seen
+ * complete. */
+void switch_here(struct mover *mover, struct transfer *transfer);
 
-/* The same, but gives the lock back meanwhile: afterwards even the slots may be gone. */
-void switch_apart(struct mover *mover, struct slot *slot);
+/* The same, but gives the lock back meanwhile: afterwards even the transfers may be gone. */
+void switch_apart(struct mover *mover, struct transfer *transfer);
 
 /* Waits for what is switched apart, and ends it. */
 void switch_finish(struct mover *mover);

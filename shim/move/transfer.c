@@ -9,15 +9,15 @@
 /* So many later operations must be over too, besides the last that named it. */
 #define GRACE 2
 
-bool way_end_is_unknown(const struct mover *mover, const struct block *block)
+bool transfer_work_end_is_unknown(const struct mover *mover, const struct block *block)
 {
 	return block->fence == FENCE_NEVER ||
 	       mover->memory->table.components[block->component].fence == FENCE_NEVER;
 }
 
-bool way_by_evidence(const struct mover *mover, const struct block *block)
+bool transfer_by_evidence(const struct mover *mover, const struct block *block)
 {
-	return !block->barred && !block->pins && !way_end_is_unknown(mover, block) &&
+	return !block->barred && !block->pins && !transfer_work_end_is_unknown(mover, block) &&
 	       mover->memory->table.components[block->component].named >= NAMED_ENOUGH;
 }
 
@@ -32,7 +32,7 @@ static bool passed(const struct mover *mover, uint64_t fence)
 	return overlap->done_upto >= (until < overlap->newest ? until : overlap->newest);
 }
 
-bool way_is_over(const struct mover *mover, const struct block *block)
+bool transfer_work_is_over(const struct mover *mover, const struct block *block)
 {
 	return passed(mover, block->fence) &&
 	       passed(mover, mover->memory->table.components[block->component].fence);
@@ -45,14 +45,14 @@ static void tell_home(struct mover *mover, uint32_t id)
 	mover->moved(mover, id, atomic_load(&block->home) == HOME_DEVICE);
 }
 
-/* Ended slots leave the queue only here, so that a walk along it is not disturbed by what it
- * ends. */
+/* Transfers that have ended leave the queue only here, so that a walk along it is not disturbed
+ * by what it ends. */
 static void sweep(struct overlap *overlap)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < overlap->queued; i++)
-		if (overlap->slots[overlap->queue[i]].way != WAY_NONE)
+		if (overlap->transfers[overlap->queue[i]].state != TRANSFER_NONE)
 			overlap->queue[kept++] = overlap->queue[i];
 	overlap->queued = kept;
 }
@@ -65,79 +65,79 @@ static bool is_queued(const struct overlap *overlap, size_t index)
 	return false;
 }
 
-struct slot *way_open(struct mover *mover, uint32_t id, enum way way)
+struct transfer *transfer_begin(struct mover *mover, uint32_t id, enum transfer_state state)
 {
 	struct overlap *overlap = mover->overlap;
 	size_t i = 0;
 
 	sweep(overlap);
-	while (i < WAYS && is_queued(overlap, i))
+	while (i < TRANSFERS && is_queued(overlap, i))
 		i++;
-	if (i == WAYS)
+	if (i == TRANSFERS)
 		return NULL;
-	overlap->slots[i].way = way;
-	overlap->slots[i].block = id;
-	overlap->slots[i].frame = NULL;
+	overlap->transfers[i].state = state;
+	overlap->transfers[i].block = id;
+	overlap->transfers[i].frame = NULL;
 	overlap->queue[overlap->queued++] = (uint16_t)i;
 	overlap->busy++;
-	mover->memory->table.blocks[id].way = (uint32_t)i + 1;
-	mover->moved(mover, id, way == ARRIVE_WAIT);
-	stepper_wake();
-	return &overlap->slots[i];
+	mover->memory->table.blocks[id].transfer = (uint32_t)i + 1;
+	mover->moved(mover, id, state == IN_WAIT);
+	worker_wake();
+	return &overlap->transfers[i];
 }
 
-/* The block is no longer on its way; the slot may still be. */
-static void let_go(struct mover *mover, struct slot *slot)
+/* The block is free of the transfer, although its copy may still be running. */
+static void let_go(struct mover *mover, struct transfer *transfer)
 {
-	struct block *block = way_block(mover, slot);
+	struct block *block = transfer_block(mover, transfer);
 
-	if (block->way != (uint32_t)(slot - mover->overlap->slots) + 1)
+	if (block->transfer != (uint32_t)(transfer - mover->overlap->transfers) + 1)
 		return;
-	block->way = 0;
-	tell_home(mover, slot->block);
+	block->transfer = 0;
+	tell_home(mover, transfer->block);
 }
 
-void way_end(struct mover *mover, struct slot *slot)
+void transfer_end(struct mover *mover, struct transfer *transfer)
 {
-	let_go(mover, slot);
-	if (slot->way > LEAVE_WAIT && slot->way <= LEAVE_VOID)
-		way_block(mover, slot)->leaving = false;
-	slot->way = WAY_NONE;
-	slot->frame = NULL;
+	let_go(mover, transfer);
+	if (transfer->state > OUT_WAIT && transfer->state <= OUT_VOID)
+		transfer_block(mover, transfer)->leaving = false;
+	transfer->state = TRANSFER_NONE;
+	transfer->frame = NULL;
 	mover->overlap->busy--;
 }
 
-void way_stop(struct mover *mover, struct slot *slot)
+void transfer_stop(struct mover *mover, struct transfer *transfer)
 {
-	switch (slot->way) {
-	case LEAVE_WAIT:
-	case LEAVE_READY:
-	case ARRIVE_WAIT:
-		way_end(mover, slot);
+	switch (transfer->state) {
+	case OUT_WAIT:
+	case OUT_READY:
+	case IN_WAIT:
+		transfer_end(mover, transfer);
 		break;
-	case LEAVE_COPY:
-	case LEAVE_HASH:
-		let_go(mover, slot);
-		slot->way = LEAVE_VOID;
+	case OUT_COPY:
+	case OUT_HASH:
+		let_go(mover, transfer);
+		transfer->state = OUT_VOID;
 		break;
-	case ARRIVE_COPY:
-		let_go(mover, slot);
-		slot->way = ARRIVE_VOID;
+	case IN_COPY:
+		let_go(mover, transfer);
+		transfer->state = IN_VOID;
 		break;
 	default:
 		break;
 	}
 }
 
-void way_give_up(struct mover *mover, struct slot *slot)
+void transfer_fail(struct mover *mover, struct transfer *transfer)
 {
 	real(cuStreamSynchronize)(mover->stream_in);
 	real(cuStreamSynchronize)(mover->stream_out);
 	real(cuStreamSynchronize)(mover->stream_hash_in);
 	real(cuStreamSynchronize)(mover->stream_hash_out);
-	frame_give(&mover->memory->frames, slot->frame);
+	frame_give(&mover->memory->frames, transfer->frame);
 	mover->stats.failed_moves++;
-	way_end(mover, slot);
+	transfer_end(mover, transfer);
 }
 
 /* --- hashes of single frames, each in a row of the scratch table of its own
@@ -145,21 +145,23 @@ void way_give_up(struct mover *mover, struct slot *slot)
 
 #define ROW_BYTES 32 /* address, bytes, two sums */
 
-_Static_assert(OVERLAP_ROWS_OFFSET + WAYS * ROW_BYTES <= HASH_SCRATCH_BYTES, "a row a slot");
+_Static_assert(OVERLAP_ROWS_OFFSET + TRANSFERS * ROW_BYTES <= HASH_SCRATCH_BYTES,
+	       "a row a transfer");
 
-static size_t row_offset(const struct mover *mover, const struct slot *slot)
+static size_t row_offset(const struct mover *mover, const struct transfer *transfer)
 {
-	return OVERLAP_ROWS_OFFSET + (size_t)(slot - mover->overlap->slots) * ROW_BYTES;
+	return OVERLAP_ROWS_OFFSET + (size_t)(transfer - mover->overlap->transfers) * ROW_BYTES;
 }
 
 /* The kernel reads its row where it lies in pinned RAM: a copy of it would queue behind the
  * blocks that are crossing, for a millisecond or more. The sums need atomics, and so VRAM. */
-CUresult way_hash_begin(struct mover *mover, struct slot *slot, const struct frame *frame,
-			CUstream stream)
+CUresult transfer_hash_begin(struct mover *mover, struct transfer *transfer,
+			     const struct frame *frame, CUstream stream)
 {
-	uint64_t *host = mover->memory->hash_host + row_offset(mover, slot) / 8;
+	uint64_t *host = mover->memory->hash_host + row_offset(mover, transfer) / 8;
 	CUdeviceptr row = (CUdeviceptr)(uintptr_t)host,
-		    sums = mover->memory->hash_scratch->alias + row_offset(mover, slot) + 16;
+		    sums =
+			mover->memory->hash_scratch->alias + row_offset(mover, transfer) + 16;
 	void *params[] = {&row, &sums};
 	CUresult result;
 
@@ -171,11 +173,11 @@ CUresult way_hash_begin(struct mover *mover, struct slot *slot, const struct fra
 	if (result == CUDA_SUCCESS)
 		result = real(cuMemcpyDtoHAsync_v2)(host + 2, sums, 16, stream);
 	if (result == CUDA_SUCCESS)
-		result = real(cuEventRecord)(slot->event, stream);
+		result = real(cuEventRecord)(transfer->event, stream);
 	return result;
 }
 
-const uint64_t *way_hash(const struct mover *mover, const struct slot *slot)
+const uint64_t *transfer_hash(const struct mover *mover, const struct transfer *transfer)
 {
-	return mover->memory->hash_host + row_offset(mover, slot) / 8 + 2;
+	return mover->memory->hash_host + row_offset(mover, transfer) / 8 + 2;
 }

@@ -1,4 +1,4 @@
-/* Ways out: from VRAM to RAM, beside unrelated work. */
+/* Transfers from VRAM to RAM, beside unrelated work. */
 #include "driver/driver.h"
 #include "move/block_moved.h"
 #include "memory/mapping.h"
@@ -9,79 +9,81 @@
 
 #include <string.h>
 
-static void copy_out(struct mover *mover, struct slot *slot)
+static void copy_out(struct mover *mover, struct transfer *transfer)
 {
-	struct block *block = way_block(mover, slot);
+	struct block *block = transfer_block(mover, transfer);
 	CUresult result = block_copy_out(mover, block);
 
 	block->hashed = false; /* stopped, it leaves some of each there */
-	slot->way = LEAVE_COPY;
+	transfer->state = OUT_COPY;
 	if (result == CUDA_SUCCESS)
-		result = real(cuEventRecord)(slot->event, mover->stream_out);
+		result = real(cuEventRecord)(transfer->event, mover->stream_out);
 	if (result != CUDA_SUCCESS)
-		way_give_up(mover, slot);
+		transfer_fail(mover, transfer);
 }
 
-void leave_begin(struct mover *mover, struct slot *slot)
+void transfer_out_begin(struct mover *mover, struct transfer *transfer)
 {
-	struct block *block = way_block(mover, slot);
+	struct block *block = transfer_block(mover, transfer);
 
 	/* What was begun for it before, and stopped, still has its host frame. */
-	if (!way_is_over(mover, block) || block->leaving)
+	if (!transfer_work_is_over(mover, block) || block->leaving)
 		return;
-	/* From here on nobody may take the host frame, until way_end. */
+	/* From here on nobody may take the host frame, until transfer_end. */
 	block->leaving = true;
 	if (!block->host)
-		block->host = transit_host_frame(mover, block->size_class);
+		block->host = batch_host_frame(mover, block->size_class);
 	if (!block->host) {
 		block->leaving = false;
-		way_end(mover, slot);
+		transfer_end(mover, transfer);
 	} else if (!block->hashed || settings_get()->dirty == DIRTY_ALWAYS) {
-		copy_out(mover, slot);
-	} else if (way_hash_begin(mover, slot, block->device, mover->stream_hash_out) !=
-		   CUDA_SUCCESS) {
-		slot->way = LEAVE_HASH;
-		way_give_up(mover, slot);
+		copy_out(mover, transfer);
+	} else if (transfer_hash_begin(mover, transfer, block->device,
+				       mover->stream_hash_out) != CUDA_SUCCESS) {
+		transfer->state = OUT_HASH;
+		transfer_fail(mover, transfer);
 	} else {
-		slot->way = LEAVE_HASH;
+		transfer->state = OUT_HASH;
 	}
 }
 
-void leave_go_on(struct mover *mover, struct slot *slot)
+void transfer_out_go_on(struct mover *mover, struct transfer *transfer)
 {
-	struct block *block = way_block(mover, slot);
+	struct block *block = transfer_block(mover, transfer);
 
-	if (slot->way == LEAVE_COPY) {
-		slot->way = LEAVE_READY;
-	} else if (!memcmp(way_hash(mover, slot), block->hash, sizeof(block->hash))) {
+	if (transfer->state == OUT_COPY) {
+		transfer->state = OUT_READY;
+	} else if (!memcmp(transfer_hash(mover, transfer), block->hash, sizeof(block->hash))) {
 		mover->stats.clean_evictions++;
-		slot->way = LEAVE_READY;
+		transfer->state = OUT_READY;
 	} else if (!block->named_since_in) {
 		/* Changed by work that did not name it: from now on only in windows. */
 		block->barred = true;
-		way_end(mover, slot);
+		transfer_end(mover, transfer);
 	} else {
-		copy_out(mover, slot);
+		copy_out(mover, transfer);
 	}
 }
 
-void leave_switch_begin(struct mover *mover, struct slot *slot, struct home_change *change)
+void transfer_out_switch_begin(struct mover *mover, struct transfer *transfer,
+			       struct mapping_change *change)
 {
-	struct block *block = way_block(mover, slot);
+	struct block *block = transfer_block(mover, transfer);
 
 	verify_block(mover, block, block->device);
-	slot->way = LEAVE_SWITCH;
-	home_change_begin(mover->memory, slot->block, HOME_HOST, change);
+	transfer->state = OUT_SWITCH;
+	mapping_change_begin(mover->memory, transfer->block, HOME_HOST, change);
 }
 
-void leave_switch_end(struct mover *mover, struct slot *slot, const struct home_change *change)
+void transfer_out_switch_end(struct mover *mover, struct transfer *transfer,
+			     const struct mapping_change *change)
 {
-	struct block *block = way_block(mover, slot);
+	struct block *block = transfer_block(mover, transfer);
 
-	if (home_change_end(mover->memory, slot->block, change)) {
+	if (mapping_change_end(mover->memory, transfer->block, change)) {
 		block_evicted(mover, block);
 	} else {
 		mover->stats.failed_moves++;
 	}
-	way_end(mover, slot);
+	transfer_end(mover, transfer);
 }

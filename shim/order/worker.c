@@ -96,12 +96,12 @@ static void start(void)
 		registered = !atexit(end_at_exit);
 }
 
-void stepper_does(bool (*step)(void))
+void worker_does(bool (*step)(void))
 {
 	atomic_store(&work, step);
 }
 
-void stepper_wake(void)
+void worker_wake(void)
 {
 	if (!settings_get()->thread || !atomic_load(&work))
 		return;
@@ -113,7 +113,7 @@ void stepper_wake(void)
 	lock_give(&lock);
 }
 
-bool stepper_is_absent(void)
+bool worker_is_absent(void)
 {
 	bool answer;
 
@@ -125,7 +125,7 @@ bool stepper_is_absent(void)
 	return answer;
 }
 
-void stepper_pause(void)
+void worker_pause(void)
 {
 	lock_take(&lock);
 	paused++;
@@ -134,7 +134,7 @@ void stepper_pause(void)
 	lock_give(&lock);
 }
 
-void stepper_resume(void)
+void worker_resume(void)
 {
 	lock_take(&lock);
 	paused--;
@@ -142,18 +142,18 @@ void stepper_resume(void)
 	lock_give(&lock);
 }
 
-void stepper_fork_prepare(void)
+void worker_fork_prepare(void)
 {
 	lock_take(&lock);
 }
 
-void stepper_fork_parent(void)
+void worker_fork_parent(void)
 {
 	lock_give(&lock);
 }
 
 /* The thread stayed behind. */
-void stepper_fork_child(void)
+void worker_fork_child(void)
 {
 	started = wanted = stepping = false;
 	paused = 0;

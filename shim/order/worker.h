@@ -6,25 +6,25 @@
  * must be one run, whoever waits takes the steps. Owns the thread and its wake-up; own lock,
  * taken inside the pager's.
  */
-#ifndef LOWTIDE_STEPPER_H
-#define LOWTIDE_STEPPER_H
+#ifndef LOWTIDE_WORKER_H
+#define LOWTIDE_WORKER_H
 
 #include <stdbool.h>
 
 /* The thread's work: one step of everything on its way. False: a further one would bring
- * nothing on. Before the first stepper_wake. */
-void stepper_does(bool (*step)(void));
+ * nothing on. Before the first worker_wake. */
+void worker_does(bool (*step)(void));
 /* Something is on its way. The pager's lock is held. */
-void stepper_wake(void);
+void worker_wake(void);
 /* No thread of ours steps: whoever waits should. */
-bool stepper_is_absent(void);
-/* Returns once the thread is in no call of the driver, and keeps it out until stepper_resume:
+bool worker_is_absent(void);
+/* Returns once the thread is in no call of the driver, and keeps it out until worker_resume:
  * a context may be about to end. Nests. */
-void stepper_pause(void);
-void stepper_resume(void);
+void worker_pause(void);
+void worker_resume(void);
 
-void stepper_fork_prepare(void);
-void stepper_fork_parent(void);
-void stepper_fork_child(void);
+void worker_fork_prepare(void);
+void worker_fork_parent(void);
+void worker_fork_child(void);
 
 #endif

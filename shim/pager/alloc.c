@@ -37,7 +37,7 @@ static bool give_frame(struct pager *pager, struct block *block)
 	if (wanted)
 		block->device = frame_take(&pager->memory.frames, false, block->size_class);
 	if (!block->device)
-		block->host = transit_host_frame(&pager->mover, block->size_class);
+		block->host = batch_host_frame(&pager->mover, block->size_class);
 	if (!block->device && !block->host && !wanted)
 		block->device = frame_take(&pager->memory.frames, false, block->size_class);
 	return block->device || block->host;
@@ -53,12 +53,12 @@ static bool fill_component(struct pager *pager, const struct component *componen
 		if (!give_frame(pager, &pager->memory.table.blocks[ids[done]]))
 			goto take_back;
 	}
-	if (home_map(&pager->memory, ids, done) == CUDA_SUCCESS)
+	if (mapping_make(&pager->memory, ids, done) == CUDA_SUCCESS)
 		return true;
 take_back:
 	while (done--)
-		release_frames(pager,
-			       &pager->memory.table.blocks[component->first_block + done]);
+		block_free_frames(pager,
+				  &pager->memory.table.blocks[component->first_block + done]);
 	return false;
 }
 
@@ -121,13 +121,13 @@ static struct component *component_with_room(struct pager *pager, uint64_t bytes
 		return NULL;
 	do
 		component = component_new(pager, bytes, addresses);
-	while (!component && (release_empty_slab(pager) || release_wait(pager, until_ns) ||
-			      ahead_wait(&pager->memory)));
+	while (!component && (slab_free_empty(pager) || free_wait(pager, until_ns) ||
+			      prepared_frames_wait(&pager->memory)));
 	if (!component)
 		return NULL;
 	introduce(pager, component, clock_now_ns());
-	if (ahead_wanted(&pager->memory))
-		stepper_wake();
+	if (prepared_frames_wanted(&pager->memory))
+		worker_wake();
 	return component;
 }
 
@@ -143,7 +143,7 @@ static struct slab *slab_new(struct pager *pager, uint64_t bytes, bool *addresse
 	if (slab)
 		component->slab = slab;
 	else
-		release_component(pager, component);
+		component_free(pager, component);
 	return slab;
 }
 
@@ -178,7 +178,7 @@ enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 	if (!pager)
 		return PAGER_DECLINED;
 	lock_take(&pager->memory.lock);
-	release_ripe(pager, false);
+	free_ripe(pager, false);
 	refresh_cap(pager);
 	address = allocate(pager, bytes, &addresses);
 	if (address)
@@ -213,9 +213,9 @@ static struct to_free what_to_free(struct pager *pager, uint64_t address)
 static void free_later(struct pager *pager, struct to_free it, CUevent event)
 {
 	if (it.piece)
-		release_piece_later(pager, it.piece, event);
+		piece_free_later(pager, it.piece, event);
 	else
-		release_later(pager, it.component, event);
+		component_free_later(pager, it.component, event);
 }
 
 enum pager_answer pager_free(CUdeviceptr address, CUresult *result)
@@ -226,7 +226,7 @@ enum pager_answer pager_free(CUdeviceptr address, CUresult *result)
 
 	if (!pager)
 		return PAGER_DECLINED;
-	*result = release_await(pager->memory.context, &captured);
+	*result = free_await_idle(pager->memory.context, &captured);
 	if (*result != CUDA_SUCCESS)
 		return PAGER_DONE;
 	lock_take(&pager->memory.lock);
@@ -236,10 +236,10 @@ enum pager_answer pager_free(CUdeviceptr address, CUresult *result)
 	else if (captured)
 		free_later(pager, it, NULL);
 	else if (it.piece)
-		release_piece(pager, it.piece);
-	else if (!release_component(pager, it.component))
+		piece_free(pager, it.piece);
+	else if (!component_free(pager, it.component))
 		*result = CUDA_ERROR_UNKNOWN;
-	release_ripe(pager, false);
+	free_ripe(pager, false);
 	if (pager_holds_nothing(pager))
 		trim_frames(pager, true);
 	lock_give(&pager->memory.lock);
@@ -277,7 +277,7 @@ void pager_free_after(CUdeviceptr address, CUstream stream, CUresult *result)
 		free_later(pager, it, event);
 	else
 		*result = CUDA_ERROR_INVALID_VALUE;
-	release_ripe(pager, false);
+	free_ripe(pager, false);
 	lock_give(&pager->memory.lock);
 	if (*result != CUDA_SUCCESS)
 		real(cuEventDestroy_v2)(event);

@@ -17,7 +17,7 @@ static bool is_unasked(const struct pager *pager, uint32_t id)
 	const struct block *block = &pager->memory.table.blocks[id];
 	const struct component *component;
 
-	if (block->component == NO_BLOCK || block->way ||
+	if (block->component == NO_BLOCK || block->transfer ||
 	    atomic_load(&block->home) != HOME_HOST)
 		return false;
 	component = &pager->memory.table.components[block->component];

@@ -189,7 +189,7 @@ static void give_ripe(struct owner *owner, CUcontext context)
 		lock_take(&lock);
 		start = 0;
 		if (owner->context == context) {
-			release_mark_ripe(&owner->slabs, context);
+			free_mark_ripe(&owner->slabs, context);
 			start = next_to_go(owner);
 		}
 		lock_give(&lock);
@@ -337,7 +337,7 @@ enum pager_answer driver_slabs_free(CUdeviceptr address, CUresult *result)
 	*result = CUDA_ERROR_INVALID_VALUE;
 	if (!owner)
 		return PAGER_DONE;
-	*result = release_await(context, &captured);
+	*result = free_await_idle(context, &captured);
 	if (*result == CUDA_SUCCESS)
 		*result = release(address, context, captured, NULL);
 	give_ripe(owner, context);

@@ -72,10 +72,10 @@ void carry_out(struct pager *pager, size_t actions)
 		return;
 	}
 	forget_unknown_fences(pager);
-	release_ripe(pager, true);
+	free_ripe(pager, true);
 	moves = gather(pager, actions); /* some may have been freed just now */
-	exchange_homes(&pager->mover, moves.leaving, moves.leaving_count, moves.coming,
-		       moves.coming_count);
+	pipeline_run(&pager->mover, moves.leaving, moves.leaving_count, moves.coming,
+		     moves.coming_count);
 	window_close(&pager->mover);
 	tell_of_moves(pager, moves.leaving, moves.leaving_count);
 	tell_of_moves(pager, moves.coming, moves.coming_count);
@@ -97,9 +97,9 @@ static uint64_t make_room(struct pager *pager, uint64_t bytes)
 	uint64_t gone;
 	size_t actions;
 
-	release_ripe(pager, false);
+	free_ripe(pager, false);
 	gone = frame_release_spare(&pager->memory.frames, false, bytes);
-	while (gone < bytes && release_empty_slab(pager))
+	while (gone < bytes && slab_free_empty(pager))
 		gone += frame_release_spare(&pager->memory.frames, false, bytes - gone);
 	if (gone >= bytes)
 		return gone;
@@ -136,7 +136,7 @@ bool pager_make_room(int device, uint64_t bytes)
 		gone += make_room(pager, bytes - gone);
 		refused = pager->mover.stats.windows_refused - refused;
 		freed = gone < bytes &&
-			(release_wait(pager, until_ns) || ahead_wait(&pager->memory));
+			(free_wait(pager, until_ns) || prepared_frames_wait(&pager->memory));
 		lock_give(&pager->memory.lock);
 		if (freed)
 			continue;
@@ -163,7 +163,7 @@ static bool step_in_context(struct pager *pager)
 		if (!pushed)
 			return false;
 	}
-	if (stepper_is_absent())
+	if (worker_is_absent())
 		overlap_step(&pager->mover);
 	else
 		switched = overlap_step_apart(&pager->mover);
@@ -189,10 +189,11 @@ bool pager_step(void)
 		}
 		while (pager_on(i) && overlap_busy(&pager->mover) && step_in_context(pager))
 			;
-		if (pager_on(i) && !streams_capturing() && ahead_wanted(&pager->memory))
-			ahead_make(&pager->memory, !stepper_is_absent());
-		busy = busy || (pager_on(i) &&
-				(overlap_busy(&pager->mover) || ahead_wanted(&pager->memory)));
+		if (pager_on(i) && !streams_capturing() &&
+		    prepared_frames_wanted(&pager->memory))
+			prepared_frames_make(&pager->memory, !worker_is_absent());
+		busy = busy || (pager_on(i) && (overlap_busy(&pager->mover) ||
+						prepared_frames_wanted(&pager->memory)));
 		lock_give(&pager->memory.lock);
 	}
 	return busy;
@@ -202,14 +203,14 @@ bool pager_wants_steps(void)
 {
 	bool busy = false;
 
-	if (streams_capturing() || !stepper_is_absent())
+	if (streams_capturing() || !worker_is_absent())
 		return false;
 	for (int i = 0; i < PAGER_DEVICES && !busy; i++) {
 		struct pager *pager = pager_on(i);
 
 		if (!pager || !lock_try(&pager->memory.lock))
 			continue;
-		busy = overlap_busy(&pager->mover) || ahead_wanted(&pager->memory);
+		busy = overlap_busy(&pager->mover) || prepared_frames_wanted(&pager->memory);
 		lock_give(&pager->memory.lock);
 	}
 	return busy;
@@ -229,7 +230,7 @@ void trim_frames(struct pager *pager, bool all)
 		return;
 	}
 	frame_trim(&pager->memory.frames, false, 0);
-	frame_trim(&pager->memory.frames, true, ahead_kept_bytes(&pager->memory));
+	frame_trim(&pager->memory.frames, true, prepared_frames_kept_bytes(&pager->memory));
 }
 
 static bool any_to_do(const struct pager *pager)
@@ -256,7 +257,7 @@ void pager_quiet(void)
 		if (pager->memory.context != context)
 			continue;
 		lock_take(&pager->memory.lock);
-		release_ripe(pager, false);
+		free_ripe(pager, false);
 		if (!pager->quiets)
 			audit_step(pager);
 		trim_frames(pager, pager_holds_nothing(pager));

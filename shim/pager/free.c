@@ -31,7 +31,7 @@ static CUresult idle_or_error(CUcontext context)
 	return result == CUDA_SUCCESS ? real(cuCtxSynchronize)() : result;
 }
 
-CUresult release_await(CUcontext context, bool *captured)
+CUresult free_await_idle(CUcontext context, bool *captured)
 {
 	CUresult result = CUDA_ERROR_NOT_READY;
 	bool entered = enter(context);
@@ -56,7 +56,7 @@ CUresult release_await(CUcontext context, bool *captured)
 	return result;
 }
 
-void release_frames(struct pager *pager, struct block *block)
+void block_free_frames(struct pager *pager, struct block *block)
 {
 	frame_give(&pager->memory.frames, block->device);
 	frame_give(&pager->memory.frames, block->host);
@@ -71,17 +71,18 @@ static bool empty(struct pager *pager, const struct component *component)
 		struct block *block = &pager->memory.table.blocks[component->first_block + i];
 
 		if (atomic_load(&block->home) != HOME_NONE &&
-		    home_unmap(&pager->memory, component->first_block + i) != CUDA_SUCCESS) {
+		    mapping_remove(&pager->memory, component->first_block + i) !=
+			CUDA_SUCCESS) {
 			all = false;
 			continue;
 		}
 		policy_block_removed(pager->policy, component->first_block + i);
-		release_frames(pager, block);
+		block_free_frames(pager, block);
 	}
 	return all;
 }
 
-bool release_component(struct pager *pager, struct component *component)
+bool component_free(struct pager *pager, struct component *component)
 {
 	overlap_settle_component(&pager->mover, component);
 	if (!empty(pager, component))
@@ -90,34 +91,34 @@ bool release_component(struct pager *pager, struct component *component)
 	return true;
 }
 
-void release_piece(struct pager *pager, struct slab_piece *piece)
+void piece_free(struct pager *pager, struct slab_piece *piece)
 {
 	struct slab *slab = slab_of(piece);
 
 	if (piece->sync_memops)
 		pin_piece_freed(pager, piece);
 	if (slab_give(&pager->memory.slabs, piece) &&
-	    release_component(pager, component_of_slab(pager, slab)))
+	    component_free(pager, component_of_slab(pager, slab)))
 		slabs_remove(&pager->memory.slabs, slab);
 }
 
-bool release_empty_slab(struct pager *pager)
+bool slab_free_empty(struct pager *pager)
 {
 	struct slab *slab = slabs_empty(&pager->memory.slabs);
 
-	if (!slab || !release_component(pager, component_of_slab(pager, slab)))
+	if (!slab || !component_free(pager, component_of_slab(pager, slab)))
 		return false;
 	slabs_remove(&pager->memory.slabs, slab);
 	return true;
 }
 
-void release_piece_later(struct pager *pager, struct slab_piece *piece, CUevent event)
+void piece_free_later(struct pager *pager, struct slab_piece *piece, CUevent event)
 {
 	slab_park(&pager->memory.slabs, piece, event);
 	atomic_fetch_add(&pager->parked_count, 1);
 }
 
-void release_later(struct pager *pager, struct component *component, CUevent event)
+void component_free_later(struct pager *pager, struct component *component, CUevent event)
 {
 	component->parked = true;
 	component->free_after = event;
@@ -155,7 +156,7 @@ static void find_ripe(struct pager *pager)
 	streams_capture_let();
 }
 
-void release_mark_ripe(struct slabs *slabs, CUcontext context)
+void free_mark_ripe(struct slabs *slabs, CUcontext context)
 {
 	CUresult all = CUDA_ERROR_UNKNOWN; /* not asked yet */
 	bool entered;
@@ -177,27 +178,27 @@ void release_mark_ripe(struct slabs *slabs, CUcontext context)
 	streams_capture_let();
 }
 
-static void release_ripe_pieces(struct pager *pager, bool idle)
+static void free_ripe_pieces(struct pager *pager, bool idle)
 {
 	struct slab_piece *piece;
 
 	if (!idle)
-		release_mark_ripe(&pager->memory.slabs, pager->memory.context);
+		free_mark_ripe(&pager->memory.slabs, pager->memory.context);
 	while ((piece = slabs_unpark(&pager->memory.slabs, idle))) {
 		CUevent event = piece->free_after;
 
 		atomic_fetch_sub(&pager->parked_count, 1);
-		release_piece(pager, piece);
+		piece_free(pager, piece);
 		if (event)
 			real(cuEventDestroy_v2)(event);
 	}
 }
 
-void release_ripe(struct pager *pager, bool idle)
+void free_ripe(struct pager *pager, bool idle)
 {
 	uint32_t *link = &pager->parked;
 
-	release_ripe_pieces(pager, idle);
+	free_ripe_pieces(pager, idle);
 	if (!*link)
 		return;
 	if (!idle)
@@ -208,7 +209,7 @@ void release_ripe(struct pager *pager, bool idle)
 		CUevent event = component->free_after;
 
 		/* What cannot be unmapped is tried again. */
-		if ((!idle && !component->ripe) || !release_component(pager, component)) {
+		if ((!idle && !component->ripe) || !component_free(pager, component)) {
 			link = &component->next_free;
 			continue;
 		}
@@ -219,13 +220,13 @@ void release_ripe(struct pager *pager, bool idle)
 	}
 }
 
-bool release_wait(struct pager *pager, uint64_t until_ns)
+bool free_wait(struct pager *pager, uint64_t until_ns)
 {
 	CUcontext context = pager->memory.context;
 	unsigned int count = atomic_load(&pager->parked_count);
 
 	while (pager->memory.context == context && count && !streams_capturing()) {
-		release_ripe(pager, false);
+		free_ripe(pager, false);
 		if (atomic_load(&pager->parked_count) < count)
 			return true;
 		if (clock_now_ns() > until_ns)
@@ -239,7 +240,7 @@ bool release_wait(struct pager *pager, uint64_t until_ns)
 	return false;
 }
 
-void release_all(struct pager *pager)
+void free_all(struct pager *pager)
 {
 	for (uint32_t i = 0; i < pager->memory.table.component_end; i++)
 		if (pager->memory.table.components[i].bytes) {

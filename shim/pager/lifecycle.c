@@ -256,11 +256,11 @@ struct pager *pager_here(void)
 				result = make(&pagers[device], device, context);
 			if (result == CUDA_SUCCESS) {
 				start_done(&pagers[device]);
-				stepper_does(pager_step);
+				worker_does(pager_step);
 				admission_reclaims(RECLAIM_PAGED, pager_make_room);
 				/* Before anything can be named. */
 				if (pagers[device].memory.frames.plain_host)
-					atomic_store(&resident_needed, true);
+					atomic_store(&unmapped_mode, true);
 				say_where(device, &pagers[device].memory.table.arena);
 				registry_enter(&pagers[device]);
 			} else {
@@ -310,7 +310,7 @@ static void end(struct pager *pager)
 	lock_take(&pager->memory.lock);
 	registry_leave(pager);
 	overlap_destroy(&pager->mover);
-	release_all(pager);
+	free_all(pager);
 	fences_finish(&pager->mover.fences);
 	content_hash_finish(&pager->memory);
 	frame_pool_forget_plain(&pager->memory.frames);
@@ -359,12 +359,12 @@ void pager_peer_enabled(int owner, int accessor)
 
 void pager_context_ending(void)
 {
-	stepper_pause();
+	worker_pause();
 }
 
 void pager_context_may_have_ended(void)
 {
-	stepper_resume();
+	worker_resume();
 }
 
 void pager_context_ended(CUcontext context)
@@ -385,12 +385,12 @@ void pager_fork_prepare(void)
 		if (pagers[i].named.blocks)
 			lock_take(&pagers[i].memory.lock);
 	streams_fork_prepare();
-	stepper_fork_prepare();
+	worker_fork_prepare();
 }
 
 void pager_fork_parent(void)
 {
-	stepper_fork_parent();
+	worker_fork_parent();
 	streams_fork_parent();
 	for (int i = PAGER_DEVICES - 1; i >= 0; i--)
 		if (pagers[i].named.blocks)
@@ -403,7 +403,7 @@ void pager_fork_child(void)
 {
 	registry_clear();
 	gate_forget_threads();
-	stepper_fork_child();
+	worker_fork_child();
 	streams_fork_child();
 	for (int i = PAGER_DEVICES - 1; i >= 0; i--)
 		if (pagers[i].named.blocks)

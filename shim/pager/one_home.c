@@ -74,7 +74,7 @@ static uint64_t room_bytes(const struct pager *pager)
 	return taken < cap ? cap - taken : 0;
 }
 
-void fallback_bring_in(struct pager *pager, const struct pager_range *range)
+void one_home_bring_in(struct pager *pager, const struct pager_range *range)
 {
 	uint64_t ram_bytes = homes_of(pager, range).ram_bytes, room = room_bytes(pager);
 
@@ -87,7 +87,7 @@ void fallback_bring_in(struct pager *pager, const struct pager_range *range)
 	move(pager, range, POLICY_PAGE_IN);
 }
 
-bool fallback_settle_one(struct pager *pager, const struct pager_range *range)
+bool one_home_settle_one(struct pager *pager, const struct pager_range *range)
 {
 	struct homes homes;
 
@@ -101,11 +101,11 @@ bool fallback_settle_one(struct pager *pager, const struct pager_range *range)
 	    (homes.pinned_in_ram || homes.ram_bytes > room_bytes(pager)))
 		move(pager, range, POLICY_EVICT);
 	else
-		fallback_bring_in(pager, range);
+		one_home_bring_in(pager, range);
 	return one_home(pager, range);
 }
 
-bool fallback_settle(const struct pager_range *ranges, size_t count)
+bool one_home_settle(const struct pager_range *ranges, size_t count)
 {
 	struct pager *counted = NULL;
 	bool settled = true;
@@ -119,13 +119,13 @@ bool fallback_settle(const struct pager_range *ranges, size_t count)
 		if (pager != counted)
 			pager->stats.fallbacks++;
 		counted = pager;
-		settled &= fallback_settle_one(pager, &ranges[i]);
+		settled &= one_home_settle_one(pager, &ranges[i]);
 		lock_give(&pager->memory.lock);
 	}
 	return settled;
 }
 
-bool fallback_settled(const struct pager_range *ranges, size_t count)
+bool one_home_settled(const struct pager_range *ranges, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct pager *pager = pager_of(ranges[i].start);
@@ -136,20 +136,20 @@ bool fallback_settled(const struct pager_range *ranges, size_t count)
 	return true;
 }
 
-void fallback_pin(const struct pager_range *range)
+void one_home_pin(const struct pager_range *range)
 {
-	if (atomic_load(&resident_needed)) {
+	if (atomic_load(&unmapped_mode)) {
 		/* Pinned first, so that it stays once it is there. Where it cannot come, its
 		 * use will be refused. */
 		pager_pin(range->start, range->bytes, true);
-		resident_bring(&range->start, 1, RESIDENT_NAMED);
+		unmapped_bring(&range->start, 1, REACH_NAMED);
 		return;
 	}
 	for (int i = 1; i < TRIES; i++) {
-		bool settled = fallback_settle(range, 1);
+		bool settled = one_home_settle(range, 1);
 
 		pager_pin(range->start, range->bytes, true);
-		if (!settled || fallback_settled(range, 1))
+		if (!settled || one_home_settled(range, 1))
 			return;
 		pager_pin(range->start, range->bytes, false);
 	}

@@ -1,10 +1,10 @@
 /*
- * What the files that are the pager (pager.c, alloc.c, execute.c, use.c, notices.c, query.c)
- * share, and nobody else calls. The pager's lock is held in all of these unless they say
- * otherwise.
+ * What the files that are the pager (lifecycle.c, alloc.c, execute.c, use.c, notices.c,
+ * query.c) share, and nobody else calls. The pager's lock is held in all of these unless they
+ * say otherwise.
  */
-#ifndef LOWTIDE_PAGER_PARTS_H
-#define LOWTIDE_PAGER_PARTS_H
+#ifndef LOWTIDE_PAGER_INTERNAL_H
+#define LOWTIDE_PAGER_INTERNAL_H
 
 #include "pager/pager.h"
 
@@ -14,13 +14,13 @@
 /* How long an allocation waits for what was freed but may still be in use. */
 #define PAGER_FREED_PATIENCE_NS 2000000000ull
 
-/* --- pager.c. No lock. */
+/* --- lifecycle.c. No lock. */
 /* For the current context, made if need be; NULL: none, and the driver serves. */
 struct pager *pager_here(void);
 
 /* --- execute.c */
-/* Carries the policy's actions (the first so many of pager->actions) out, if this is a moment
- * for it. */
+/* Makes the moves that the policy asked for, the first so many of pager->actions, if this is a
+ * moment for it. */
 void carry_out(struct pager *pager, size_t actions);
 /* What frames may take may have changed: tells the policy. */
 void refresh_cap(struct pager *pager);

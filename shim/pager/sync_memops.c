@@ -18,7 +18,7 @@ static CUresult set(struct pager *pager, struct component *component, bool on)
 		return CUDA_SUCCESS;
 	if (on) {
 		overlap_settle_component(&pager->mover, component);
-		fallback_bring_in(pager, &range);
+		one_home_bring_in(pager, &range);
 		if (atomic_load(&component->cold_count))
 			return CUDA_ERROR_OUT_OF_MEMORY;
 	}

@@ -23,7 +23,7 @@
 #define CAPTURE_PATIENCE_NS 5000000000ull
 #define PAUSE_NS 2000000
 
-atomic_bool resident_needed;
+atomic_bool unmapped_mode;
 
 /* --- what must be there
  * --------------------------------------------------------------------------------------- */
@@ -37,7 +37,7 @@ static struct component *component_at(const struct pager *pager, uint64_t addres
 		   : &pager->memory.table.components[pager->memory.table.blocks[id].component];
 }
 
-bool resident_is_there(const uint64_t *addresses, size_t count, enum resident_reach reach)
+bool unmapped_all_resident(const uint64_t *addresses, size_t count, enum unmapped_reach reach)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct pager *pager = pager_of(addresses[i]);
@@ -47,11 +47,11 @@ bool resident_is_there(const uint64_t *addresses, size_t count, enum resident_re
 		if (component && atomic_load(&component->cold_count))
 			return false;
 	}
-	for (int i = 0; reach != RESIDENT_NAMED && i < PAGER_DEVICES; i++) {
+	for (int i = 0; reach != REACH_NAMED && i < PAGER_DEVICES; i++) {
 		const struct pager *pager = pager_on(i);
 
-		if (pager && (reach == RESIDENT_ALL ? atomic_load(&pager->memory.cold_blocks)
-						    : atomic_load(&pager->memory.tabled_cold)))
+		if (pager && (reach == REACH_ALL ? atomic_load(&pager->memory.cold_blocks)
+						 : atomic_load(&pager->memory.tabled_cold)))
 			return false;
 	}
 	return true;
@@ -71,7 +71,7 @@ static size_t name_component(struct pager *pager, const struct component *compon
 
 /* Into pager->named; the lock is held. */
 static size_t name_all(struct pager *pager, const uint64_t *addresses, size_t count,
-		       enum resident_reach reach)
+		       enum unmapped_reach reach)
 {
 	size_t named = 0;
 
@@ -82,11 +82,11 @@ static size_t name_all(struct pager *pager, const uint64_t *addresses, size_t co
 		if (component)
 			named = name_component(pager, component, named);
 	}
-	for (uint32_t i = 0; reach != RESIDENT_NAMED && i < pager->memory.table.component_end;
+	for (uint32_t i = 0; reach != REACH_NAMED && i < pager->memory.table.component_end;
 	     i++) {
 		const struct component *component = &pager->memory.table.components[i];
 
-		if (component->bytes && (reach == RESIDENT_ALL || component->tabled))
+		if (component->bytes && (reach == REACH_ALL || component->tabled))
 			named = name_component(pager, component, named);
 	}
 	return named;
@@ -153,7 +153,7 @@ static size_t make_way(struct pager *pager, uint64_t bytes)
 		gone += block_bytes(&pager->memory.table.blocks[id]);
 		leaving[count++] = id;
 	}
-	transit_evict(&pager->mover, leaving, count);
+	batch_move_out(&pager->mover, leaving, count);
 	tell_of_moves(pager, leaving, count);
 	return count;
 }
@@ -185,7 +185,7 @@ static CUresult fetch(struct pager *pager, size_t named)
 		uint64_t room = stuck ? 0 : room_bytes(pager);
 		size_t asked = bytes > room ? make_way(pager, bytes - room) : 0;
 
-		exchange_homes(&pager->mover, NULL, 0, coming, count);
+		pipeline_run(&pager->mover, NULL, 0, coming, count);
 		tell_of_moves(pager, coming, count);
 		if (list_cold(pager, named, coming, &left) < count || asked)
 			continue;
@@ -240,7 +240,7 @@ static void say_too_much(const struct pager *pager, uint64_t bytes)
 
 /* NOT_READY: not now. */
 static CUresult bring_locked(struct pager *pager, const uint64_t *addresses, size_t count,
-			     enum resident_reach reach)
+			     enum unmapped_reach reach)
 {
 	size_t named = name_all(pager, addresses, count, reach);
 	uint64_t bytes = bytes_of(pager, named), cold_bytes;
@@ -259,7 +259,7 @@ static CUresult bring_locked(struct pager *pager, const uint64_t *addresses, siz
 	if (!window_open(&pager->mover))
 		return CUDA_ERROR_NOT_READY;
 	if (atomic_load(&pager->parked_count)) {
-		release_ripe(pager, true);
+		free_ripe(pager, true);
 		named = name_all(pager, addresses, count, reach);
 		bytes = bytes_of(pager, named);
 	}
@@ -272,9 +272,9 @@ static CUresult bring_locked(struct pager *pager, const uint64_t *addresses, siz
 }
 
 static bool is_concerned(const struct pager *pager, const uint64_t *addresses, size_t count,
-			 enum resident_reach reach)
+			 enum unmapped_reach reach)
 {
-	if (reach == RESIDENT_ALL || (reach == RESIDENT_TABLED && pager->memory.tabled_cold))
+	if (reach == REACH_ALL || (reach == REACH_TABLED && pager->memory.tabled_cold))
 		return true;
 	for (size_t i = 0; i < count; i++)
 		if (arena_holds(&pager->memory.table.arena, addresses[i]))
@@ -284,7 +284,7 @@ static bool is_concerned(const struct pager *pager, const uint64_t *addresses, s
 
 /* Success: inside the gate, which was entered before the lock was given back. What lies with
  * another device may have gone again meanwhile. */
-static CUresult bring(const uint64_t *addresses, size_t count, enum resident_reach reach)
+static CUresult bring(const uint64_t *addresses, size_t count, enum unmapped_reach reach)
 {
 	bool entered = false;
 
@@ -354,14 +354,14 @@ static CUresult give_up(const char *why)
 	return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
 }
 
-CUresult resident_begin(const uint64_t *addresses, size_t count, enum resident_reach reach,
+CUresult unmapped_begin(const uint64_t *addresses, size_t count, enum unmapped_reach reach,
 			CUstream stream)
 {
 	uint64_t began_ns = 0, waited_ns;
 	CUresult result;
 
 	gate_enter();
-	while (!resident_is_there(addresses, count, reach)) {
+	while (!unmapped_all_resident(addresses, count, reach)) {
 		if (streams_is_captured(stream))
 			return CUDA_SUCCESS; /* nothing runs yet */
 		gate_leave();
@@ -371,7 +371,7 @@ CUresult resident_begin(const uint64_t *addresses, size_t count, enum resident_r
 		waited_ns = clock_now_ns() - began_ns;
 		if (result == CUDA_SUCCESS) {
 			if (waited_ns < PATIENCE_NS ||
-			    resident_is_there(addresses, count, reach))
+			    unmapped_all_resident(addresses, count, reach))
 				continue;
 			gate_leave();
 			return give_up("it is wanted by others all the time");
@@ -393,7 +393,7 @@ CUresult resident_begin(const uint64_t *addresses, size_t count, enum resident_r
 	return CUDA_SUCCESS;
 }
 
-CUresult resident_begin_ranges(const struct pager_range *ranges, size_t count, CUstream stream)
+CUresult unmapped_begin_ranges(const struct pager_range *ranges, size_t count, CUstream stream)
 {
 	uint64_t few[8] = {0}, *addresses = few;
 	CUresult result;
@@ -404,22 +404,22 @@ CUresult resident_begin_ranges(const struct pager_range *ranges, size_t count, C
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	for (size_t i = 0; i < count; i++)
 		addresses[i] = ranges[i].start;
-	result = resident_begin(addresses, count, RESIDENT_NAMED, stream);
+	result = unmapped_begin(addresses, count, REACH_NAMED, stream);
 	if (addresses != few)
 		free(addresses);
 	return result;
 }
 
-CUresult resident_bring(const uint64_t *addresses, size_t count, enum resident_reach reach)
+CUresult unmapped_bring(const uint64_t *addresses, size_t count, enum unmapped_reach reach)
 {
-	CUresult result = resident_begin(addresses, count, reach, CU_STREAM_LEGACY);
+	CUresult result = unmapped_begin(addresses, count, reach, CU_STREAM_LEGACY);
 
 	if (result == CUDA_SUCCESS)
 		gate_leave();
 	return result;
 }
 
-void resident_table(uint64_t address)
+void unmapped_table(uint64_t address)
 {
 	struct pager *pager = pager_of(address);
 	struct component *component;

@@ -71,20 +71,20 @@ static bool await(struct pager *pager, const uint32_t *blocks, size_t count)
 	uint64_t until_ns = overlap_wait_until_ns(&pager->mover, clock_now_ns());
 
 	for (size_t i = 0; i < count && pager->mover.overlap;) {
-		if (!pager->memory.table.blocks[blocks[i]].way) {
+		if (!pager->memory.table.blocks[blocks[i]].transfer) {
 			i++;
 			continue;
 		}
 		if (streams_capturing())
 			return false;
 		overlap_step(&pager->mover);
-		if (!pager->memory.table.blocks[blocks[i]].way)
+		if (!pager->memory.table.blocks[blocks[i]].transfer)
 			continue;
 		if (overlap_hopeless(&pager->mover, blocks[i]))
 			return false;
-		if (ahead_wanted(&pager->memory) && overlap_bus_is_fed(&pager->mover) &&
-		    stepper_is_absent()) {
-			ahead_make(&pager->memory, false);
+		if (prepared_frames_wanted(&pager->memory) &&
+		    overlap_bus_is_fed(&pager->mover) && worker_is_absent()) {
+			prepared_frames_make(&pager->memory, false);
 			continue;
 		}
 		if (clock_now_ns() > until_ns) {
@@ -153,7 +153,7 @@ static void use_with_overlap(struct pager *pager, const uint64_t *addresses, siz
 			pager->owed_limit =
 			    pager->owed_limit < OWED_MOST ? 2 * pager->owed_limit : OWED_MOST;
 		}
-		if (stepper_is_absent())
+		if (worker_is_absent())
 			overlap_step(&pager->mover);
 	} else if (actions) {
 		tell_if_still(pager);
@@ -298,7 +298,7 @@ void pager_scan_table(const void *bytes, size_t count)
 		if (!pager_may_hold(word))
 			continue;
 		pager_bar(&word, 1);
-		resident_table(word);
+		unmapped_table(word);
 	}
 }
 

@@ -53,7 +53,7 @@ static bool is_in(CUdeviceptr at, uint64_t bytes, CUdeviceptr base)
 
 struct driver lt_driver;
 _Atomic uint64_t pager_low, pager_span;
-atomic_bool resident_needed;
+atomic_bool unmapped_mode;
 
 CUresult driver_load(void)
 {
@@ -110,20 +110,20 @@ void gate_leave(void)
 	rig.inside--;
 }
 
-bool fallback_settle(const struct pager_range *ranges, size_t count)
+bool one_home_settle(const struct pager_range *ranges, size_t count)
 {
 	(void)ranges, (void)count;
 	FUZZ_HOLD(!rig.inside, "settled inside the gate");
 	return true;
 }
 
-bool fallback_settled(const struct pager_range *ranges, size_t count)
+bool one_home_settled(const struct pager_range *ranges, size_t count)
 {
 	(void)ranges, (void)count;
 	return true;
 }
 
-CUresult resident_begin_ranges(const struct pager_range *ranges, size_t count, CUstream stream)
+CUresult unmapped_begin_ranges(const struct pager_range *ranges, size_t count, CUstream stream)
 {
 	(void)ranges, (void)count, (void)stream;
 	abort();

@@ -18,11 +18,11 @@ static void *churn(void *seed)
 		uint64_t bytes = (2ull << 20) << (state >> 62);
 
 		state = state * 6364136223846793005ull + 1442695040888963407ull;
-		if (!holding_charge(0, bytes))
+		if (!unmanaged_charge(0, bytes))
 			continue;
 		address = (uint64_t)(uintptr_t)seed << 40 | (uint64_t)i << 8;
-		holding_remember(address, 0, 1, bytes);
-		holding_settle_free(holding_detach(address), address, true);
+		unmanaged_remember(address, 0, 1, bytes);
+		unmanaged_settle_free(unmanaged_detach(address), address, true);
 	}
 	return NULL;
 }

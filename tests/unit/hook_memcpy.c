@@ -34,7 +34,7 @@ static uint64_t seed = 7;
 
 struct driver lt_driver;
 _Atomic uint64_t pager_low, pager_span;
-atomic_bool resident_needed, tensor_maps_remembered;
+atomic_bool unmapped_mode, tensor_maps_remembered;
 
 CUresult driver_load(void)
 {
@@ -117,7 +117,7 @@ void gate_leave(void)
 	inside--;
 }
 
-void resident_table(uint64_t address)
+void unmapped_table(uint64_t address)
 {
 	(void)address;
 }

@@ -26,7 +26,7 @@ static bool step_apart(void)
 /* Steps until the next would switch the block; what the GPU was given for it is over. */
 static void bring_to_its_switch(enum policy_verb verb)
 {
-	enum way last = verb == POLICY_EVICT ? LEAVE_COPY : ARRIVE_COPY;
+	enum transfer_state last = verb == POLICY_EVICT ? OUT_COPY : IN_COPY;
 
 	want(verb, moving, 1);
 	for (int i = 0; way_of(moving) != last && i < 10; i++)
@@ -154,7 +154,7 @@ static void check_waited_for(enum policy_verb verb, enum block_home from, enum b
 	cr_assert(step_apart());
 	pthread_join(other, NULL);
 	cr_assert(eq(int, seen_home, to));
-	cr_assert(eq(int, way_of(moving), WAY_NONE));
+	cr_assert(eq(int, way_of(moving), TRANSFER_NONE));
 	cr_assert(eq(u64, rig.pager.mover.stats.evictions + rig.pager.mover.stats.page_ins, 1));
 	cr_assert_not(overlap_busy(&rig.pager.mover));
 	CHECK_CONTENT(moving, 7);
@@ -192,7 +192,7 @@ static void *want_one_home(void *unused)
 
 	lock_take(&rig.pager.memory.lock);
 	atomic_store(&other_is_in, true);
-	cr_assert(fallback_settle_one(&rig.pager, &range));
+	cr_assert(one_home_settle_one(&rig.pager, &range));
 	atomic_store(&other_is_through, true);
 	lock_give(&rig.pager.memory.lock);
 	return unused;
@@ -313,9 +313,9 @@ Test(apart, keeps_the_room_for_the_large_block_that_is_first, .init = overlap_st
 		step();
 		rig_run();
 	}
-	cr_assert(eq(int, way_of(leaves), LEAVE_WAIT));
-	cr_assert(eq(int, way_of(large), ARRIVE_WAIT));
-	cr_assert(eq(int, way_of(behind), ARRIVE_WAIT));
+	cr_assert(eq(int, way_of(leaves), OUT_WAIT));
+	cr_assert(eq(int, way_of(large), IN_WAIT));
+	cr_assert(eq(int, way_of(behind), IN_WAIT));
 	cr_assert(eq(u64, rig.pager.memory.frames.device_spare_bytes, 0));
 	fence_close(&rig.pager.mover.fences, fence, NULL, true);
 	step_to_the_end();

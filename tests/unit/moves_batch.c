@@ -10,7 +10,7 @@ static void exchange(uint32_t leaving, size_t leaving_count, uint32_t coming,
 
 	rig_ids(leaving, leaving_count, out);
 	rig_ids(coming, coming_count, in);
-	exchange_homes(&rig.pager.mover, out, leaving_count, in, coming_count);
+	pipeline_run(&rig.pager.mover, out, leaving_count, in, coming_count);
 }
 
 /* --- out and in */
@@ -268,7 +268,7 @@ static void switch_homes(uint32_t *ids, size_t count)
 		rig.frames[block->host->handle].content =
 		    rig.frames[block->device->handle].content;
 	}
-	home_switch(&rig.pager.memory, ids, count, HOME_HOST);
+	mapping_switch(&rig.pager.memory, ids, count, HOME_HOST);
 }
 
 Test(moves, ask_for_access_by_runs_of_blocks_that_adjoin, .init = rig_start)
@@ -299,7 +299,7 @@ Test(moves, put_back_the_one_block_whose_access_fails, .init = rig_start)
 	}
 	/* The run, then each alone: the first of them fails as well. */
 	rig_fail(CALL_ACCESS, 1, 2);
-	home_switch(&rig.pager.memory, ids, 4, HOME_HOST);
+	mapping_switch(&rig.pager.memory, ids, 4, HOME_HOST);
 	CHECK_HOME(b, HOME_DEVICE);
 	for (uint32_t i = 0; i < 4; i++)
 		CHECK_CONTENT(b + i, 7 + i);
@@ -318,7 +318,7 @@ Test(moves, put_back_the_one_block_whose_mapping_fails, .init = rig_start)
 		rig.frames[block->host->handle].content = 7 + (uint64_t)i;
 	}
 	rig_fail(CALL_MAP, 2, 2); /* and the first attempt to put it back */
-	home_switch(&rig.pager.memory, ids, 3, HOME_HOST);
+	mapping_switch(&rig.pager.memory, ids, 3, HOME_HOST);
 	CHECK_HOME(b, HOME_HOST);
 	CHECK_HOME(b + 1, HOME_DEVICE);
 	CHECK_HOME(b + 2, HOME_HOST);
@@ -334,7 +334,7 @@ Test(moves, say_that_memory_is_lost_if_nothing_can_be_mapped, .init = rig_start)
 
 	rig_block(b)->host = frame_take(&rig.pager.memory.frames, true, 0);
 	rig_fail(CALL_MAP, 1, 9);
-	home_switch(&rig.pager.memory, ids, 1, HOME_HOST);
+	mapping_switch(&rig.pager.memory, ids, 1, HOME_HOST);
 	CHECK_HOME(b, HOME_NONE);
 	cr_assert(ne(int, atomic_load(&rig.pager.memory.lost), 0));
 }

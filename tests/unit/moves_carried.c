@@ -26,7 +26,7 @@ static void freed_in_order(uint32_t slab)
 	struct component *component =
 	    &pager->memory.table.components[rig_block(slab)->component];
 
-	release_piece_later(pager, slab_piece_at(component->slab, component->start), NULL);
+	piece_free_later(pager, slab_piece_at(component->slab, component->start), NULL);
 }
 
 static void carried_out(enum policy_verb verb, const uint32_t *blocks, size_t count)

@@ -93,7 +93,7 @@ Test(overlap, leaves_a_block_that_changed_unnamed_to_windows, .init = overlap_st
 	CHECK_CONTENT(b, 70);
 	cr_assert(rig_block(b)->barred);
 	want(POLICY_EVICT, b, 1);
-	cr_assert(eq(int, way_of(b), WAY_NONE));
+	cr_assert(eq(int, way_of(b), TRANSFER_NONE));
 	rig_check();
 }
 
@@ -150,11 +150,11 @@ Test(overlap, stops_for_copies_that_name_the_block, .init = overlap_start)
 	rig.pager.named.blocks = calloc(RIG_BLOCKS, sizeof(uint32_t));
 	want(POLICY_EVICT, b, 4);
 	step();
-	cr_assert(ne(int, way_of(b + 1), WAY_NONE));
+	cr_assert(ne(int, way_of(b + 1), TRANSFER_NONE));
 	copy_in_the_program(b, &use);
-	cr_assert(eq(int, way_of(b), WAY_NONE));
-	cr_assert(eq(int, way_of(b + 1), WAY_NONE));
-	cr_assert(ne(int, way_of(b + 2), WAY_NONE));
+	cr_assert(eq(int, way_of(b), TRANSFER_NONE));
+	cr_assert(eq(int, way_of(b + 1), TRANSFER_NONE));
+	cr_assert(ne(int, way_of(b + 2), TRANSFER_NONE));
 	rig_run();
 	rig_check();
 }
@@ -166,10 +166,10 @@ Test(overlap, moves_only_what_launches_have_named_often, .init = overlap_start)
 	uint32_t b = rig_component(1, 0, HOME_DEVICE, 7);
 
 	want(POLICY_EVICT, b, 1);
-	cr_assert(eq(int, way_of(b), WAY_NONE));
+	cr_assert(eq(int, way_of(b), TRANSFER_NONE));
 	rig.pager.memory.table.components[rig_block(b)->component].named = 3;
 	want(POLICY_EVICT, b, 1);
-	cr_assert(eq(int, way_of(b), LEAVE_WAIT));
+	cr_assert(eq(int, way_of(b), OUT_WAIT));
 }
 
 Test(overlap, moves_no_pinned_or_barred_block, .init = overlap_start)
@@ -186,8 +186,8 @@ Test(overlap, moves_no_pinned_or_barred_block, .init = overlap_start)
 	cr_assert(eq(sz, want(POLICY_EVICT, b + 1, 1), 1));
 	want(POLICY_PAGE_IN, cold, 2);
 	cr_assert_not(overlap_busy(&rig.pager.mover));
-	cr_assert_not(way_by_evidence(&rig.pager.mover, rig_block(b)));
-	cr_assert_not(way_by_evidence(&rig.pager.mover, rig_block(b + 1)));
+	cr_assert_not(transfer_by_evidence(&rig.pager.mover, rig_block(b)));
+	cr_assert_not(transfer_by_evidence(&rig.pager.mover, rig_block(b + 1)));
 }
 
 /* --- after the work that named it */
@@ -215,8 +215,8 @@ Test(overlap, begins_after_the_work_that_named_the_block, .init = overlap_start)
 	want(POLICY_PAGE_IN, in, 1);
 	for (int i = 0; i < 3; i++)
 		step();
-	cr_assert(eq(int, way_of(out), LEAVE_WAIT));
-	cr_assert(eq(int, way_of(in), ARRIVE_WAIT));
+	cr_assert(eq(int, way_of(out), OUT_WAIT));
+	cr_assert(eq(int, way_of(in), IN_WAIT));
 	step_to_the_end();
 	CHECK_HOME(out, HOME_HOST);
 	CHECK_HOME(in, HOME_DEVICE);
@@ -231,7 +231,7 @@ Test(overlap, begins_after_the_copy_that_named_the_block, .init = overlap_start)
 	want(POLICY_EVICT, out, 1);
 	for (int i = 0; i < 3; i++)
 		step();
-	cr_assert(eq(int, way_of(out), LEAVE_WAIT));
+	cr_assert(eq(int, way_of(out), OUT_WAIT));
 	step_to_the_end();
 	CHECK_HOME(out, HOME_HOST);
 	rig_check();
@@ -242,7 +242,7 @@ Test(overlap, never_moves_a_block_of_whose_work_nothing_is_known, .init = overla
 	uint32_t b = known_component(1, 0, HOME_DEVICE, 7);
 
 	want(POLICY_EVICT, b, 1);
-	cr_assert(eq(int, way_of(b), LEAVE_WAIT));
+	cr_assert(eq(int, way_of(b), OUT_WAIT));
 	rig_block(b)->fence = FENCE_NEVER;
 	for (int i = 0; i < 20; i++) {
 		step();
@@ -322,15 +322,15 @@ Test(overlap, waits_for_the_operations_that_came_right_after, .init = overlap_st
 	rig_run();
 	want(POLICY_EVICT, b, 1);
 	step();
-	cr_assert(eq(int, way_of(b), LEAVE_WAIT), "the next operation is not over");
+	cr_assert(eq(int, way_of(b), OUT_WAIT), "the next operation is not over");
 	fence_close(&rig.pager.mover.fences, open, WORK, true);
 	launched(other);
 	step();
-	cr_assert(eq(int, way_of(b), LEAVE_WAIT), "the one after that is not over");
+	cr_assert(eq(int, way_of(b), OUT_WAIT), "the one after that is not over");
 	rig_run();
 	open = fence_open(&rig.pager.mover.fences);
 	step();
-	cr_assert(ne(int, way_of(b), LEAVE_WAIT), "two later ones are over");
+	cr_assert(ne(int, way_of(b), OUT_WAIT), "two later ones are over");
 	fence_close(&rig.pager.mover.fences, open, WORK, true);
 }
 
@@ -360,9 +360,9 @@ Test(overlap, gives_no_frame_away_before_what_was_stopped_has_run_out, .init = o
 
 	want(POLICY_PAGE_IN, in, 1);
 	step();
-	frame = rig.pager.mover.overlap->slots[rig_block(in)->way - 1].frame;
+	frame = rig.pager.mover.overlap->transfers[rig_block(in)->transfer - 1].frame;
 	overlap_stop(&rig.pager.mover, in);
-	cr_assert(eq(int, way_of(in), WAY_NONE));
+	cr_assert(eq(int, way_of(in), TRANSFER_NONE));
 	for (int i = 0; i < 3; i++)
 		step();
 	cr_assert_not(frame_is_spare(frame));
@@ -382,15 +382,15 @@ Test(overlap, keeps_the_host_frame_of_a_copy_that_was_stopped_until_it_has_run_o
 
 	want(POLICY_EVICT, out, 1);
 	step();
-	cr_assert(eq(int, way_of(out), LEAVE_COPY));
+	cr_assert(eq(int, way_of(out), OUT_COPY));
 	overlap_stop(&rig.pager.mover, out);
 	rig.pager.memory.frames.host_limit_bytes = rig.pager.memory.frames.host_bytes;
-	transit_evict(&rig.pager.mover, &other, 1);
+	batch_move_out(&rig.pager.mover, &other, 1);
 	CHECK_HOME(other, HOME_DEVICE);
 	rig_run();
 	step();
 	other = rig_component(1, 1, HOME_DEVICE, 8);
-	transit_evict(&rig.pager.mover, &other, 1);
+	batch_move_out(&rig.pager.mover, &other, 1);
 	CHECK_HOME(other, HOME_HOST);
 	CHECK_CONTENT(other, 8);
 	rig_check();
@@ -404,11 +404,11 @@ Test(overlap, trusts_no_host_frame_after_a_copy_that_was_stopped, .init = overla
 	rig_write(b, 70);
 	rig_block(b)->named_since_in = true;
 	want(POLICY_EVICT, b, 1);
-	for (int i = 0; way_of(b) != LEAVE_COPY && i < 10; i++) {
+	for (int i = 0; way_of(b) != OUT_COPY && i < 10; i++) {
 		step();
 		rig_run_upto(rig.pager.mover.stream_hash_out, rig.operation_count);
 	}
-	cr_assert(eq(int, way_of(b), LEAVE_COPY));
+	cr_assert(eq(int, way_of(b), OUT_COPY));
 	overlap_stop(&rig.pager.mover, b);
 	rig_run();
 	step();
@@ -504,7 +504,7 @@ Test(overlap, settles_everything_before_a_window, .init = overlap_start)
 	want(POLICY_EVICT, hashed, 1);
 	want(POLICY_PAGE_IN, in, 3);
 	step();
-	cr_assert(eq(int, way_of(hashed), LEAVE_HASH));
+	cr_assert(eq(int, way_of(hashed), OUT_HASH));
 	cr_assert(rig_is_pending(rig.pager.mover.stream_hash_out));
 	overlap_settle(&rig.pager.mover);
 	cr_assert_not(overlap_busy(&rig.pager.mover));
@@ -530,7 +530,7 @@ Test(overlap, gives_back_the_frames_of_what_is_arriving_when_its_context_ends,
 	want(POLICY_PAGE_IN, b, 2);
 	for (uint32_t i = 0; i < 2; i++) {
 		step(); /* each makes one frame */
-		cr_assert(eq(int, way_of(b + i), ARRIVE_COPY));
+		cr_assert(eq(int, way_of(b + i), IN_COPY));
 	}
 	overlap_stop(&rig.pager.mover, b + 1);
 	cr_assert(zero(u64, rig.pager.memory.frames.device_spare_bytes));

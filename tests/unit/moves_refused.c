@@ -8,7 +8,7 @@ static void exchange_in(uint32_t first, size_t count)
 	uint32_t ids[2 * RIG_BLOCKS];
 
 	rig_ids(first, count, ids);
-	exchange_homes(&rig.pager.mover, NULL, 0, ids, count);
+	pipeline_run(&rig.pager.mover, NULL, 0, ids, count);
 }
 
 static void check_all(uint32_t first, size_t count, enum block_home home, uint64_t content)
@@ -75,7 +75,7 @@ Test(refused, memory_is_lost_that_has_no_access_and_stays_mapped, .init = rig_st
 	rig_block(b)->host = frame_take(&rig.pager.memory.frames, true, 0);
 	rig_fail(CALL_ACCESS, 1, 2);
 	rig_fail(CALL_UNMAP, 2, 1);
-	cr_assert(zero(sz, home_switch(&rig.pager.memory, ids, 1, HOME_HOST)));
+	cr_assert(zero(sz, mapping_switch(&rig.pager.memory, ids, 1, HOME_HOST)));
 	check_lost(b);
 	CHECK_CONTENT(b + 1, 8);
 }
@@ -88,7 +88,7 @@ Test(refused, memory_is_lost_that_is_put_back_without_access, .init = rig_start)
 	rig_fail(CALL_MAP, 1, 1);
 	rig_fail(CALL_ACCESS, 1, 1);
 	rig_fail(CALL_UNMAP, 2, 1);
-	cr_assert(zero(sz, home_switch(&rig.pager.memory, ids, 1, HOME_HOST)));
+	cr_assert(zero(sz, mapping_switch(&rig.pager.memory, ids, 1, HOME_HOST)));
 	check_lost(b);
 }
 
@@ -99,7 +99,7 @@ Test(refused, memory_is_put_back_though_its_access_fails_at_first, .init = rig_s
 	rig_block(b)->host = frame_take(&rig.pager.memory.frames, true, 0);
 	rig_fail(CALL_MAP, 1, 1);
 	rig_fail(CALL_ACCESS, 1, 2);
-	home_switch(&rig.pager.memory, ids, 1, HOME_HOST);
+	mapping_switch(&rig.pager.memory, ids, 1, HOME_HOST);
 	check_all(b, 1, HOME_DEVICE, 7);
 }
 
@@ -109,9 +109,9 @@ Test(refused, a_block_keeps_its_home_that_cannot_be_taken_down, .init = rig_star
 	uint32_t b = rig_component(1, 0, HOME_DEVICE, 7);
 
 	rig_fail(CALL_UNMAP, 1, 1);
-	cr_assert(ne(int, (int)home_unmap(&rig.pager.memory, b), CUDA_SUCCESS));
+	cr_assert(ne(int, (int)mapping_remove(&rig.pager.memory, b), CUDA_SUCCESS));
 	check_all(b, 1, HOME_DEVICE, 7);
-	cr_assert(eq(int, (int)home_unmap(&rig.pager.memory, b), CUDA_SUCCESS));
+	cr_assert(eq(int, (int)mapping_remove(&rig.pager.memory, b), CUDA_SUCCESS));
 	CHECK_HOME(b, HOME_NONE);
 }
 

@@ -578,7 +578,7 @@ static inline uint32_t rig_component(size_t count, unsigned int size_class,
 		policy_block_added(pager->policy, id, block_bytes(block), block->component, 0,
 				   home == HOME_DEVICE, 0);
 	}
-	cr_assert(eq(int, (int)home_map(&pager->memory, ids, count), CUDA_SUCCESS));
+	cr_assert(eq(int, (int)mapping_make(&pager->memory, ids, count), CUDA_SUCCESS));
 	return component->first_block;
 }
 
@@ -601,7 +601,7 @@ static inline void rig_component_gone(uint32_t first)
 	    &pager->memory.table.components[rig_block(first)->component];
 
 	for (uint32_t id = first; id < first + component->block_count; id++) {
-		cr_assert(eq(int, (int)home_unmap(&pager->memory, id), CUDA_SUCCESS));
+		cr_assert(eq(int, (int)mapping_remove(&pager->memory, id), CUDA_SUCCESS));
 		frame_give(&pager->memory.frames, rig_block(id)->device);
 		frame_give(&pager->memory.frames, rig_block(id)->host);
 		policy_block_removed(pager->policy, id);
@@ -615,7 +615,7 @@ static inline void rig_evict(uint32_t first, size_t count)
 	uint32_t ids[RIG_BLOCKS];
 
 	rig_ids(first, count, ids);
-	transit_evict(&rig.pager.mover, ids, count);
+	batch_move_out(&rig.pager.mover, ids, count);
 }
 
 static inline void rig_page_in(uint32_t first, size_t count)
@@ -623,7 +623,7 @@ static inline void rig_page_in(uint32_t first, size_t count)
 	uint32_t ids[RIG_BLOCKS];
 
 	rig_ids(first, count, ids);
-	transit_page_in(&rig.pager.mover, ids, count);
+	batch_move_in(&rig.pager.mover, ids, count);
 }
 
 /* What of a block has no mapping is reached where its frame lies. */

@@ -44,7 +44,7 @@ Test(unmapped, exchanges_blocks_for_others, .init = rig_start_unmapped)
 
 	rig_ids(out, 4, out_ids);
 	rig_ids(in, 4, in_ids);
-	exchange_homes(&rig.pager.mover, out_ids, 4, in_ids, 4);
+	pipeline_run(&rig.pager.mover, out_ids, 4, in_ids, 4);
 	for (uint32_t i = 0; i < 4; i++) {
 		check_lies_in(out + i, HOME_HOST, 100 + i);
 		check_lies_in(in + i, HOME_DEVICE, 200 + i);
@@ -154,7 +154,7 @@ static void check_is_mapped_as(const char *places)
 {
 	uint32_t ids[MADE], b = framed(places, ids);
 
-	cr_assert(eq(int, (int)home_map(&rig.pager.memory, ids, MADE), CUDA_SUCCESS));
+	cr_assert(eq(int, (int)mapping_make(&rig.pager.memory, ids, MADE), CUDA_SUCCESS));
 	for (uint32_t i = 0; i < MADE; i++)
 		check_lies_in(b + i, places[i] == 'H' ? HOME_HOST : HOME_DEVICE, 7 + i);
 	rig_component_gone(b);
@@ -176,7 +176,7 @@ static void check_maps_nothing(const char *places, enum rig_call call, int nth)
 	uint32_t ids[MADE], b = framed(places, ids);
 
 	rig_fail(call, nth, 1);
-	cr_assert(ne(int, (int)home_map(&rig.pager.memory, ids, MADE), CUDA_SUCCESS));
+	cr_assert(ne(int, (int)mapping_make(&rig.pager.memory, ids, MADE), CUDA_SUCCESS));
 	for (uint32_t i = 0; i < MADE; i++) {
 		cr_assert_not(is_mapped(b + i), "%s: block %u", places, i);
 		CHECK_HOME(b + i, HOME_NONE);

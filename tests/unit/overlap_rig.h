@@ -35,10 +35,11 @@ static size_t want(enum policy_verb verb, uint32_t first, size_t count)
 	return overlap_want(&rig.pager.mover, actions, count);
 }
 
-static enum way way_of(uint32_t id)
+static enum transfer_state way_of(uint32_t id)
 {
-	return rig_block(id)->way ? rig.pager.mover.overlap->slots[rig_block(id)->way - 1].way
-				  : WAY_NONE;
+	return rig_block(id)->transfer
+		   ? rig.pager.mover.overlap->transfers[rig_block(id)->transfer - 1].state
+		   : TRANSFER_NONE;
 }
 
 static void step(void)

@@ -119,52 +119,52 @@ Test(ledger, stays_under_the_cap_with_eight_threads_taking)
 Test(holding, gives_an_allocation_back_once)
 {
 	ledger_open(0, 10 * MIB);
-	cr_assert(holding_charge(0, 3 * MIB));
-	holding_remember(0x1000, 0, 5, 3 * MIB);
+	cr_assert(unmanaged_charge(0, 3 * MIB));
+	unmanaged_remember(0x1000, 0, 5, 3 * MIB);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB), "3 MiB take two pages");
-	holding_settle_free(holding_detach(0x1000), 0x1000, true);
-	holding_settle_free(holding_detach(0x1000), 0x1000, true);
-	holding_settle_free(holding_detach(0x2000), 0x2000, true);
+	unmanaged_settle_free(unmanaged_detach(0x1000), 0x1000, true);
+	unmanaged_settle_free(unmanaged_detach(0x1000), 0x1000, true);
+	unmanaged_settle_free(unmanaged_detach(0x2000), 0x2000, true);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
 }
 
 Test(holding, keeps_the_charge_of_an_allocation_the_driver_would_not_free)
 {
 	ledger_open(0, 10 * MIB);
-	cr_assert(holding_charge(0, 4 * MIB));
-	holding_remember(0x1000, 0, 5, 4 * MIB);
-	holding_settle_free(holding_detach(0x1000), 0x1000, false);
+	cr_assert(unmanaged_charge(0, 4 * MIB));
+	unmanaged_remember(0x1000, 0, 5, 4 * MIB);
+	unmanaged_settle_free(unmanaged_detach(0x1000), 0x1000, false);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB));
-	holding_settle_free(holding_detach(0x1000), 0x1000, true);
+	unmanaged_settle_free(unmanaged_detach(0x1000), 0x1000, true);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
 }
 
 Test(holding, keeps_physical_memory_until_the_last_handle_and_the_last_mapping_are_gone)
 {
 	ledger_open(0, 10 * MIB);
-	cr_assert(holding_charge(0, 4 * MIB));
-	holding_handle_created(7, 0, 4 * MIB);
-	holding_mapped(0x10000000, 4 * MIB, 7);
-	holding_mapped(0x20000000, 4 * MIB, 7);
-	holding_handle_retained(7);
-	holding_handle_released(7);
-	holding_handle_released(7);
+	cr_assert(unmanaged_charge(0, 4 * MIB));
+	unmanaged_handle_created(7, 0, 4 * MIB);
+	unmanaged_mapped(0x10000000, 4 * MIB, 7);
+	unmanaged_mapped(0x20000000, 4 * MIB, 7);
+	unmanaged_handle_retained(7);
+	unmanaged_handle_released(7);
+	unmanaged_handle_released(7);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB), "still mapped twice");
-	holding_unmapped(0x10000000, 4 * MIB);
+	unmanaged_unmapped(0x10000000, 4 * MIB);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB), "still mapped once");
-	holding_unmapped(0x20000000, 4 * MIB);
+	unmanaged_unmapped(0x20000000, 4 * MIB);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
 }
 
 Test(holding, keeps_physical_memory_that_was_never_mapped_until_each_handle_is_gone)
 {
 	ledger_open(0, 10 * MIB);
-	cr_assert(holding_charge(0, 4 * MIB));
-	holding_handle_created(7, 0, 4 * MIB);
-	holding_handle_retained(7);
-	holding_handle_released(7);
+	cr_assert(unmanaged_charge(0, 4 * MIB));
+	unmanaged_handle_created(7, 0, 4 * MIB);
+	unmanaged_handle_retained(7);
+	unmanaged_handle_released(7);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB), "one is left");
-	holding_handle_released(7);
+	unmanaged_handle_released(7);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
 }
 
@@ -172,12 +172,12 @@ Test(holding, forgets_only_what_the_ended_context_made)
 {
 	ledger_open(0, 10 * MIB);
 	for (uint64_t context = 0; context < 3; context++) {
-		cr_assert(holding_charge(0, 2 * MIB));
-		holding_remember(0x1000 * (context + 1), 0, context, 2 * MIB);
+		cr_assert(unmanaged_charge(0, 2 * MIB));
+		unmanaged_remember(0x1000 * (context + 1), 0, context, 2 * MIB);
 	}
-	holding_forget_context(2);
+	unmanaged_forget_context(2);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB));
-	holding_forget_context(0);
+	unmanaged_forget_context(0);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB),
 		  "0 is no context: pools outlive them all");
 }
@@ -188,9 +188,9 @@ static void *charge_small_until_over(void *unused)
 {
 	(void)unused;
 	while (!atomic_load(&forks_over)) {
-		if (holding_charge(0, 100))
-			holding_remember(0x1000, 0, 5, 100);
-		holding_settle_free(holding_detach(0x1000), 0x1000, true);
+		if (unmanaged_charge(0, 100))
+			unmanaged_remember(0x1000, 0, 5, 100);
+		unmanaged_settle_free(unmanaged_detach(0x1000), 0x1000, true);
 	}
 	return NULL;
 }
@@ -201,7 +201,7 @@ Test(holding, leaves_no_lock_held_in_a_child_forked_while_another_thread_allocat
 	pthread_t thread;
 
 	ledger_open(0, 10 * MIB);
-	pthread_atfork(holding_fork_prepare, holding_fork_done, holding_fork_done);
+	pthread_atfork(unmanaged_fork_prepare, unmanaged_fork_done, unmanaged_fork_done);
 	cr_assert(zero(int, pthread_create(&thread, NULL, charge_small_until_over, NULL)));
 	for (int i = 0; i < 300; i++) {
 		pid_t child = fork();
@@ -209,8 +209,8 @@ Test(holding, leaves_no_lock_held_in_a_child_forked_while_another_thread_allocat
 
 		if (!child) {
 			alarm(5); /* a held lock would hang here */
-			holding_charge(0, 100);
-			holding_remember(0x9000, 0, 5, 100);
+			unmanaged_charge(0, 100);
+			unmanaged_remember(0x9000, 0, 5, 100);
 			_exit(0);
 		}
 		waitpid(child, &status, 0);
@@ -224,25 +224,25 @@ Test(holding, ends_every_mapping_in_a_range_that_is_unmapped)
 {
 	ledger_open(0, 100 * MIB);
 	for (uint64_t handle = 1; handle <= 3; handle++) {
-		cr_assert(holding_charge(0, 4 * MIB));
-		holding_handle_created(handle, 0, 4 * MIB);
-		holding_mapped(handle * 4 * MIB, 4 * MIB, handle);
-		holding_handle_released(handle);
+		cr_assert(unmanaged_charge(0, 4 * MIB));
+		unmanaged_handle_created(handle, 0, 4 * MIB);
+		unmanaged_mapped(handle * 4 * MIB, 4 * MIB, handle);
+		unmanaged_handle_released(handle);
 	}
-	holding_unmapped(4 * MIB, 8 * MIB);
+	unmanaged_unmapped(4 * MIB, 8 * MIB);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB));
-	holding_unmapped(12 * MIB, 4 * MIB);
+	unmanaged_unmapped(12 * MIB, 4 * MIB);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
 }
 
 Test(holding, keeps_physical_memory_that_was_retained)
 {
 	ledger_open(0, 100 * MIB);
-	cr_assert(holding_charge(0, 4 * MIB));
-	holding_handle_created(7, 0, 4 * MIB);
-	holding_handle_retained(7);
-	holding_handle_released(7);
+	cr_assert(unmanaged_charge(0, 4 * MIB));
+	unmanaged_handle_created(7, 0, 4 * MIB);
+	unmanaged_handle_retained(7);
+	unmanaged_handle_released(7);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 4 * MIB));
-	holding_handle_released(7);
+	unmanaged_handle_released(7);
 	cr_assert(eq(u64, ledger_taken_bytes(0), 0));
 }

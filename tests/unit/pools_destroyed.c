@@ -181,15 +181,15 @@ static void start(void)
 
 static CUresult try_pages(CUmemoryPool pool, size_t pages, CUdeviceptr *at)
 {
-	struct pooled pooled;
-	CUresult result = pooled_ask(&pooled, pool, pages * PAGE);
+	struct pool_request pooled;
+	CUresult result = pools_ask(&pooled, pool, pages * PAGE);
 
 	if (result != CUDA_SUCCESS)
 		return result;
 	*at = card.next;
 	card.next += pages * PAGE;
 	pool->reserved_bytes += pages * PAGE;
-	return pooled_settle(&pooled, CUDA_SUCCESS, *at, STREAM);
+	return pools_settle(&pooled, CUDA_SUCCESS, *at, STREAM);
 }
 
 static CUdeviceptr alloc_pages(CUmemoryPool pool, size_t pages)
@@ -214,7 +214,7 @@ static void wait_for_all(void)
 
 static void destroy_pool(CUmemoryPool pool)
 {
-	cr_assert(eq(int, (int)pooled_destroy(pool, destroy), CUDA_SUCCESS));
+	cr_assert(eq(int, (int)pools_destroy(pool, destroy), CUDA_SUCCESS));
 	pool->reserved_bytes = UINT64_MAX / 2; /* whoever asks it now is told this */
 }
 
@@ -226,7 +226,7 @@ Test(destroyed_pools, stay_charged_until_their_last_allocation_is_freed, .init =
 
 	destroy_pool(&card.own[0]);
 	CHARGED(0, 5);
-	pooled_refresh();
+	pools_refresh();
 	free_in_order(first);
 	wait_for_all();
 	CHARGED(0, 5);
@@ -253,7 +253,7 @@ Test(destroyed_pools, are_charged_no_more_when_each_free_has_run_before, .init =
 {
 	free_in_order(alloc_pages(&card.own[0], 4));
 	wait_for_all();
-	pooled_refresh();
+	pools_refresh();
 	CHARGED(0, 4); /* what a pool keeps is charged */
 	destroy_pool(&card.own[0]);
 	CHARGED(0, 0);
@@ -384,12 +384,12 @@ Test(pools, that_the_driver_refuses_to_destroy_keep_their_account, .init = start
 
 	free_in_order(alloc_pages(&card.own[0], 3));
 	card.destroys = CUDA_ERROR_UNKNOWN;
-	cr_assert(eq(int, (int)pooled_destroy(&card.own[0], destroy), CUDA_ERROR_UNKNOWN));
+	cr_assert(eq(int, (int)pools_destroy(&card.own[0], destroy), CUDA_ERROR_UNKNOWN));
 	CHARGED(0, 5);
 	wait_for_all();
 	CHARGED(0, 5);
 	card.own[0].reserved_bytes = 2 * PAGE;
-	pooled_refresh();
+	pools_refresh();
 	CHARGED(0, 2); /* it is asked as before */
 	card.destroys = CUDA_SUCCESS;
 	destroy_pool(&card.own[0]);
@@ -404,12 +404,12 @@ Test(pools, of_a_device_are_never_destroyed_and_their_memory_is_not_followed, .i
 	CUdeviceptr at = alloc_pages(&card.defaults[0], 2);
 
 	cr_assert(
-	    eq(int, (int)pooled_destroy(&card.defaults[0], destroy), CUDA_ERROR_INVALID_VALUE));
+	    eq(int, (int)pools_destroy(&card.defaults[0], destroy), CUDA_ERROR_INVALID_VALUE));
 	CHARGED(0, 2);
 	free_in_order(at);
 	cr_assert(zero(sz, card.made), "no event for what is asked of the pool");
 	card.defaults[0].reserved_bytes = PAGE;
-	pooled_refresh();
+	pools_refresh();
 	CHARGED(0, 1);
 }
 
@@ -428,7 +428,7 @@ Test(pools, of_another_device_are_charged_there, .init = start)
 	alloc_pages(&card.defaults[1], 1);
 	CHARGED(1, 1);
 	cr_assert(
-	    eq(int, (int)pooled_destroy(&card.defaults[1], destroy), CUDA_ERROR_INVALID_VALUE));
+	    eq(int, (int)pools_destroy(&card.defaults[1], destroy), CUDA_ERROR_INVALID_VALUE));
 	CHARGED(1, 1);
 }
 
@@ -448,8 +448,8 @@ Test(pools, of_which_the_driver_does_not_tell_where_are_the_current_devices, .in
 
 Test(pools, nobody_asks_about_are_unknown_when_they_are_destroyed, .init = start)
 {
-	cr_assert(eq(int, (int)pooled_destroy(NULL, destroy), CUDA_SUCCESS));
-	cr_assert(eq(int, (int)pooled_destroy(&card.own[0], destroy), CUDA_SUCCESS));
+	cr_assert(eq(int, (int)pools_destroy(NULL, destroy), CUDA_SUCCESS));
+	cr_assert(eq(int, (int)pools_destroy(&card.own[0], destroy), CUDA_SUCCESS));
 	CHARGED(0, 0);
 }
 

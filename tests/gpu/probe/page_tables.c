@@ -51,7 +51,7 @@ static void unmap_all(struct mapped *m)
 	took(m, from, "unmap");
 }
 
-static void release_all(struct mapped *m)
+static void free_all(struct mapped *m)
 {
 	double from = gpu_now_us();
 
@@ -86,7 +86,7 @@ static void weigh(const struct gpu *g, const struct places *places, size_t total
 	twice = taken_say(&before, "%s/mapped_twice", m.name);
 	unmap_all(&m);
 	taken_say(&before, "%s/after_unmap", m.name);
-	release_all(&m);
+	free_all(&m);
 	left = taken_say(&before, "%s/after_release", m.name);
 	TRY(cu(cuMemAddressFree)(m.range, 2 * total_mib * MIB));
 	taken_say(&before, "%s/after_free", m.name);

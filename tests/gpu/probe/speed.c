@@ -1,8 +1,8 @@
 #include "speed.h"
 
-enum way { READ, WRITE, RANDOM };
+enum transfer_state { READ, WRITE, RANDOM };
 
-static void start(const struct gpu *g, enum way way, CUdeviceptr at, uint64_t words,
+static void start(const struct gpu *g, enum transfer_state way, CUdeviceptr at, uint64_t words,
 		  uint64_t reads, CUstream in)
 {
 	CUdeviceptr sum = g->scratch + 8 * (WORDS_OF_SCRATCH - 1);
@@ -22,7 +22,7 @@ static struct rounds rounds_of(const struct gpu *g)
 	    .least = 3, .most = g->quick ? 7 : 25, .budget_ms = g->quick ? 60 : 500};
 }
 
-static void one_way(const struct gpu *g, enum way way, CUdeviceptr at, size_t bytes,
+static void one_way(const struct gpu *g, enum transfer_state way, CUdeviceptr at, size_t bytes,
 		    const char *who)
 {
 	static const char *const names[] = {"read", "write", "random"};
@@ -73,7 +73,7 @@ void speed_of_kernels(const struct gpu *g, CUdeviceptr at, size_t bytes, const c
 {
 	answer_step("timing kernels on %s memory", who);
 	for (int way = READ; way <= RANDOM; way++)
-		one_way(g, (enum way)way, at, bytes, who);
+		one_way(g, (enum transfer_state)way, at, bytes, who);
 	four_kernels(g, at, bytes, who);
 }
 
