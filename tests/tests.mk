@@ -145,6 +145,7 @@ PROBE_PARTS := $(filter-out %/main.o,$(PROBE_OBJ))
 # What each is linked with, by how its name begins: the floors it stands on, or all of something.
 $(call units,policy):   $(call floors,$(filter policy policy/%,$(FLOORS)))
 $(call units,settings): $(call floors,shim/base)
+$(call units,driver):   $(call floors,shim/driver shim/base)
 $(call units,image):    $(call floors,shim/image)
 $(call units,pager):    $(call floors,shim/memory shim/account shim/base)
 $(call units,own):      $(call floors,shim/memory shim/image)
@@ -193,7 +194,7 @@ check-san: ## unit tests under ASan and UBSan, whole programs under UBSan, each 
 	$(Q)MB=32 CAPS=50 SCHEDS='virtual threads' POLICIES='lru balanced group' O=$(abspath $(O))/ubsan tests/e2e/matrix_test.sh
 	$(Q)$(MAKE) --no-print-directory fuzz $(if $(filter file,$(origin FUZZ_SECONDS)),FUZZ_SECONDS=20)
 
-check-unit-san: $(call units,policy settings pager image hook own)
+check-unit-san: $(call units,policy settings driver pager image hook own)
 	$(Q)tests/run-units $(O) $^
 .PHONY: check-unit-san
 

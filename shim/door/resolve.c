@@ -14,7 +14,7 @@ static const struct row {
 	bool per_thread;
 	void (*wrapper)(void);
 } rows[] = {
-#define HOOKED(base, since, stream, symbol)                                                    \
+#define HOOKED(base, since, stream, symbol, paging)                                            \
 	{#base, #symbol, since, sizeof(#stream) > 1, (void (*)(void))symbol},
 #include "driver/api.def"
 };

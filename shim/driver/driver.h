@@ -10,8 +10,10 @@
 
 #include "driver/newer.h"
 
+#include <stdbool.h>
+
 struct driver {
-#define HOOKED(base, since, stream, symbol) PFN_##base##_v##since##stream symbol;
+#define HOOKED(base, since, stream, symbol, paging) PFN_##base##_v##since##stream symbol;
 #define CALLED HOOKED
 #include "driver/api.def"
 };
@@ -25,5 +27,8 @@ extern struct driver lt_driver;
 /* CUDA_ERROR_NOT_FOUND: there is no libcuda.so.1. */
 CUresult driver_load(void);
 #define driver_has(symbol) (driver_load() == CUDA_SUCCESS && real(symbol))
+
+/* Whether it has every function without which nothing is paged. After driver_load. */
+bool driver_can_page(void);
 
 #endif

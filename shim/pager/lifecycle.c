@@ -214,20 +214,6 @@ static void say_where(int device, const struct arena *arena)
 		    (unsigned long long)arena_slot(device));
 }
 
-static bool driver_can(void)
-{
-	return real(cuMemAddressReserve) && real(cuMemAddressFree) && real(cuMemCreate) &&
-	       real(cuMemRelease) && real(cuMemMap) && real(cuMemUnmap) &&
-	       real(cuMemSetAccess) && real(cuModuleLoadData) && real(cuModuleGetFunction) &&
-	       real(cuModuleUnload) && real(cuDeviceGetAttribute) && real(cuLaunchKernel) &&
-	       real(cuMemcpyAsync) && real(cuMemcpyHtoDAsync_v2) &&
-	       real(cuMemcpyDtoHAsync_v2) && real(cuMemsetD8Async) && real(cuStreamCreate) &&
-	       real(cuStreamQuery) && real(cuStreamSynchronize) && real(cuEventCreate) &&
-	       real(cuEventRecord) && real(cuEventQuery) && real(cuEventDestroy_v2) &&
-	       real(cuMemHostAlloc) && real(cuMemFreeHost) && real(cuCtxGetCurrent) &&
-	       real(cuCtxPushCurrent_v2) && real(cuCtxPopCurrent_v2) && real(cuCtxSynchronize);
-}
-
 /* The pager for the current context; NULL: none, and the driver serves. */
 struct pager *pager_here(void)
 {
@@ -251,7 +237,7 @@ struct pager *pager_here(void)
 		if (!pager_on(device) && start_may(&pagers[device].start)) {
 			admission_open_account(device);
 			pagers[device].memory.device = device;
-			result = driver_can() ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
+			result = driver_can_page() ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 			if (start_step(&pagers[device].start.failure, START_DRIVER, result))
 				result = make(&pagers[device], device, context);
 			if (result == CUDA_SUCCESS) {

@@ -24,6 +24,7 @@ for mib in 64 256 512 768 1024; do
 done
 check "a cap of the whole card changes nothing" [ "$out" = "$bare" ]
 run LOWTIDE_VRAM=25%
+check "that this driver cannot page is said" said 'nothing is paged.*this driver lacks functions'
 check "a share of the card" [ "$(peak)" -eq 256 ]
 run LOWTIDE_VRAM=1:64M,0:128M
 check "a cap for one device" [ "$(peak)" -eq 128 ]

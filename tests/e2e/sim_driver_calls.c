@@ -15,9 +15,9 @@
 #include <string.h>
 
 static const char *const functions[] = {
-#define HOOKED(base, since, stream, symbol) #symbol,
+#define HOOKED(base, since, stream, symbol, paging) #symbol,
 #define CALLED HOOKED
-#define PASSED HOOKED
+#define PASSED(base, since, stream, symbol) #symbol,
 #include "../../shim/driver/api.def"
 };
 #define FUNCTIONS (sizeof(functions) / sizeof(functions[0]))

@@ -7,17 +7,13 @@
 
 #include <stdint.h>
 
-#define HOOKED(base, since, stream, symbol)                                                    \
+#define VERSIONED(base, since, stream, symbol)                                                 \
 	extern const char symbol_##symbol[] __asm__(#symbol) __attribute__((weak));
-#define CALLED HOOKED
-#define PASSED HOOKED
 #include "../../shim/driver/api.def"
 
 const struct sim_function sim_functions[] = {
-#define HOOKED(base, since, stream, symbol)                                                    \
+#define VERSIONED(base, since, stream, symbol)                                                 \
 	{#base, since, sizeof(#stream) > 1, symbol_##symbol},
-#define CALLED HOOKED
-#define PASSED HOOKED
 #include "../../shim/driver/api.def"
     {0}};
 
