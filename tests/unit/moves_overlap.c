@@ -127,7 +127,6 @@ Test(overlap, waits_for_copies_that_named_the_block, .init = overlap_start)
 	uint32_t b = known_component(4, 1, HOME_DEVICE, 7);
 	struct pager_use use;
 
-	rig.pager.named.blocks = calloc(RIG_BLOCKS, sizeof(uint32_t));
 	others_come_and_go(); /* its first fences would hide all later ones from grace */
 	copy_in_the_program(b, &use);
 	want(POLICY_EVICT, b, 4);
@@ -147,7 +146,6 @@ Test(overlap, stops_for_copies_that_name_the_block, .init = overlap_start)
 	uint32_t b = known_component(4, 1, HOME_DEVICE, 7);
 	struct pager_use use;
 
-	rig.pager.named.blocks = calloc(RIG_BLOCKS, sizeof(uint32_t));
 	want(POLICY_EVICT, b, 4);
 	step();
 	cr_assert(ne(int, way_of(b + 1), TRANSFER_NONE));
@@ -308,6 +306,25 @@ Test(overlap, does_not_take_later_work_that_has_ended_for_all_work, .init = over
 	rig_run();
 	step();
 	cr_assert(eq(sz, want(POLICY_EVICT, b, 1), 1));
+}
+
+/* The frame that it could have is no reason to read what is still being written. */
+Test(overlap, begins_no_copy_before_the_work_that_writes_in_place, .init = overlap_start)
+{
+	uint32_t in = known_component(1, 0, HOME_HOST, 8);
+
+	frame_give(&rig.pager.memory.frames, frame_take(&rig.pager.memory.frames, false, 0));
+	launched(in);
+	want(POLICY_PAGE_IN, in, 1);
+	for (int i = 0; i < 3; i++)
+		step();
+	cr_assert(eq(int, way_of(in), IN_WAIT));
+	cr_assert(zero(sz, rig.calls[CALL_COPY]));
+	rig_write(in, 80);
+	step_to_the_end();
+	CHECK_HOME(in, HOME_DEVICE);
+	CHECK_CONTENT(in, 80);
+	rig_check();
 }
 
 /* Two later operations, so that one which the same program step launched is not raced. */

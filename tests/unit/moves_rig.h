@@ -536,6 +536,7 @@ static void rig_start_with(bool plain_host)
 	pager->memory.hash_scratch = frame_take(&pager->memory.frames, false, 0);
 	pager->memory.hash_host = calloc(1, (size_t)128 << 10);
 	pager->named.marked_in = calloc(RIG_BLOCKS * 4, sizeof(uint32_t));
+	pager->named.blocks = calloc(RIG_BLOCKS * 4, sizeof(uint32_t));
 	pager->actions = calloc(PAGER_ACTIONS, sizeof(*pager->actions));
 	pager->moving = calloc((size_t)2 * PAGER_ACTIONS, sizeof(uint32_t));
 	pager->policy = policy_create("lru", &config);

@@ -1,0 +1,65 @@
+/* What the nodes of a graph name stays where it is while the graph lives, on the rig. */
+#include "moves_rig.h"
+#include "hook/graph_nodes.h"
+#include "pager/registry.h"
+
+static struct named named;
+
+static void start(void)
+{
+	rig_start();
+	registry_enter(&rig.pager);
+}
+
+/* A node is changed to name a block twice, and one behind it: both are pinned, once. */
+static void check_pins(const CUgraphNodeParams *params, uint32_t first, uint32_t second)
+{
+	named_read_params(&named, params);
+	named_read_params(&named, params);
+	cr_assert(eq(u32, rig_block(first)->pins, 1));
+	cr_assert(eq(u32, rig_block(second)->pins, 1));
+	named_clear(&named);
+	cr_assert(zero(u32, rig_block(first)->pins));
+	cr_assert(zero(u32, rig_block(second)->pins));
+	rig_check();
+}
+
+Test(graph, pins_what_a_copy_is_changed_to_name, .init = start)
+{
+	uint32_t b = rig_component(4, 0, HOME_DEVICE, 7);
+	const CUgraphNodeParams params = {
+	    .type = CU_GRAPH_NODE_TYPE_MEMCPY,
+	    .memcpy.copyParams = {.srcDevice = rig_block(b)->address,
+				  .dstDevice = rig_block(b + 2)->address,
+				  .WidthInBytes = 64,
+				  .Height = 1,
+				  .Depth = 1}};
+
+	check_pins(&params, b, b + 2);
+}
+
+Test(graph, pins_what_a_fill_is_changed_to_name, .init = start)
+{
+	uint32_t b = rig_component(4, 0, HOME_DEVICE, 7);
+	const CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_MEMSET,
+					  .memset = {.dst = rig_block(b)->address,
+						     .elementSize = 4,
+						     .width = GRANULE / 2, /* two blocks */
+						     .height = 1}};
+
+	check_pins(&params, b, b + 1);
+}
+
+Test(graph, pins_values_that_are_waited_for_and_written, .init = start)
+{
+	uint32_t b = rig_component(4, 0, HOME_DEVICE, 7);
+	CUstreamBatchMemOpParams operations[2] = {0};
+	CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_BATCH_MEM_OP,
+				    .memOp = {.count = 2, .paramArray = operations}};
+
+	operations[0].operation = CU_STREAM_MEM_OP_WAIT_VALUE_32;
+	operations[0].waitValue.address = rig_block(b)->address;
+	operations[1].operation = CU_STREAM_MEM_OP_WRITE_VALUE_64;
+	operations[1].writeValue.address = rig_block(b + 3)->address;
+	check_pins(&params, b, b + 3);
+}
