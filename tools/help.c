@@ -43,20 +43,20 @@ static void help_env(void)
 	struct settings_row row;
 
 	puts("Settings. Each is a variable LOWTIDE_NAME, and an option --name of run and "
-	     "env.\n");
+	     "env\n(LOWTIDE_DRIVER_BELOW: --driver-below).\n");
 	for (size_t i = 0; settings_row(i, &row); i++) {
 		char term[64], text[512];
 
 		snprintf(term, sizeof(term), "LOWTIDE_%s", row.name);
 		snprintf(text, sizeof(text), "%s. Accepted: %s. Default: %s.", row.does,
 			 row.accepted, row.fallback);
-		print_entry(term, text, 20);
+		print_entry(term, text, 23);
 	}
 	puts("\nThe command's own:");
 	print_entry("LOWTIDE_LIBRARY",
 		    "where liblowtide.so is, if not beside the command, in "
 		    "../lib or " LOWTIDE_LIBDIR ".",
-		    20);
+		    23);
 }
 
 static void help_policies(void)

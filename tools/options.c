@@ -78,7 +78,9 @@ const struct argp *options_argp(void)
 
 	for (count = 0; count < ROWS_MOST && settings_row(count, &row); count++) {
 		for (size_t i = 0; i < sizeof(names[0]) - 1 && row.name[i]; i++)
-			names[count][i] = (char)tolower((unsigned char)row.name[i]);
+			names[count][i] = row.name[i] == '_'
+					      ? '-'
+					      : (char)tolower((unsigned char)row.name[i]);
 		rows[count] = (struct argp_option){.name = names[count],
 						   .key = KEY_OF_ROW + (int)count,
 						   .arg = "VALUE",

@@ -20,7 +20,7 @@ struct mover_stats {
 	uint64_t window_ns; /* from before the drain until work may begin again */
 	uint64_t failed_moves;
 	uint64_t verified,
-	    not_verified; /* blocks: LOWTIDE_VERIFY compared them, or could not */
+	    not_verified; /* blocks: LOWTIDE_TEST_VERIFY compared them, or could not */
 };
 
 struct mover {

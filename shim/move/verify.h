@@ -1,5 +1,5 @@
 /*
- * LOWTIDE_VERIFY, for tests: whenever a block is about to change its home, the bytes of both
+ * LOWTIDE_TEST_VERIFY, for tests: whenever a block is about to change its home, the bytes of both
  * frames are read back and compared, and a difference is told as an error. Needs the pager's
  * lock, and its context current.
  */

@@ -37,7 +37,7 @@ def environment(preload, extra):
     if preload:
         env["LD_PRELOAD"] = os.path.abspath(f"{BUILD}/liblowtide.so")
         env["LOWTIDE_LOG"] = "error"
-        env["LOWTIDE_THREAD"] = "0"  # one run, one result: the virtual clock knows no second thread
+        env["LOWTIDE_TEST_THREAD"] = "0"  # one run, one result: the virtual clock knows no second thread
         env["LOWTIDE_PATIENCE"] = "600"  # nor how long this machine takes for what it simulates
     env.update({k: str(v) for k, v in extra.items()})
     return env

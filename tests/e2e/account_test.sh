@@ -13,7 +13,7 @@ run() { # run CASE CAP_MIB VARIABLE=VALUE...: under each level of safety and sch
 		for scheduler in ${SCHEDS:-$([ "$safety" = strict ] && echo virtual || echo seeded)}; do
 			what="$case, $safety, $scheduler, $*"
 			rm -f "$report"
-			if ! env LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=2M LOWTIDE_POLICY=lru LOWTIDE_SAFETY="$safety" LOWTIDE_SIM_SCHED="$scheduler" LOWTIDE_THREAD=0 \
+			if ! env LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=2M LOWTIDE_POLICY=lru LOWTIDE_SAFETY="$safety" LOWTIDE_SIM_SCHED="$scheduler" LOWTIDE_TEST_THREAD=0 \
 				LOWTIDE_SIM_REPORT="$report" "$@" LD_PRELOAD="$O/liblowtide.so" timeout 60 "$O/e2e/sim_account" "$case" 2>"$err"; then
 				fail "$what: $(grep -v '^lowtide' "$err")"
 				continue

@@ -25,7 +25,7 @@ one() { # one SEED
 	esac
 	local what="churn $seed (blocks of $block, $policy, $((cap >> 20)) MiB, $scheduler, $safety${settings[*]:+, ${settings[*]}})"
 	env LOWTIDE_VRAM=$cap LOWTIDE_POLICY="$policy" LOWTIDE_SAFETY=$safety LOWTIDE_BLOCK="$block" LOWTIDE_MIN=64K LOWTIDE_LOG=error \
-		LOWTIDE_VERIFY=1 LOWTIDE_STATS="$key.stats" LOWTIDE_SIM_SCHED="$scheduler" LOWTIDE_SIM_SEED="$seed" \
+		LOWTIDE_TEST_VERIFY=1 LOWTIDE_STATS="$key.stats" LOWTIDE_SIM_SCHED="$scheduler" LOWTIDE_SIM_SEED="$seed" \
 		LOWTIDE_SIM_REPORT="$key.json" "${settings[@]}" LD_PRELOAD="$O/liblowtide.so" \
 		timeout 60 "$O/workloads/churn" --mb "$mb" --ops "$ops" --seed "$seed" >"$key.out" 2>"$key.err"
 	status=$?

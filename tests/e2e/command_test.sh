@@ -45,9 +45,10 @@ for shell in sh bash; do # which has an environment of its own
 done
 run env LD_LIBRARY_PATH="$O/fake" "$lowtide" run --vram 256M -- "$O/e2e/capped"
 check "the cap is held" eval 'is 0 && said "^peak (2[0-4][0-9]|25[0-6]) held 0 MiB"'
-for row in $(sed -nE 's/^SETTING\(([A-Z]+), .*/\1/p' shim/base/settings.def); do
-	run "$lowtide" run "--${row,,}=" -- echo ran
-	check "--${row,,} is an option, and an empty value is refused" eval \
+for row in $(sed -nE 's/^SETTING\(([A-Z_]+), .*/\1/p' shim/base/settings.def); do
+	option=${row,,} option=${option//_/-}
+	run "$lowtide" run "--$option=" -- echo ran
+	check "--$option is an option, and an empty value is refused" eval \
 		'is 2 && [ -z "$out" ] && lines 1 && said "^lowtide: LOWTIDE_$row= is not understood; accepted: "'
 done
 run "$lowtide" run --vram 8X --policy fast -- echo ran
@@ -188,7 +189,7 @@ check "env takes no program" eval 'is 2 && [ -z "$out" ]'
 
 # --- help ----------------------------------------------------------------------------------------
 run "$lowtide" help env
-for row in $(sed -nE 's/^SETTING\(([A-Z]+), .*/\1/p' shim/base/settings.def); do
+for row in $(sed -nE 's/^SETTING\(([A-Z_]+), .*/\1/p' shim/base/settings.def); do
 	check "help env knows LOWTIDE_$row" printed "^  LOWTIDE_$row +[A-Za-z0-9]"
 done
 run "$lowtide" help policies

@@ -13,7 +13,7 @@ printf 'policy\tcall\tbytes\twhen\tcalls\twhich\n' >"$table"
 for policy in lru none; do
 	for how in plain ordered; do
 		for bytes in "${sizes[@]}"; do
-			LOWTIDE_VRAM=4G LOWTIDE_HOST=1G LOWTIDE_POLICY=$policy LOWTIDE_THREAD=0 LOWTIDE_LOG=error \
+			LOWTIDE_VRAM=4G LOWTIDE_HOST=1G LOWTIDE_POLICY=$policy LOWTIDE_TEST_THREAD=0 LOWTIDE_LOG=error \
 				LD_PRELOAD="$O/liblowtide.so $O/sim/libtoken.so" timeout 60 "$O/e2e/sim_driver_calls" $how "$bytes" |
 				sed "s/^/$policy\t/" >>"$table"
 		done

@@ -6,9 +6,9 @@ export LD_LIBRARY_PATH=$O/sim SIM_IMAGE=$O/unit/sim_image.so
 all=${CASES:-rows planes child changed ended unread}
 CASES=$(tr ' ' '\n' <<<"$all" | grep -v unread)
 export CASES
-[ -z "$CASES" ] || run_at_2m sim_graphs $((14 << 20)) LOWTIDE_MIN=64K LOWTIDE_VERIFY=1
+[ -z "$CASES" ] || run_at_2m sim_graphs $((14 << 20)) LOWTIDE_MIN=64K LOWTIDE_TEST_VERIFY=1
 if [[ " $all " == *" unread "* ]]; then
 	CASES=unread
-	run_at_2m sim_graphs $((14 << 20)) LOWTIDE_MIN=64K LOWTIDE_VERIFY=1 LOWTIDE_SIM_FAIL=cuGraphNodeGetType:1
+	run_at_2m sim_graphs $((14 << 20)) LOWTIDE_MIN=64K LOWTIDE_TEST_VERIFY=1 LOWTIDE_SIM_FAIL=cuGraphNodeGetType:1
 fi
 finish

@@ -82,7 +82,7 @@ run() { # run KEY ROW FAIL
 	[ "$workload" = streams ] && preload+=" $O/sim/libtoken.so"
 	# shellcheck disable=SC2086 # options are words
 	LOWTIDE_VRAM=${cap}M LOWTIDE_POLICY=$policy LOWTIDE_SAFETY=$safety LOWTIDE_BLOCK=$block LOWTIDE_MIN=64K LOWTIDE_LOG=off \
-		LOWTIDE_THREAD=0 LOWTIDE_COLD=$cold LOWTIDE_SIM_HOST_NUMA=$host_numa LOWTIDE_SIM_DRIVER=$driver LOWTIDE_SIM_FAIL=$3 \
+		LOWTIDE_TEST_THREAD=0 LOWTIDE_COLD=$cold LOWTIDE_SIM_HOST_NUMA=$host_numa LOWTIDE_SIM_DRIVER=$driver LOWTIDE_SIM_FAIL=$3 \
 		LOWTIDE_PATIENCE=10 LOWTIDE_SIM_REPORT=$1.json LD_PRELOAD=$preload timeout 60 "$O/workloads/$workload" $options >"$1.out" 2>"$1.err"
 }
 one() { # one ROW-NAME FAIL

@@ -26,7 +26,7 @@ one() { # one FIRST COUNT ROW
 	[ $((row / 2 % 2)) -eq 0 ] || scheduler=seeded
 	[ $((row / 3 % 2)) -eq 0 ] || card=40 # less than the cap
 	line="seeds $first to $((first + count - 1)): $policy, $safety, $scheduler, a card of $card MiB"
-	env LOWTIDE_VRAM=${cap}M LOWTIDE_HOST=256M LOWTIDE_BLOCK=2M LOWTIDE_POLICY="$policy" LOWTIDE_SAFETY=$safety LOWTIDE_THREAD=0 \
+	env LOWTIDE_VRAM=${cap}M LOWTIDE_HOST=256M LOWTIDE_BLOCK=2M LOWTIDE_POLICY="$policy" LOWTIDE_SAFETY=$safety LOWTIDE_TEST_THREAD=0 \
 		LOWTIDE_LOG=error LOWTIDE_PATIENCE=60 LOWTIDE_SIM_VRAM=${card}M LOWTIDE_SIM_SCHED=$scheduler LOWTIDE_SIM_SEED="$first" \
 		LOWTIDE_SIM_REPORT="$key.json" LD_PRELOAD="$O/liblowtide.so $O/sim/libtoken.so" \
 		timeout 120 "$O/e2e/sim_ledger" "$first" "$count" >"$key.out" 2>"$key.err"

@@ -59,7 +59,7 @@ faults() { # faults REPORT CAP: what the simulated GPU saw that may never be, a 
 	[[ $text == *'"unknown_streams": 0,'* ]] || echo "the driver was asked about a stream that is no more"
 }
 
-compared() { # compared STATS WHAT: blocks whose two homes LOWTIDE_VERIFY compared (verified), or could not (not_verified)
+compared() { # compared STATS WHAT: blocks whose two homes LOWTIDE_TEST_VERIFY compared (verified), or could not (not_verified)
 	sed -nE "s/.*\"$2\": ([0-9]+).*/\1/p" "$1" 2>/dev/null | awk '{n += $1} END {print n + 0}'
 }
 
@@ -70,7 +70,7 @@ compared() { # compared STATS WHAT: blocks whose two homes LOWTIDE_VERIFY compar
 # The block size and the policy go round from row to row and from case to case, one of six and one of five, so that each
 # meets each. 2M and 4M are run by the smaller program; 8M and 32M by the larger, in one of a case's six rows, as they
 # cost most. Where the blocks are larger than what is allocated, components are cut into blocks of several classes. Every
-# byte is compared at each change of home (LOWTIDE_VERIFY), and that it was is asked of the statistics, size by size.
+# byte is compared at each change of home (LOWTIDE_TEST_VERIFY), and that it was is asked of the statistics, size by size.
 # TOKEN=1: but for real threads, the token moves the clock, and no time is slept away.
 # Knobs: CASES, BLOCKS (of 2M 4M 8M 32M); SHORT=1: one row of each case, another from case to case, and every pair, size and
 # policy in turn.
@@ -106,7 +106,7 @@ run_cases() {
 				token=
 				[ -z "${TOKEN:-}" ] || [ $scheduler = threads ] || token=" $O/sim/libtoken.so"
 				said=$(env LOWTIDE_VRAM=$cap LOWTIDE_HOST=$((host_mib * scale))M LOWTIDE_BLOCK=$block LOWTIDE_POLICY=$policy \
-					LOWTIDE_SAFETY=$safety LOWTIDE_LOG=error LOWTIDE_VERIFY=1 LOWTIDE_STATS="$stats" LOWTIDE_SIM_SCHED=$scheduler \
+					LOWTIDE_SAFETY=$safety LOWTIDE_LOG=error LOWTIDE_TEST_VERIFY=1 LOWTIDE_STATS="$stats" LOWTIDE_SIM_SCHED=$scheduler \
 					LOWTIDE_PATIENCE="$(patience_of "$case")" \
 					LOWTIDE_SIM_REPORT="$report" "$@" LD_PRELOAD="$O/liblowtide.so$token" timeout 60 "$O/e2e/$program" "$case" 2>&1)
 				status=$?

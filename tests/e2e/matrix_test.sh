@@ -65,8 +65,8 @@ one() { # one WORKLOAD POLICY CAP% SCHEDULER SEED SAFETY COLD BLOCK TURN
 		[ "$cold" = unmapped ] && [[ " $at_once " == *" $name "* ]] && refused="because it does not fit at once"
 	fi
 	# shellcheck disable=SC2086 # options are words
-	env LOWTIDE_VRAM=$cap LOWTIDE_POLICY=$policy LOWTIDE_BLOCK=$block LOWTIDE_LOG=error LOWTIDE_VERIFY=1 LOWTIDE_STATS="$key.stats" \
-		LOWTIDE_SIM_SCHED=$scheduler LOWTIDE_COLD=$cold LOWTIDE_SIM_HOST_NUMA=$host_numa LOWTIDE_SAFETY=$6 LOWTIDE_THREAD=$thread \
+	env LOWTIDE_VRAM=$cap LOWTIDE_POLICY=$policy LOWTIDE_BLOCK=$block LOWTIDE_LOG=error LOWTIDE_TEST_VERIFY=1 LOWTIDE_STATS="$key.stats" \
+		LOWTIDE_SIM_SCHED=$scheduler LOWTIDE_COLD=$cold LOWTIDE_SIM_HOST_NUMA=$host_numa LOWTIDE_SAFETY=$6 LOWTIDE_TEST_THREAD=$thread \
 		LOWTIDE_SIM_SEED=$5 LOWTIDE_SIM_REPORT=$key.json "${settings[@]}" LD_PRELOAD=$O/liblowtide.so \
 		timeout 120 "$O/workloads/$name" $options >"$key.out" 2>"$key.err"
 	status=$?

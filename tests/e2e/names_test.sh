@@ -17,7 +17,7 @@ capped() { # capped CASE EXPECT VARIABLE=VALUE...
 	local case=$1 expect=$2
 	shift 2
 	rm -f "$dir/report" "$dir/stats"
-	env LOWTIDE_VRAM=14M LOWTIDE_BLOCK=2M LOWTIDE_MIN=64K LOWTIDE_POLICY=lru LOWTIDE_LOG=error LOWTIDE_VERIFY=1 LOWTIDE_PATIENCE=60 \
+	env LOWTIDE_VRAM=14M LOWTIDE_BLOCK=2M LOWTIDE_MIN=64K LOWTIDE_POLICY=lru LOWTIDE_LOG=error LOWTIDE_TEST_VERIFY=1 LOWTIDE_PATIENCE=60 \
 		LOWTIDE_STATS="$dir/stats" LOWTIDE_SIM_REPORT="$dir/report" "$@" LD_PRELOAD="$O/liblowtide.so" \
 		timeout 60 "$O/e2e/$(program "$case")" "$case" "$expect"
 }

@@ -10,7 +10,7 @@ for seed in ${SEEDS:-1 2}; do
 			what="seed $seed, $scheduler, $setting"
 			rm -f "$report"
 			ends_well "$what" env "LOWTIDE_$setting" LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=2M LOWTIDE_POLICY=lru LOWTIDE_LOG=error \
-				LOWTIDE_VERIFY=1 LOWTIDE_SIM_SCHED="$scheduler" LOWTIDE_SIM_SEED="$seed" LOWTIDE_SIM_REPORT="$report" \
+				LOWTIDE_TEST_VERIFY=1 LOWTIDE_SIM_SCHED="$scheduler" LOWTIDE_SIM_SEED="$seed" LOWTIDE_SIM_REPORT="$report" \
 				LD_PRELOAD="$O/liblowtide.so" timeout 120 "$O/e2e/sim_other_card" "$seed" "${STEPS:-40}"
 			seen=$(faults "$report" $cap)
 			check "$what: $seen" [ -z "$seen" ]

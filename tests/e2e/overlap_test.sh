@@ -7,7 +7,7 @@ for case in ${CASES:-$("$O/e2e/sim_overlap")}; do
 	ends_well "$case, without the library" timeout 60 "$O/e2e/sim_overlap" "$case"
 	for scheduler in virtual seeded; do
 		rm -f "$report" "$stats"
-		said=$(LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=2M LOWTIDE_POLICY=balanced LOWTIDE_SAFETY=overlap LOWTIDE_VERIFY=1 \
+		said=$(LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=2M LOWTIDE_POLICY=balanced LOWTIDE_SAFETY=overlap LOWTIDE_TEST_VERIFY=1 \
 			LOWTIDE_STATS="$stats" LOWTIDE_SIM_SCHED=$scheduler LOWTIDE_SIM_REPORT="$report" \
 			LD_PRELOAD="$O/liblowtide.so" timeout 60 "$O/e2e/sim_overlap" "$case" 2>&1)
 		check "$case, $scheduler: ends well: $said" [ $? -eq 0 ]

@@ -11,7 +11,7 @@ mkdir -p "$dir"
 cap=$((22 << 20))
 one() { # one CASE SAFETY POLICY SCHEDULER
 	local key=$dir/$1.$2.$3.$4 what="$1, $2, $3, $4" said status seen
-	said=$(LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=2M LOWTIDE_POLICY=$3 LOWTIDE_SAFETY=$2 LOWTIDE_LOG=error LOWTIDE_VERIFY=1 LOWTIDE_PATIENCE=30 LOWTIDE_STATS=$key.stats \
+	said=$(LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=2M LOWTIDE_POLICY=$3 LOWTIDE_SAFETY=$2 LOWTIDE_LOG=error LOWTIDE_TEST_VERIFY=1 LOWTIDE_PATIENCE=30 LOWTIDE_STATS=$key.stats \
 		LOWTIDE_SIM_H2D_GBPS=1 LOWTIDE_SIM_D2H_GBPS=1 LOWTIDE_SIM_SCHED=$4 LOWTIDE_SIM_REPORT=$key.json LD_PRELOAD="$O/liblowtide.so $O/sim/libtoken.so" timeout 300 "$O/e2e/sim_pending" "$1" 2>&1)
 	status=$?
 	seen=$(faults "$key.json" $cap | head -n 1)

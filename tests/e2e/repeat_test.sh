@@ -9,7 +9,7 @@ rm -rf "$dir"
 mkdir -p "$dir"
 run() { # run WORKLOAD SCHEDULER SEED LIBRARY REPORT
 	local settings=()
-	[ "$4" = none ] || settings=(LOWTIDE_VRAM=24M LOWTIDE_BLOCK=2M LOWTIDE_THREAD=0 LOWTIDE_PATIENCE=600 LOWTIDE_LOG=error LOWTIDE_POLICY=balanced
+	[ "$4" = none ] || settings=(LOWTIDE_VRAM=24M LOWTIDE_BLOCK=2M LOWTIDE_TEST_THREAD=0 LOWTIDE_PATIENCE=600 LOWTIDE_LOG=error LOWTIDE_POLICY=balanced
 		LOWTIDE_SAFETY="$4" LOWTIDE_HOST=1G LD_PRELOAD="$O/liblowtide.so")
 	rm -f "$5"
 	env "${settings[@]}" LOWTIDE_SIM_SCHED="$2" LOWTIDE_SIM_SEED="$3" LOWTIDE_SIM_REPORT="$5" \

@@ -54,7 +54,7 @@ one() { # one SEED; its line is kept too
 	line="seed $seed: $program, $policy, blocks of $block, $safety, cold memory $cold, $scheduler, thread $thread"
 	# shellcheck disable=SC2086 # a program and its arguments
 	(cd "$O" && env LOWTIDE_VRAM=${cap}M LOWTIDE_HOST=1G LOWTIDE_BLOCK=$block LOWTIDE_MIN=64K LOWTIDE_POLICY=$policy LOWTIDE_SAFETY=$safety \
-		LOWTIDE_COLD=$cold LOWTIDE_SIM_HOST_NUMA=$numa LOWTIDE_THREAD=$thread LOWTIDE_LOG=error LOWTIDE_PATIENCE=60 \
+		LOWTIDE_COLD=$cold LOWTIDE_SIM_HOST_NUMA=$numa LOWTIDE_TEST_THREAD=$thread LOWTIDE_LOG=error LOWTIDE_PATIENCE=60 \
 		LOWTIDE_SIM_SCHED=$scheduler LOWTIDE_SIM_SEED="$seed" LOWTIDE_SIM_REPORT="$key.json" LD_PRELOAD="$O/liblowtide.so $O/sim/libtoken.so" \
 		timeout 90 $run) >"$key.out" 2>"$key.err"
 	status=$?

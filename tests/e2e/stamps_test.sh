@@ -18,7 +18,7 @@ bare() { # bare THREADS SEED: its digest, made when first asked for
 one() { # one BLOCK POLICY SCHEDULER SEED THREADS HOST SAFETY
 	local key=$dir/$1.$2.$3.$4.$5.$6.$7 what="blocks of $1, $2, $3, seed $4, $5 threads, RAM $6, $7" status verified
 	LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=$1 LOWTIDE_POLICY=$2 LOWTIDE_SIM_SCHED=$3 LOWTIDE_SIM_SEED=$4 LOWTIDE_HOST=$6 LOWTIDE_SAFETY=$7 \
-		LOWTIDE_VERIFY=1 LOWTIDE_LOG=error LOWTIDE_STATS=$key.stats LOWTIDE_SIM_REPORT=$key.json LD_PRELOAD=$O/liblowtide.so \
+		LOWTIDE_TEST_VERIFY=1 LOWTIDE_LOG=error LOWTIDE_STATS=$key.stats LOWTIDE_SIM_REPORT=$key.json LD_PRELOAD=$O/liblowtide.so \
 		timeout 120 "$O/workloads/stamps" --mb 512 --ops 120 --threads "$5" --seed "$4" >"$key.out" 2>"$key.err"
 	status=$?
 	if [ $status -ne 0 ]; then

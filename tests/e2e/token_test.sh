@@ -84,12 +84,12 @@ differs() { # differs LIBRARY PROGRAM ARGUMENT...: after repeats
 for LOWTIDE_SIM_SCHED in virtual seeded; do
 	export LOWTIDE_SIM_SCHED
 	for library in none strict overlap; do
-		for LOWTIDE_THREAD in 0 1; do
-			export LOWTIDE_THREAD
-			[ "$library$LOWTIDE_THREAD" = none0 ] && continue
+		for LOWTIDE_TEST_THREAD in 0 1; do
+			export LOWTIDE_TEST_THREAD
+			[ "$library$LOWTIDE_TEST_THREAD" = none0 ] && continue
 			sized ${blocks[turn % 4]}
 			[ $library = none ] || turn=$((turn + 1))
-			what="streams, $LOWTIDE_SIM_SCHED, library $library, blocks of $block, thread $LOWTIDE_THREAD"
+			what="streams, $LOWTIDE_SIM_SCHED, library $library, blocks of $block, thread $LOWTIDE_TEST_THREAD"
 			# With seed after seed, one thread or another is refused memory that is too small to be paged (about one seed
 			# in eight). Whether a run repeats is asked of runs that go to their end.
 			min=64K check "$what: one seed, one run" repeats $library "$O/workloads/streams" "${streams[@]}"
@@ -125,7 +125,7 @@ found_wrong() { # found_wrong LIBRARY
 	done
 	return 1
 }
-export LOWTIDE_SIM_SCHED=seeded LOWTIDE_THREAD=0
+export LOWTIDE_SIM_SCHED=seeded LOWTIDE_TEST_THREAD=0
 sized 2M # of larger blocks the crowd, below
 streams+=(--tensors 16) cap=12
 "$O/workloads/streams" "${streams[@]}" >"$dir/bare" 2>/dev/null
@@ -143,11 +143,11 @@ within_cap() { # within_cap SEED
 		[ -z "$(faults "$dir/a" $((cap << 20)))" ]
 }
 for case in "0 15 2M" "0 16 4M" "0 29 2M" "0 113 8M" "1 15 4M" "1 16 2M" "1 29 32M" "1 113 2M"; do
-	read -r LOWTIDE_THREAD seed size <<<"$case"
-	export LOWTIDE_THREAD
+	read -r LOWTIDE_TEST_THREAD seed size <<<"$case"
+	export LOWTIDE_TEST_THREAD
 	sized "$size"
 	[ "$size" = 2M ] && cap=32
-	check "streams, seed $seed, thread $LOWTIDE_THREAD, blocks of $size: within the cap" within_cap "$seed"
+	check "streams, seed $seed, thread $LOWTIDE_TEST_THREAD, blocks of $size: within the cap" within_cap "$seed"
 done
 
 # --- a crowd ---------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ sound_crowds() { # sound_crowds LIBRARY SAFETY
 	done
 }
 for safety in strict overlap unmapped; do
-	export LOWTIDE_THREAD=1
+	export LOWTIDE_TEST_THREAD=1
 	check "a crowd, $safety" sound_crowds "$O/liblowtide.so" $safety
 	sized_program 2M
 	check "a crowd, $safety: one seed, one run" repeats $safety "$O/e2e/sim_crowd" 3

@@ -24,7 +24,7 @@ start() { # start KEY VARIABLE=VALUE... PROGRAM ARGUMENT...: its status goes to 
 	shift
 	rm -f "$key.report" "$key.stats"
 	env LOWTIDE_COLD=unmapped LOWTIDE_SIM_HOST_NUMA=0 LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=$block LOWTIDE_POLICY=lru \
-		LOWTIDE_VERIFY=1 LOWTIDE_STATS="$key.stats" LOWTIDE_SIM_REPORT="$key.report" LD_PRELOAD="$O/liblowtide.so" \
+		LOWTIDE_TEST_VERIFY=1 LOWTIDE_STATS="$key.stats" LOWTIDE_SIM_REPORT="$key.report" LD_PRELOAD="$O/liblowtide.so" \
 		SIM_IMAGE="$O/unit/$image" LOWTIDE_SIM_DRIVER=$driver LOWTIDE_SIM_SCHED=$scheduler \
 		timeout 90 env "$@" >"$key.out" 2>"$key.err"
 	echo $? >"$key.status"
