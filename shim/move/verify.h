@@ -1,7 +1,7 @@
 /*
- * LOWTIDE_TEST_VERIFY, for tests: whenever a block is about to change its home, the bytes of both
- * frames are read back and compared, and a difference is told as an error. Needs the pager's
- * lock, and its context current.
+ * LOWTIDE_TEST_VERIFY, for tests: whenever a block is about to change its home, the bytes of
+ * both frames are read back and compared, and a difference is told as an error. Needs the
+ * pager's lock, and its context current.
  */
 #ifndef LOWTIDE_VERIFY_H
 #define LOWTIDE_VERIFY_H

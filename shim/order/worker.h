@@ -2,9 +2,9 @@
  * The worker: goes on with what is on its way while the program does something else: computes
  * on the processor, or waits for the GPU. What a step is, whoever uses it says.
  *
- * A thread of ours does it, started with the first move; under LOWTIDE_TEST_THREAD=0, where one seed
- * must be one run, whoever waits takes the steps. Owns the thread and its wake-up; own lock,
- * taken inside the pager's.
+ * A thread of ours does it, started with the first move; under LOWTIDE_TEST_THREAD=0, where one
+ * seed must be one run, whoever waits takes the steps. Owns the thread and its wake-up; own
+ * lock, taken inside the pager's.
  */
 #ifndef LOWTIDE_WORKER_H
 #define LOWTIDE_WORKER_H
