@@ -161,6 +161,10 @@ $(O)/unit/hook_memcpy_box:    $(O)/obj/tests/fuzz/memcpy_box.o
 $(O)/unit/hook_launch_params: $(O)/obj/tests/fuzz/launch_params.o
 $(O)/unit/policy_memory: UNIT_LIBS = -Wl,--wrap=calloc,--wrap=realloc
 $(call units,probe):     UNIT_LIBS = $(JANSSON)
+# Of these the test says when time passes, and what others do meanwhile.
+BESIDE := $(addprefix $(O)/unit/moves_,room brought)
+$(BESIDE): UNIT_LIBS = $(addprefix -Wl$(comma)--wrap=,clock_now_ns lock_nap sched_yield lock_take lock_try)
+$(O)/unit/moves_brought: UNIT_LIBS += -Wl,--wrap=malloc
 $(call units,sim):       UNIT_LIBS = $(ON_SIM)
 $(call units,sim):       UNIT_CC = $(program)
 UNIT_CC = $(insider) -Itests/gpu/probe

@@ -137,10 +137,10 @@ static size_t make_way(struct pager *pager, uint64_t bytes)
 
 	actions = policy_pressure(pager->policy, bytes, clock_now_ns(), pager->actions,
 				  PAGER_ACTIONS);
-	for (size_t i = 0; i < actions && gone < bytes; i++) {
+	for (size_t i = 0; i < actions; i++) {
 		uint32_t id = pager->actions[i].block;
 
-		if (pager->actions[i].verb != POLICY_EVICT || !may_leave(pager, id))
+		if (!may_leave(pager, id))
 			continue;
 		gone += block_bytes(&pager->memory.table.blocks[id]);
 		leaving[count++] = id;

@@ -27,7 +27,19 @@
 #define RIG_EVENTS 512
 #define RIG_BLOCKS 16
 
-enum rig_call { CALL_COPY, CALL_HASH, CALL_MAP, CALL_UNMAP, CALL_ACCESS, CALL_RECORD };
+enum rig_call {
+	CALL_COPY,
+	CALL_HASH,
+	CALL_MAP,
+	CALL_UNMAP,
+	CALL_ACCESS,
+	CALL_RECORD,
+	CALL_EVENT,
+	CALL_WAIT,
+	CALL_CURRENT,
+	CALL_PUSH,
+	RIG_CALLS
+};
 
 struct rig_frame {
 	bool made, host;
@@ -53,13 +65,15 @@ static struct {
 	struct rig_frame frames[RIG_FRAMES];
 	struct rig_mapping mappings[RIG_MAPPINGS];
 	struct rig_operation operations[RIG_OPERATIONS];
-	size_t frame_count, operation_count, event_count;
+	size_t frame_count, operation_count, event_count, destroyed_events;
 	size_t record_of[RIG_EVENTS]; /* operation + 1 */
 	CUdeviceptr reserved_upto;
 	uint64_t sums[4096]; /* what device memory at the scratch frame holds */
 	/* By call: the nth from now fails, and failing_for calls in a row in all. */
-	int failing_in[CALL_RECORD + 1], failing_for[CALL_RECORD + 1];
-	size_t calls[CALL_RECORD + 1], refused;
+	int failing_in[RIG_CALLS], failing_for[RIG_CALLS];
+	size_t calls[RIG_CALLS], refused;
+	CUcontext current, pushed[8];
+	size_t pushed_count;
 	const char *wrong;
 	void (*beside)(void); /* what goes on during the next unmap or create; once */
 	struct pager pager;
@@ -373,7 +387,11 @@ static CUresult rig_query(CUstream stream)
 
 static CUresult rig_event_create(CUevent *event, unsigned int flags)
 {
+	CUresult result = rig_fails(CALL_EVENT);
+
 	(void)flags;
+	if (result != CUDA_SUCCESS)
+		return result;
 	*event = (CUevent)(uintptr_t)++rig.event_count;
 	cr_assert(rig.event_count < RIG_EVENTS);
 	return CUDA_SUCCESS;
@@ -387,6 +405,13 @@ static CUresult rig_record(CUevent event, CUstream stream)
 		return result;
 	rig_put(RIG_RECORD, stream)->count = (uintptr_t)event;
 	rig.record_of[(uintptr_t)event] = rig.operation_count;
+	return CUDA_SUCCESS;
+}
+
+static CUresult rig_event_destroy(CUevent event)
+{
+	rig.destroyed_events++;
+	(void)event;
 	return CUDA_SUCCESS;
 }
 
@@ -408,9 +433,12 @@ static CUresult rig_event_synchronize(CUevent event)
 
 static CUresult rig_wait_event(CUstream stream, CUevent event, unsigned int flags)
 {
+	CUresult result = rig_fails(CALL_WAIT);
+
 	(void)flags;
-	rig_put(RIG_WAIT, stream)->count = (uintptr_t)event;
-	return CUDA_SUCCESS;
+	if (result == CUDA_SUCCESS)
+		rig_put(RIG_WAIT, stream)->count = (uintptr_t)event;
+	return result;
 }
 
 /* --- work */
@@ -480,7 +508,34 @@ static CUresult rig_launch(CUfunction function, unsigned int x, unsigned int y, 
 
 static CUresult rig_current(CUcontext *context)
 {
-	*context = rig.pager.memory.context;
+	*context = rig.current;
+	return rig_fails(CALL_CURRENT);
+}
+
+static CUresult rig_push_context(CUcontext context)
+{
+	CUresult result = rig_fails(CALL_PUSH);
+
+	if (result != CUDA_SUCCESS)
+		return result;
+	rig.pushed[rig.pushed_count++] = rig.current;
+	rig.current = context;
+	return CUDA_SUCCESS;
+}
+
+static CUresult rig_pop_context(CUcontext *context)
+{
+	if (context || !rig.pushed_count) {
+		rig_wrong("a context is popped that was not pushed");
+		return CUDA_ERROR_INVALID_CONTEXT;
+	}
+	rig.current = rig.pushed[--rig.pushed_count];
+	return CUDA_SUCCESS;
+}
+
+static CUresult rig_context_synchronize(void)
+{
+	rig_run();
 	return CUDA_SUCCESS;
 }
 
@@ -521,9 +576,13 @@ static void rig_start_with(bool plain_host)
 	lt_driver.cuEventRecord = rig_record;
 	lt_driver.cuEventQuery = rig_event_query;
 	lt_driver.cuEventSynchronize = rig_event_synchronize;
+	lt_driver.cuEventDestroy_v2 = rig_event_destroy;
 	lt_driver.cuCtxGetCurrent = rig_current;
+	lt_driver.cuCtxPushCurrent_v2 = rig_push_context;
+	lt_driver.cuCtxPopCurrent_v2 = rig_pop_context;
+	lt_driver.cuCtxSynchronize = rig_context_synchronize;
 	ledger_open(0, 256 * MIB);
-	pager->memory.context = (CUcontext)&rig;
+	rig.current = pager->memory.context = (CUcontext)&rig;
 	pager->mover.memory = &pager->memory;
 	pager->mover.moved = rig_moved;
 	cr_assert(block_table_init(&pager->memory.table, 0));

@@ -7,17 +7,16 @@
 #include "pager/pager_internal.h"
 #include "move/transfer.h"
 
-static void overlap_start(void)
+static inline void overlap_start(void)
 {
 	rig_start();
-	lt_driver.cuEventDestroy_v2 = NULL;
 	fences_init(&rig.pager.mover.fences);
 	rig.pager.mover.overlap = overlap_create();
 	cr_assert(rig.pager.mover.overlap != NULL);
 }
 
 /* Named by launches often enough that nothing else is likely to reach it. */
-static uint32_t known_component(size_t count, unsigned int size_class, enum block_home home,
+static inline uint32_t known_component(size_t count, unsigned int size_class, enum block_home home,
 				uint64_t content)
 {
 	uint32_t first = rig_component(count, size_class, home, content);
@@ -26,7 +25,7 @@ static uint32_t known_component(size_t count, unsigned int size_class, enum bloc
 	return first;
 }
 
-static size_t want(enum policy_verb verb, uint32_t first, size_t count)
+static inline size_t want(enum policy_verb verb, uint32_t first, size_t count)
 {
 	struct policy_action actions[RIG_BLOCKS];
 
@@ -35,20 +34,20 @@ static size_t want(enum policy_verb verb, uint32_t first, size_t count)
 	return overlap_want(&rig.pager.mover, actions, count);
 }
 
-static enum transfer_state way_of(uint32_t id)
+static inline enum transfer_state way_of(uint32_t id)
 {
 	return rig_block(id)->transfer
 		   ? rig.pager.mover.overlap->transfers[rig_block(id)->transfer - 1].state
 		   : TRANSFER_NONE;
 }
 
-static void step(void)
+static inline void step(void)
 {
 	overlap_step(&rig.pager.mover);
 }
 
 /* Until nothing is on its way: the GPU has time between steps. */
-static void step_to_the_end(void)
+static inline void step_to_the_end(void)
 {
 	for (int i = 0; overlap_busy(&rig.pager.mover) && i < 200; i++) {
 		step();
