@@ -1,5 +1,6 @@
 #include "driver.h"
 
+#include <cudaTypedefs.h>
 #include <dlfcn.h>
 #include <limits.h>
 #include <stdio.h>
@@ -10,19 +11,34 @@ struct driver probe_driver;
 static PFN_cuGetProcAddress_v12000 resolver; /* NULL: a driver before 12.0 */
 static int driver_version = INT_MAX;	     /* INT_MAX: not known */
 
+/* How cuGetProcAddress knows each function. */
+struct form {
+	const char *base;
+	int since;
+};
+
+static const struct {
+#define VERSIONED(base, since, stream, symbol) struct form symbol;
+#include "../../../shim/driver/api.def"
+} forms = {
+#define VERSIONED(base, since, stream, symbol) {#base, since},
+#include "../../../shim/driver/api.def"
+};
+
 /* By version where the driver knows versions, so that a call which it lacks is seen to lack
  * even if a symbol of that name is there. */
-static void *find(const char *base, int since, const char *symbol)
+static void *find(const struct form *form, const char *symbol)
 {
 	CUresult result = CUDA_ERROR_NOT_SUPPORTED;
 	void *found = NULL;
 
 	/* Asked for a later version of a call than it has, a driver answers with the one it
 	 * has, which may take other parameters. */
-	if (since > driver_version)
+	if (form->since > driver_version)
 		return NULL;
 	if (resolver)
-		result = resolver(base, &found, since, CU_GET_PROC_ADDRESS_DEFAULT, NULL);
+		result = resolver(form->base, &found, form->since, CU_GET_PROC_ADDRESS_DEFAULT,
+				  NULL);
 	if (result == CUDA_SUCCESS || result == CUDA_ERROR_NOT_FOUND)
 		return found;
 	return dlsym(probe_driver.library,
@@ -56,15 +72,13 @@ bool driver_open(const char *path, const char **why, bool *absent)
 	resolver = __extension__(PFN_cuGetProcAddress_v12000)
 	    dlsym(probe_driver.library, "cuGetProcAddress_v2");
 	ask_version();
-#define MAY(base, since, symbol)                                                               \
-	probe_driver.symbol = __extension__(PFN_##base##_v##since) find(#base, since, #symbol);
-#define NEED(base, since, symbol)                                                              \
-	MAY(base, since, symbol)                                                               \
+#define OPTIONAL(symbol)                                                                       \
+	probe_driver.symbol = __extension__(__typeof__(&symbol)) find(&forms.symbol, #symbol);
+#define NEEDED(symbol)                                                                         \
+	OPTIONAL(symbol)                                                                       \
 	if (!probe_driver.symbol)                                                              \
 		missing = #symbol;
 #include "driver.def"
-#undef NEED
-#undef MAY
 	/* The simulated driver's: on it, the machine's clock would time the simulator. */
 	probe_driver.simulated_ns = __extension__(double (*)(void))
 	    dlsym(probe_driver.library, "lowtide_sim_thread_ns");
@@ -77,9 +91,11 @@ bool driver_open(const char *path, const char **why, bool *absent)
 
 bool driver_has_vmm(void)
 {
-	return cu(cuMemAddressReserve) && cu(cuMemAddressFree) && cu(cuMemCreate) &&
-	       cu(cuMemRelease) && cu(cuMemMap) && cu(cuMemUnmap) && cu(cuMemSetAccess) &&
-	       cu(cuMemGetAllocationGranularity);
+#define VMM(symbol)                                                                            \
+	if (!cu(symbol))                                                                       \
+		return false;
+#include "driver.def"
+	return true;
 }
 
 const char *driver_error_name(CUresult result)

@@ -1,22 +1,20 @@
 /*
  * The driver under test, opened by name and never linked.
  *
- * Owns the library's handle and one typed pointer for each row of driver.def; a MAY row is NULL
- * where this driver does not offer it. Written once by driver_open; immutable after.
+ * Owns the library's handle and one typed pointer for each row of driver.def, NULL where
+ * this driver does not offer it (none that is NEEDED). Written once by driver_open; immutable
+ * after.
  */
 #ifndef PROBE_DRIVER_H
 #define PROBE_DRIVER_H
 
 #include <cuda.h>
-#include <cudaTypedefs.h>
 #include <stdbool.h>
 
 struct driver {
-#define NEED(base, since, symbol) PFN_##base##_v##since symbol;
-#define MAY NEED
+#define NEEDED(symbol) __typeof__(&symbol) symbol;
+#define OPTIONAL NEEDED
 #include "driver.def"
-#undef MAY
-#undef NEED
 	void *library;
 	const char *path;	      /* as it was named */
 	double (*simulated_ns)(void); /* NULL: a real driver */
