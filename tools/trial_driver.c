@@ -20,9 +20,8 @@
 
 static struct {
 #define NEEDED(symbol) __typeof__(&symbol) symbol;
-#define WANTED NEEDED
+#define OPTIONAL NEEDED
 #include "trial_driver.def"
-#undef NEEDED
 } cu; /* the child's own; set once */
 
 /* False: a function that every driver has is missing; its name is in the error. */
@@ -30,14 +29,12 @@ static bool find_functions(void *library, struct trial *trial)
 {
 	const char *missing = NULL;
 
+#define OPTIONAL(symbol) cu.symbol = __extension__(__typeof__(&symbol)) dlsym(library, #symbol);
 #define NEEDED(symbol)                                                                         \
-	cu.symbol = __extension__(__typeof__(&symbol)) dlsym(library, #symbol);                \
-	missing = cu.symbol ? missing : #symbol;
-#undef WANTED
-#define WANTED(symbol) cu.symbol = __extension__(__typeof__(&symbol)) dlsym(library, #symbol);
+	OPTIONAL(symbol)                                                                       \
+	if (!cu.symbol)                                                                        \
+		missing = #symbol;
 #include "trial_driver.def"
-#undef NEEDED
-#undef WANTED
 	if (missing)
 		snprintf(trial->open_error, sizeof(trial->open_error), "it lacks %s", missing);
 	return !missing;
@@ -84,8 +81,11 @@ static void identify(struct trial_device *found, CUdevice device)
 
 static bool has_virtual_memory(void)
 {
-	return cu.cuMemAddressReserve && cu.cuMemAddressFree && cu.cuMemCreate &&
-	       cu.cuMemRelease && cu.cuMemMap && cu.cuMemUnmap && cu.cuMemSetAccess;
+#define VMM(symbol)                                                                            \
+	if (!cu.symbol)                                                                        \
+		return false;
+#include "trial_driver.def"
+	return true;
 }
 
 /* A frame at an address of the reservation. The handle is the mapping's from then on. */
