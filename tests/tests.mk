@@ -187,7 +187,8 @@ check-unit: $(O)/have/tests $(UNITS) $(UNIT_HELP) ## unit tests
 test-programs: $(O)/have/tests all $(UNITS) $(E2E_PROGRAMS) $(BROKEN) $(FAKE_MATH) $(NVML_LIB) $(PLANTED) $(PROBE_PLANTED) $(UNIT_HELP) \
                $(WORK_KERNELS) $(O)/sim-12.3/libcuda.so.1
 # The longest first, so that no processor is idle while the last of them runs.
-E2E_LONG := $(patsubst %,tests/e2e/%_test.sh,edges pending matrix stamps unmapped unmapped_matrix inject cancel seeds churn probe account)
+E2E_LONG := $(patsubst %,tests/e2e/%_test.sh,edges card matrix inject probe unmapped_matrix stamps unmapped churn \
+	ledger pending life reproducible gpu small machines seeds compare names token)
 check-e2e: test-programs ## whole programs under the preload
 	$(Q)O=$(O) tests/run-e2e $(E2E_LONG) $(filter-out $(E2E_LONG),$(wildcard tests/e2e/*_test.sh))
 
