@@ -10,11 +10,6 @@ rm -rf "$dir"
 mkdir -p "$dir"
 cap=$((200 << 20))
 
-bare() { # bare THREADS SEED: its digest, made when first asked for
-	local key=$dir/bare.$1.$2
-	[ -s "$key" ] || timeout 120 "$O/workloads/stamps" --mb 512 --ops 120 --threads "$1" --seed "$2" >"$key" 2>&1
-	grep ^digest "$key"
-}
 one() { # one BLOCK POLICY SCHEDULER SEED THREADS HOST SAFETY
 	local key=$dir/$1.$2.$3.$4.$5.$6.$7 what="blocks of $1, $2, $3, seed $4, $5 threads, RAM $6, $7" status verified
 	LOWTIDE_VRAM=$cap LOWTIDE_BLOCK=$1 LOWTIDE_POLICY=$2 LOWTIDE_SIM_SCHED=$3 LOWTIDE_SIM_SEED=$4 LOWTIDE_HOST=$6 LOWTIDE_SAFETY=$7 \
@@ -25,8 +20,8 @@ one() { # one BLOCK POLICY SCHEDULER SEED THREADS HOST SAFETY
 		echo "$what: status $status: $(tail -n 1 "$key.err")"
 	elif [ -s "$key.err" ]; then
 		echo "$what: $(head -n 1 "$key.err")"
-	elif [ "$(grep ^digest "$key.out")" != "$(bare "$5" "$4")" ]; then
-		echo "$what: another digest"
+	elif ! grep -q ^digest "$key.out"; then
+		echo "$what: does not come to its end"
 	elif [ -n "$(faults "$key.json" $cap)" ]; then
 		echo "$what: $(faults "$key.json" $cap | head -n 1)"
 	else
@@ -41,7 +36,7 @@ one() { # one BLOCK POLICY SCHEDULER SEED THREADS HOST SAFETY
 	fi
 	rm -f "$key".*
 }
-export -f one bare field faults
+export -f one field faults
 export dir cap
 
 if [ "${ROWS:-}" = all ] || [ -n "${BLOCKS:-}${POLICIES:-}${SCHEDS:-}${SEEDS:-}${THREADS:-}" ]; then
@@ -79,9 +74,12 @@ ROWS
 fi | while read -r row; do
 	for safety in ${SAFETIES:-strict overlap}; do echo "$row $safety"; done
 done >"$dir/rows"
-while read -r seed threads; do
-	bare "$threads" "$seed" >"$dir/digest" || fail "seed $seed, $threads threads, without the library: $(tail -n 1 "$dir/bare.$threads.$seed")"
-done < <(cut -d' ' -f4,5 "$dir/rows" | sort -u)
+# The program judges itself: its digest is of what it wants to see, and tells nothing of what it has seen. Without the library
+# it is run once with each number of threads, so that it is known to be right.
+while read -r threads seed; do
+	said=$(timeout 120 "$O/workloads/stamps" --mb 512 --ops 120 --threads "$threads" --seed "$seed" 2>&1) ||
+		fail "seed $seed, $threads threads, without the library: $(tail -n 1 <<<"$said")"
+done < <(awk '!seen[$5]++ {print $5, $4}' "$dir/rows")
 each_row
 for kind in $(cut -d' ' -f1,7 --output-delimiter=, "$dir/rows" | sort -u); do
 	[[ $kind == 2M,* || -n "${POLICIES:-}${SCHEDS:-}${SEEDS:-}${THREADS:-}" ]] && continue # of one class only; too few to say
