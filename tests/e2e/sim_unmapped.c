@@ -166,6 +166,9 @@ static void freed(void)
 {
 	CUdeviceptr pieces[2], table;
 	CUstream stream;
+	unsigned int by = 1;
+	unsigned long words = LARGE / 4;
+	double ns = 1e6;
 
 	start();
 	MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
@@ -176,7 +179,8 @@ static void freed(void)
 			fill(pieces[i], 10 * i, LARGE, NULL);
 		}
 		increment(pieces[0], 1, LARGE, NULL);
-		MUST(launch("increment_slowly", pieces[0], 1, LARGE, stream));
+		MUST(cuLaunchKernel(function("increment_slowly"), 8, 1, 1, 1, 1, 1, 0, stream,
+				    (void *[]){&pieces[0], &by, &words, &ns}, NULL));
 		/* Any kernel may use both then, which is too much until the first has gone. */
 		if (round % 2)
 			MUST(cuMemcpyHtoD(table, pieces, sizeof(pieces)));
