@@ -22,7 +22,7 @@ static void prepare(void)
 {
 	context_fork_prepare();
 	graph_fork_prepare();
-	params_fork_prepare();
+	launch_params_fork_prepare();
 	pools_fork_prepare();
 	driver_slabs_fork_prepare();
 	pager_fork_prepare();
@@ -39,7 +39,7 @@ static void parent(void)
 	pager_fork_parent();
 	driver_slabs_fork_parent();
 	pools_fork_done();
-	params_fork_done();
+	launch_params_fork_done();
 	graph_fork_done();
 	context_fork_done();
 }
@@ -52,7 +52,7 @@ static void child(void)
 	pager_fork_child();
 	driver_slabs_fork_child();
 	pools_fork_done();
-	params_fork_done();
+	launch_params_fork_done();
 	graph_fork_done();
 	context_fork_done();
 }

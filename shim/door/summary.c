@@ -25,7 +25,7 @@ void summary_at_load(void)
 
 static void say(int device, const struct pager_summary *s)
 {
-	struct params_unknown unknown = params_unknown();
+	struct launch_params_unknown unknown = launch_params_unknown();
 
 	log_warn("device %d: peak %" PRIu64 " of %" PRIu64 " MiB VRAM, %" PRIu64
 		 " MiB pinned RAM; %" PRIu64 " blocks in (%" PRIu64 " MiB), %" PRIu64
@@ -45,7 +45,7 @@ static void say(int device, const struct pager_summary *s)
 
 static void write_json(FILE *file, int device, const struct pager_summary *s)
 {
-	struct params_unknown unknown = params_unknown();
+	struct launch_params_unknown unknown = launch_params_unknown();
 
 	fprintf(file,
 		"{\"device\": %d, \"cap_bytes\": %" PRIu64 ", \"peak_bytes\": %" PRIu64

@@ -73,12 +73,12 @@ static int device_of(CUcontext context)
 static void may_go(void)
 {
 	pager_context_ending();
-	params_forget();
+	launch_params_forget();
 }
 
 static void gone(CUcontext context, int device)
 {
-	kernels_context_ends(context);
+	kernel_registry_context_ends(context);
 	driver_slabs_context_ended(context);
 	account_context_ended(context);
 	pager_context_ended(context);

@@ -141,8 +141,8 @@ CUresult detour_copy(const struct detour *detour, const struct detour_side *dst,
 	return result;
 }
 
-CUresult detour_fill(const struct detour *detour, CUdeviceptr start, unsigned int unit,
-		     unsigned int value, size_t bytes)
+CUresult detour_memset(const struct detour *detour, CUdeviceptr start, unsigned int unit,
+		       unsigned int value, size_t bytes)
 {
 	CUstream carrier = detour->by[0].carrier;
 	CUresult result;

@@ -1,5 +1,5 @@
 /*
- * Copies and fills that name the memory of one card while another card's context is current.
+ * Copies and memsets that name the memory of one card while another card's context is current.
  * Plain allocations allow that; paged memory is mapped for its own card only. So such work goes
  * into a stream of that card's, made for it, between what the program's stream holds already
  * and what comes later; each card's drain knows of it.
@@ -36,8 +36,8 @@ struct detour_side {
 CUresult detour_copy(const struct detour *detour, const struct detour_side *dst,
 		     const struct detour_side *src, size_t bytes, bool ram_to_ram);
 /* `unit`: 1, 2 or 4 bytes. */
-CUresult detour_fill(const struct detour *detour, CUdeviceptr start, unsigned int unit,
-		     unsigned int value, size_t bytes);
+CUresult detour_memset(const struct detour *detour, CUdeviceptr start, unsigned int unit,
+		       unsigned int value, size_t bytes);
 /* What was used is kept where it is until the work is over. */
 void detour_end(struct detour *detour, struct pager_use *use);
 

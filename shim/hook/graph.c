@@ -18,7 +18,7 @@
 
 struct executable {
 	CUgraphExec handle;
-	struct named named; /* guarded by lock once it is in the table */
+	struct graph_nodes named; /* guarded by lock once it is in the table */
 	bool lost;
 	UT_hash_handle hh;
 };
@@ -52,7 +52,7 @@ static struct executable *prepare(CUgraph graph)
 	struct executable *executable = graph ? calloc(1, sizeof(*executable)) : NULL;
 
 	if (executable && atomic_load(&pager_span))
-		named_read_graph(&executable->named, graph);
+		graph_nodes_read_graph(&executable->named, graph);
 	return executable;
 }
 
@@ -67,7 +67,7 @@ static CUresult made(struct executable *executable, CUresult result, const CUgra
 		lock_give(&lock);
 	}
 	if (result != CUDA_SUCCESS || executable->lost) {
-		named_clear(&executable->named);
+		graph_nodes_clear(&executable->named);
 		free(executable);
 	}
 	return result;
@@ -151,7 +151,7 @@ static CUresult kept(struct executable *executable, CUresult result)
 	HASH_ADD_PTR(executables, handle, executable);
 	lock_give(&lock);
 	if (executable->lost) {
-		named_clear(&executable->named);
+		graph_nodes_clear(&executable->named);
 		free(executable);
 	}
 	return result;
@@ -173,7 +173,7 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecDestroy(CUgraphExec hGraphExec)
 	if (result != CUDA_SUCCESS)
 		return kept(executable, result);
 	if (executable) {
-		named_clear(&executable->named);
+		graph_nodes_clear(&executable->named);
 		free(executable);
 	}
 	return result;
@@ -204,7 +204,7 @@ static CUresult replaced(CUgraphExec handle, struct executable *fresh, CUresult 
 		struct executable *gone = i ? fresh : executable;
 
 		if (gone)
-			named_clear(&gone->named);
+			graph_nodes_clear(&gone->named);
 		free(gone);
 	}
 	return result;
@@ -262,7 +262,7 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecKernelNodeSetParams(
 		kernel.func = nodeParams->func;
 		kernel.kernelParams = nodeParams->kernelParams;
 		kernel.extra = nodeParams->extra;
-		named_read_kernel(&executable->named, &kernel);
+		graph_nodes_read_kernel(&executable->named, &kernel);
 	}
 	return let_go(real(cuGraphExecKernelNodeSetParams)(hGraphExec, hNode, nodeParams));
 }
@@ -276,7 +276,7 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecKernelNodeSetParams_v2(
 		return CUDA_ERROR_NOT_FOUND;
 	executable = hold(hGraphExec);
 	if (executable && nodeParams)
-		named_read_kernel(&executable->named, nodeParams);
+		graph_nodes_read_kernel(&executable->named, nodeParams);
 	return let_go(real(cuGraphExecKernelNodeSetParams_v2)(hGraphExec, hNode, nodeParams));
 }
 
@@ -291,7 +291,7 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecMemcpyNodeSetParams(CUgraphExec hGraphExec
 		return CUDA_ERROR_NOT_FOUND;
 	executable = hold(hGraphExec);
 	if (executable && copyParams)
-		named_read_copy(&executable->named, copyParams);
+		graph_nodes_read_memcpy(&executable->named, copyParams);
 	return let_go(real(cuGraphExecMemcpyNodeSetParams)(hGraphExec, hNode, copyParams, ctx));
 }
 
@@ -305,7 +305,7 @@ cuGraphExecMemsetNodeSetParams(CUgraphExec hGraphExec, CUgraphNode hNode,
 		return CUDA_ERROR_NOT_FOUND;
 	executable = hold(hGraphExec);
 	if (executable && memsetParams)
-		named_read_fill(&executable->named, memsetParams);
+		graph_nodes_read_memset(&executable->named, memsetParams);
 	return let_go(
 	    real(cuGraphExecMemsetNodeSetParams)(hGraphExec, hNode, memsetParams, ctx));
 }
@@ -320,7 +320,7 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecChildGraphNodeSetParams(CUgraphExec hGraph
 		return CUDA_ERROR_NOT_FOUND;
 	executable = hold(hGraphExec);
 	if (executable && childGraph)
-		named_read_graph(&executable->named, childGraph);
+		graph_nodes_read_graph(&executable->named, childGraph);
 	return let_go(real(cuGraphExecChildGraphNodeSetParams)(hGraphExec, hNode, childGraph));
 }
 
@@ -333,7 +333,7 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecBatchMemOpNodeSetParams(
 		return CUDA_ERROR_NOT_FOUND;
 	executable = hold(hGraphExec);
 	if (executable && nodeParams)
-		named_read_operations(&executable->named, nodeParams);
+		graph_nodes_read_memops(&executable->named, nodeParams);
 	return let_go(real(cuGraphExecBatchMemOpNodeSetParams)(hGraphExec, hNode, nodeParams));
 }
 
@@ -346,7 +346,7 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecNodeSetParams(CUgraphExec hGraphExec, CUgr
 		return CUDA_ERROR_NOT_FOUND;
 	executable = hold(hGraphExec);
 	if (executable && nodeParams)
-		named_read_params(&executable->named, nodeParams);
+		graph_nodes_read_params(&executable->named, nodeParams);
 	return let_go(real(cuGraphExecNodeSetParams)(hGraphExec, hNode, nodeParams));
 }
 
@@ -357,7 +357,7 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecNodeSetParams(CUgraphExec hGraphExec, CUgr
 /* What the executable names, as one launch does. Success: as after work_begin. */
 static CUresult before(CUgraphExec handle, CUstream stream, struct pager_use *use, bool *begun)
 {
-	const struct named nothing = {0}, *named = &nothing;
+	const struct graph_nodes nothing = {0}, *named = &nothing;
 	struct executable *executable;
 	CUresult result;
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 /* Where the address is in the index, or would be. The index has room. */
-static uint32_t *slot_of(const struct named *named, uint64_t address)
+static uint32_t *slot_of(const struct graph_nodes *named, uint64_t address)
 {
 	size_t at = (address * 0x9E3779B97F4A7C15ull) >> 32 & (named->index_room - 1);
 
@@ -18,7 +18,7 @@ static uint32_t *slot_of(const struct named *named, uint64_t address)
 }
 
 /* Makes room for one more: at most half of the index is in use. */
-static bool index_grow(struct named *named)
+static bool index_grow(struct graph_nodes *named)
 {
 	size_t room = named->index_room ? 2 * named->index_room : 64;
 	uint64_t *addresses;
@@ -43,7 +43,7 @@ static bool index_grow(struct named *named)
 }
 
 /* A node that is updated again and again names the same again and again. */
-static void add_addresses(struct named *named, const uint64_t *addresses, size_t count)
+static void add_addresses(struct graph_nodes *named, const uint64_t *addresses, size_t count)
 {
 	pager_bar(addresses, count);
 	for (size_t i = 0; i < count; i++) {
@@ -61,7 +61,7 @@ static void add_addresses(struct named *named, const uint64_t *addresses, size_t
 	}
 }
 
-static void add_pinned(struct named *named, uint64_t start, uint64_t bytes)
+static void add_pinned(struct graph_nodes *named, uint64_t start, uint64_t bytes)
 {
 	struct pinned *list;
 
@@ -88,7 +88,7 @@ static uint64_t span(size_t pitch, size_t width, size_t height, size_t rows, siz
 	return (depth ? depth - 1 : 0) * plane + (height ? height - 1 : 0) * row + width;
 }
 
-void named_read_copy(struct named *named, const CUDA_MEMCPY3D *copy)
+void graph_nodes_read_memcpy(struct graph_nodes *named, const CUDA_MEMCPY3D *copy)
 {
 	add_pinned(named, copy->srcDevice,
 		   span(copy->srcPitch, copy->srcXInBytes + copy->WidthInBytes,
@@ -98,9 +98,9 @@ void named_read_copy(struct named *named, const CUDA_MEMCPY3D *copy)
 			copy->dstY + copy->Height, copy->dstHeight, copy->dstZ + copy->Depth));
 }
 
-void named_read_kernel(struct named *named, const CUDA_KERNEL_NODE_PARAMS *kernel)
+void graph_nodes_read_kernel(struct graph_nodes *named, const CUDA_KERNEL_NODE_PARAMS *kernel)
 {
-	uint64_t *addresses = calloc(PARAMS_NAMED_MOST, sizeof(*addresses));
+	uint64_t *addresses = calloc(LAUNCH_PARAMS_MOST, sizeof(*addresses));
 	CUfunction function = kernel->func ? kernel->func : (CUfunction)kernel->kern;
 	bool unknown = true;
 
@@ -113,22 +113,23 @@ void named_read_kernel(struct named *named, const CUDA_KERNEL_NODE_PARAMS *kerne
 		unknown = false;
 	} else if (addresses)
 		add_addresses(named, addresses,
-			      params_named(function, kernel->kernelParams, kernel->extra,
-					   addresses, PARAMS_NAMED_MOST, &unknown));
+			      launch_params_named(function, kernel->kernelParams, kernel->extra,
+						  addresses, LAUNCH_PARAMS_MOST, &unknown));
 	if (unknown)
 		pager_unknown_work("a kernel of unknown parameters in a graph");
 	named->unknown |= unknown;
 	free(addresses);
 }
 
-void named_read_fill(struct named *named, const CUDA_MEMSET_NODE_PARAMS *fill)
+void graph_nodes_read_memset(struct graph_nodes *named, const CUDA_MEMSET_NODE_PARAMS *fill)
 {
 	add_pinned(named, fill->dst,
 		   span(fill->pitch, fill->width * fill->elementSize, fill->height, 0, 1));
 }
 
 /* Waits for values in memory, and writes them. */
-void named_read_operations(struct named *named, const CUDA_BATCH_MEM_OP_NODE_PARAMS *batch)
+void graph_nodes_read_memops(struct graph_nodes *named,
+			     const CUDA_BATCH_MEM_OP_NODE_PARAMS *batch)
 {
 	for (unsigned int i = 0; batch->paramArray && i < batch->count; i++) {
 		const CUstreamBatchMemOpParams *operation = &batch->paramArray[i];
@@ -142,7 +143,7 @@ void named_read_operations(struct named *named, const CUDA_BATCH_MEM_OP_NODE_PAR
 	}
 }
 
-static void cannot_read(struct named *named)
+static void cannot_read(struct graph_nodes *named)
 {
 	if (named->unread)
 		return;
@@ -155,7 +156,7 @@ static void cannot_read(struct named *named)
 	streams_freeze(1);
 }
 
-static bool read_kernel_node(struct named *named, CUgraphNode node)
+static bool read_kernel_node(struct graph_nodes *named, CUgraphNode node)
 {
 	CUDA_KERNEL_NODE_PARAMS kernel = {0};
 	CUDA_KERNEL_NODE_PARAMS_v1 older;
@@ -171,12 +172,12 @@ static bool read_kernel_node(struct named *named, CUgraphNode node)
 	} else {
 		return false;
 	}
-	named_read_kernel(named, &kernel);
+	graph_nodes_read_kernel(named, &kernel);
 	return true;
 }
 
 /* False: it may touch memory, and nobody says which. */
-static bool read_node(struct named *named, CUgraphNode node)
+static bool read_node(struct graph_nodes *named, CUgraphNode node)
 {
 	CUDA_BATCH_MEM_OP_NODE_PARAMS batch;
 	CUDA_MEMSET_NODE_PARAMS fill;
@@ -193,25 +194,25 @@ static bool read_node(struct named *named, CUgraphNode node)
 		if (!real(cuGraphMemcpyNodeGetParams) ||
 		    real(cuGraphMemcpyNodeGetParams)(node, &copy) != CUDA_SUCCESS)
 			return false;
-		named_read_copy(named, &copy);
+		graph_nodes_read_memcpy(named, &copy);
 		return true;
 	case CU_GRAPH_NODE_TYPE_MEMSET:
 		if (!real(cuGraphMemsetNodeGetParams) ||
 		    real(cuGraphMemsetNodeGetParams)(node, &fill) != CUDA_SUCCESS)
 			return false;
-		named_read_fill(named, &fill);
+		graph_nodes_read_memset(named, &fill);
 		return true;
 	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
 		if (!real(cuGraphBatchMemOpNodeGetParams) ||
 		    real(cuGraphBatchMemOpNodeGetParams)(node, &batch) != CUDA_SUCCESS)
 			return false;
-		named_read_operations(named, &batch);
+		graph_nodes_read_memops(named, &batch);
 		return true;
 	case CU_GRAPH_NODE_TYPE_GRAPH:
 		if (!real(cuGraphChildGraphNodeGetGraph) ||
 		    real(cuGraphChildGraphNodeGetGraph)(node, &child) != CUDA_SUCCESS)
 			return false;
-		named_read_graph(named, child);
+		graph_nodes_read_graph(named, child);
 		return true;
 	case CU_GRAPH_NODE_TYPE_HOST:
 	case CU_GRAPH_NODE_TYPE_EMPTY:
@@ -227,7 +228,7 @@ static bool read_node(struct named *named, CUgraphNode node)
 	}
 }
 
-void named_read_graph(struct named *named, CUgraph graph)
+void graph_nodes_read_graph(struct graph_nodes *named, CUgraph graph)
 {
 	size_t count = 0;
 	CUgraphNode *nodes;
@@ -248,7 +249,7 @@ void named_read_graph(struct named *named, CUgraph graph)
 	free(nodes);
 }
 
-void named_read_params(struct named *named, const CUgraphNodeParams *params)
+void graph_nodes_read_params(struct graph_nodes *named, const CUgraphNodeParams *params)
 {
 	CUDA_BATCH_MEM_OP_NODE_PARAMS batch = {0};
 	CUDA_KERNEL_NODE_PARAMS kernel = {0};
@@ -259,10 +260,10 @@ void named_read_params(struct named *named, const CUgraphNodeParams *params)
 		kernel.kern = params->kernel.kern;
 		kernel.kernelParams = params->kernel.kernelParams;
 		kernel.extra = params->kernel.extra;
-		named_read_kernel(named, &kernel);
+		graph_nodes_read_kernel(named, &kernel);
 		break;
 	case CU_GRAPH_NODE_TYPE_MEMCPY:
-		named_read_copy(named, &params->memcpy.copyParams);
+		graph_nodes_read_memcpy(named, &params->memcpy.copyParams);
 		break;
 	case CU_GRAPH_NODE_TYPE_MEMSET:
 		add_pinned(named, params->memset.dst,
@@ -271,19 +272,19 @@ void named_read_params(struct named *named, const CUgraphNodeParams *params)
 				params->memset.height, 0, 1));
 		break;
 	case CU_GRAPH_NODE_TYPE_GRAPH:
-		named_read_graph(named, params->graph.graph);
+		graph_nodes_read_graph(named, params->graph.graph);
 		break;
 	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
 		batch.count = params->memOp.count;
 		batch.paramArray = params->memOp.paramArray;
-		named_read_operations(named, &batch);
+		graph_nodes_read_memops(named, &batch);
 		break;
 	default:
 		break;
 	}
 }
 
-void named_clear(struct named *named)
+void graph_nodes_clear(struct graph_nodes *named)
 {
 	for (size_t i = 0; i < named->pinned_count; i++)
 		pager_pin(named->pinned[i].start, named->pinned[i].bytes, false);
@@ -292,5 +293,5 @@ void named_clear(struct named *named)
 	free(named->index);
 	if (named->unread)
 		streams_freeze(-1);
-	*named = (struct named){0};
+	*named = (struct graph_nodes){0};
 }

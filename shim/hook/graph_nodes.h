@@ -1,11 +1,11 @@
 /*
  * What a graph names: the memory that its kernels are given, which a launch of it may use, and
- * that of its copies, fills and operations on values, whose addresses are resolved when it
- * becomes executable: brought to one home, and pinned until named_clear. Owns its lists;
+ * that of its copies, memsets and operations on values, whose addresses are resolved when it
+ * becomes executable: brought to one home, and pinned until graph_nodes_clear. Owns its lists;
  * whoever owns the struct guards it. Takes the pagers' locks.
  */
-#ifndef LOWTIDE_GRAPH_NAMES_H
-#define LOWTIDE_GRAPH_NAMES_H
+#ifndef LOWTIDE_GRAPH_NODES_H
+#define LOWTIDE_GRAPH_NODES_H
 
 #include <cuda.h>
 
@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct named {
+struct graph_nodes {
 	uint64_t *addresses; /* that kernels name, each once */
 	size_t address_count;
 	uint32_t *index; /* by address: its place + 1, see slot_of */
@@ -27,13 +27,14 @@ struct named {
 };
 
 /* Each adds to what is named already. */
-void named_read_graph(struct named *named, CUgraph graph);
-void named_read_params(struct named *named, const CUgraphNodeParams *params);
-void named_read_kernel(struct named *named, const CUDA_KERNEL_NODE_PARAMS *kernel);
-void named_read_copy(struct named *named, const CUDA_MEMCPY3D *copy);
-void named_read_fill(struct named *named, const CUDA_MEMSET_NODE_PARAMS *fill);
-void named_read_operations(struct named *named, const CUDA_BATCH_MEM_OP_NODE_PARAMS *batch);
+void graph_nodes_read_graph(struct graph_nodes *named, CUgraph graph);
+void graph_nodes_read_params(struct graph_nodes *named, const CUgraphNodeParams *params);
+void graph_nodes_read_kernel(struct graph_nodes *named, const CUDA_KERNEL_NODE_PARAMS *kernel);
+void graph_nodes_read_memcpy(struct graph_nodes *named, const CUDA_MEMCPY3D *copy);
+void graph_nodes_read_memset(struct graph_nodes *named, const CUDA_MEMSET_NODE_PARAMS *fill);
+void graph_nodes_read_memops(struct graph_nodes *named,
+			     const CUDA_BATCH_MEM_OP_NODE_PARAMS *batch);
 /* Unpins, and names nothing any more. */
-void named_clear(struct named *named);
+void graph_nodes_clear(struct graph_nodes *named);
 
 #endif

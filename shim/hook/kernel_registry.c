@@ -15,7 +15,7 @@
 #define TELLS_SINCE 12040
 
 struct kernel {
-	const struct layout *layout;
+	const struct param_layout *layout;
 	bool lost;
 	UT_hash_handle hh; /* in its module's, by name */
 	char name[];
@@ -32,7 +32,7 @@ struct module {
 struct function {
 	const void *handle;
 	const struct module *module; /* with which it goes */
-	const struct layout *layout;
+	const struct param_layout *layout;
 	bool lost;
 	UT_hash_handle hh;
 };
@@ -43,7 +43,7 @@ static struct module *modules;
 static struct function *functions;
 static size_t kernel_count;
 
-bool kernels_wanted(void)
+bool kernel_registry_wanted(void)
 {
 	static atomic_int wanted; /* 0: not asked yet; 1: no; 2: yes */
 	int answer = atomic_load_explicit(&wanted, memory_order_relaxed), version = 0;
@@ -120,24 +120,24 @@ static struct module *module_add(const void *handle, const void *owner)
 
 /* --- reading an image */
 
-static const struct layout *layout_of_kernel(const struct image_kernel *kernel)
+static const struct param_layout *layout_of_kernel(const struct image_kernel *kernel)
 {
 	/* Too large for a small stack. */
-	static struct layout_param params[LAYOUT_PARAMS_MAX]; /* guarded by lock */
+	static struct param_layout_words params[PARAM_LAYOUT_MOST]; /* guarded by lock */
 	size_t count = 0;
 
-	for (size_t i = 0; i < kernel->param_count && i < LAYOUT_PARAMS_MAX; i++) {
-		params[count] = layout_param((uint32_t)i, kernel->params[i].offset,
-					     kernel->params[i].bytes);
+	for (size_t i = 0; i < kernel->param_count && i < PARAM_LAYOUT_MOST; i++) {
+		params[count] = param_layout_words((uint32_t)i, kernel->params[i].offset,
+						   kernel->params[i].bytes);
 		count += params[count].count != 0;
 	}
-	return layout_intern(params, count);
+	return param_layout_intern(params, count);
 }
 
 static void note_kernel(void *context, const struct image_kernel *found)
 {
 	struct module *module = context;
-	const struct layout *layout = layout_of_kernel(found);
+	const struct param_layout *layout = layout_of_kernel(found);
 	struct kernel *kernel;
 
 	HASH_FIND(hh, module->kernels, found->name, found->name_length, kernel);
@@ -145,7 +145,7 @@ static void note_kernel(void *context, const struct image_kernel *found)
 		/* The same source for another architecture: anything else is not to be
 		 * believed. */
 		if (kernel->layout != layout)
-			kernel->layout = &layout_unknown;
+			kernel->layout = &param_layout_unknown;
 		return;
 	}
 	if (kernel_count == KERNELS_MOST)
@@ -170,7 +170,7 @@ static void told(const struct image_sink *sink)
 			 sink->unread);
 }
 
-void kernels_loaded(const void *module, const void *image, const void *owner)
+void kernel_registry_loaded(const void *module, const void *image, const void *owner)
 {
 	struct image_sink sink = {note_kernel, NULL, 0};
 
@@ -182,7 +182,7 @@ void kernels_loaded(const void *module, const void *image, const void *owner)
 	told(&sink);
 }
 
-void kernels_loaded_file(const void *module, const char *path, const void *owner)
+void kernel_registry_loaded_file(const void *module, const char *path, const void *owner)
 {
 	struct image_sink sink = {note_kernel, NULL, 0};
 
@@ -194,7 +194,7 @@ void kernels_loaded_file(const void *module, const char *path, const void *owner
 	told(&sink);
 }
 
-void kernels_alias(const void *handle, const void *alias)
+void kernel_registry_alias(const void *handle, const void *alias)
 {
 	struct module *module, *same;
 
@@ -228,7 +228,7 @@ static void function_drop(const void *handle)
 }
 
 static void function_add(const void *handle, const struct module *module,
-			 const struct layout *layout)
+			 const struct param_layout *layout)
 {
 	struct function *function;
 
@@ -248,7 +248,7 @@ static void function_add(const void *handle, const struct module *module,
 	function->layout = layout;
 }
 
-void kernels_got(const void *handle, const char *name, const void *function)
+void kernel_registry_got(const void *handle, const char *name, const void *function)
 {
 	const struct module *module;
 	struct kernel *kernel = NULL;
@@ -259,7 +259,7 @@ void kernels_got(const void *handle, const char *name, const void *function)
 		const struct module *whose = module->same_as ? module->same_as : module;
 
 		HASH_FIND(hh, whose->kernels, name, strlen(name), kernel);
-		function_add(function, module, kernel ? kernel->layout : &layout_unknown);
+		function_add(function, module, kernel ? kernel->layout : &param_layout_unknown);
 	} else {
 		/* Whatever had this handle before is gone. */
 		function_drop(function);
@@ -267,7 +267,7 @@ void kernels_got(const void *handle, const char *name, const void *function)
 	lock_give(&lock);
 }
 
-void kernels_got_from(const void *kernel, const void *handle)
+void kernel_registry_got_from(const void *kernel, const void *handle)
 {
 	struct function *function;
 
@@ -280,9 +280,9 @@ void kernels_got_from(const void *kernel, const void *handle)
 	lock_give(&lock);
 }
 
-const struct layout *kernels_layout(const void *handle)
+const struct param_layout *kernel_registry_layout(const void *handle)
 {
-	const struct layout *layout = &layout_unknown;
+	const struct param_layout *layout = &param_layout_unknown;
 	struct function *function;
 
 	lock_take(&lock);
@@ -295,7 +295,7 @@ const struct layout *kernels_layout(const void *handle)
 
 /* --- the end of a module */
 
-void kernels_unload(const void *handle)
+void kernel_registry_unload(const void *handle)
 {
 	struct module *module;
 
@@ -306,7 +306,7 @@ void kernels_unload(const void *handle)
 	lock_give(&lock);
 }
 
-void kernels_context_ends(const void *owner)
+void kernel_registry_context_ends(const void *owner)
 {
 	struct module *module;
 
@@ -324,12 +324,12 @@ void kernels_context_ends(const void *owner)
 	lock_give(&lock);
 }
 
-void kernels_fork_prepare(void)
+void kernel_registry_fork_prepare(void)
 {
 	lock_take(&lock);
 }
 
-void kernels_fork_done(void)
+void kernel_registry_fork_done(void)
 {
 	lock_give(&lock);
 }

@@ -4,35 +4,35 @@
  * gets. Nothing is kept for drivers that tell (CUDA 12.4 and newer).
  *
  * Modules and libraries, functions and kernels are handles of the driver's; here only their
- * values count. Any thread; one lock of its own, before layout's in rank.
+ * values count. Any thread; one lock of its own, before param_layout.c's in rank.
  */
-#ifndef LOWTIDE_KERNELS_H
-#define LOWTIDE_KERNELS_H
+#ifndef LOWTIDE_KERNEL_REGISTRY_H
+#define LOWTIDE_KERNEL_REGISTRY_H
 
 #include "hook/param_layout.h"
 
 /* The driver does not tell: images are read. */
-bool kernels_wanted(void);
+bool kernel_registry_wanted(void);
 
 /* A module or library was loaded, from memory (its length unknown) or from a file. It ends with
  * `owner`, a context; NULL: with none. */
-void kernels_loaded(const void *module, const void *image, const void *owner);
-void kernels_loaded_file(const void *module, const char *path, const void *owner);
+void kernel_registry_loaded(const void *module, const void *image, const void *owner);
+void kernel_registry_loaded_file(const void *module, const char *path, const void *owner);
 /* `alias` stands for the same kernels. */
-void kernels_alias(const void *module, const void *alias);
+void kernel_registry_alias(const void *module, const void *alias);
 /* The program got `function` by its name. */
-void kernels_got(const void *module, const char *name, const void *function);
+void kernel_registry_got(const void *module, const char *name, const void *function);
 /* `function` is what `kernel` is in some context. */
-void kernels_got_from(const void *kernel, const void *function);
+void kernel_registry_got_from(const void *kernel, const void *function);
 
 /* Called before the driver lets go of the handles: afterwards they may come again at once. */
-void kernels_unload(const void *module);
-void kernels_context_ends(const void *owner);
+void kernel_registry_unload(const void *module);
+void kernel_registry_context_ends(const void *owner);
 
-/* layout_unknown if no image told. */
-const struct layout *kernels_layout(const void *function);
+/* param_layout_unknown if no image told. */
+const struct param_layout *kernel_registry_layout(const void *function);
 
-void kernels_fork_prepare(void);
-void kernels_fork_done(void);
+void kernel_registry_fork_prepare(void);
+void kernel_registry_fork_done(void);
 
 #endif

@@ -24,14 +24,14 @@ static CUresult name(const uint64_t *addresses, size_t count, bool unknown, CUst
 static CUresult before_many(CUfunction function, void **params, void **extra, CUstream stream,
 			    struct pager_use *use, bool *begun)
 {
-	uint64_t *addresses = malloc(PARAMS_NAMED_MOST * sizeof(*addresses));
+	uint64_t *addresses = malloc(LAUNCH_PARAMS_MOST * sizeof(*addresses));
 	bool unknown = true;
 	size_t count = 0;
 	CUresult result;
 
 	if (addresses)
-		count = params_named(function, params, extra, addresses, PARAMS_NAMED_MOST,
-				     &unknown);
+		count = launch_params_named(function, params, extra, addresses,
+					    LAUNCH_PARAMS_MOST, &unknown);
 	if (unknown)
 		pager_unknown_work("a kernel of unknown parameters");
 	result = name(addresses, count, unknown, stream, use, begun);
@@ -42,7 +42,7 @@ static CUresult before_many(CUfunction function, void **params, void **extra, CU
 static CUresult before(CUfunction function, void **params, void **extra, CUstream stream,
 		       struct pager_use *use, bool *begun)
 {
-	uint64_t addresses[PARAMS_NAMED_MAX];
+	uint64_t addresses[LAUNCH_PARAMS_FEW];
 	bool unknown;
 	size_t count;
 
@@ -50,8 +50,9 @@ static CUresult before(CUfunction function, void **params, void **extra, CUstrea
 	*begun = false;
 	if (!atomic_load_explicit(&pager_span, memory_order_relaxed))
 		return CUDA_SUCCESS;
-	count = params_named(function, params, extra, addresses, PARAMS_NAMED_MAX, &unknown);
-	if (unknown && count == PARAMS_NAMED_MAX)
+	count = launch_params_named(function, params, extra, addresses, LAUNCH_PARAMS_FEW,
+				    &unknown);
+	if (unknown && count == LAUNCH_PARAMS_FEW)
 		return before_many(function, params, extra, stream, use, begun);
 	if (unknown)
 		pager_unknown_work("a kernel of unknown parameters");
@@ -188,13 +189,13 @@ LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernel_ptsz(
 /* Inside the gate. */
 static bool all_there(const CUDA_LAUNCH_PARAMS *list, unsigned int count)
 {
-	uint64_t addresses[PARAMS_NAMED_MAX];
+	uint64_t addresses[LAUNCH_PARAMS_FEW];
 	bool there = true;
 
 	for (unsigned int i = 0; i < count && there; i++) {
 		bool unknown;
-		size_t named = params_named(list[i].function, list[i].kernelParams, NULL,
-					    addresses, PARAMS_NAMED_MAX, &unknown);
+		size_t named = launch_params_named(list[i].function, list[i].kernelParams, NULL,
+						   addresses, LAUNCH_PARAMS_FEW, &unknown);
 
 		there =
 		    unmapped_all_resident(addresses, named, unknown ? REACH_ALL : REACH_TABLED);

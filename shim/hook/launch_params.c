@@ -21,14 +21,14 @@
 /* What was found for a function; the cache has the newest of these. */
 struct entry {
 	CUfunction function;
-	const struct layout *layout;
+	const struct param_layout *layout;
 	bool lost;
 	UT_hash_handle hh;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* ranked before kernels.c's */
-static struct layout_cache cache;				/* written with lock held */
-static struct entry *entries;					/* guarded by lock */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* ranked before kernel_registry.c's */
+static struct param_layout_cache cache;			 /* written with lock held */
+static struct entry *entries;				 /* guarded by lock */
 static atomic_uint_least64_t unknown_kernels, unknown_launches; /* atomic */
 
 static void say_layouts_are_unknown(void)
@@ -57,10 +57,10 @@ static CUresult ask_kernel(CUfunction function, size_t index, size_t *offset, si
 }
 
 /* The lock is held: what is gathered is too large for a small stack. */
-static const struct layout *layout_told(CUfunction function)
+static const struct param_layout *layout_told(CUfunction function)
 {
 	CUresult (*ask)(CUfunction, size_t, size_t *, size_t *) = ask_function;
-	static struct layout_param params[LAYOUT_PARAMS_MAX]; /* guarded by lock */
+	static struct param_layout_words params[PARAM_LAYOUT_MOST]; /* guarded by lock */
 	size_t count = 0, offset, bytes;
 	CUresult result = ask(function, 0, &offset, &bytes);
 
@@ -74,24 +74,25 @@ static const struct layout *layout_told(CUfunction function)
 			result = of_kernel;
 		}
 	}
-	for (size_t i = 0; result == CUDA_SUCCESS && i < LAYOUT_PARAMS_MAX; i++) {
-		params[count] = layout_param((uint32_t)i, offset, bytes);
+	for (size_t i = 0; result == CUDA_SUCCESS && i < PARAM_LAYOUT_MOST; i++) {
+		params[count] = param_layout_words((uint32_t)i, offset, bytes);
 		count += params[count].count != 0;
 		result = ask(function, i + 1, &offset, &bytes);
 	}
-	return result == CUDA_ERROR_INVALID_VALUE ? layout_intern(params, count)
-						  : &layout_unknown;
+	return result == CUDA_ERROR_INVALID_VALUE ? param_layout_intern(params, count)
+						  : &param_layout_unknown;
 }
 
 /* The lock is held. */
-static const struct layout *layout_look_up(CUfunction function)
+static const struct param_layout *layout_look_up(CUfunction function)
 {
 	struct entry *entry;
 
 	HASH_FIND_PTR(entries, &function, entry);
 	if (!entry) {
-		const struct layout *layout =
-		    kernels_wanted() ? kernels_layout(function) : layout_told(function);
+		const struct param_layout *layout = kernel_registry_wanted()
+							? kernel_registry_layout(function)
+							: layout_told(function);
 
 		if (!layout->known)
 			atomic_fetch_add(&unknown_kernels, 1);
@@ -106,13 +107,13 @@ static const struct layout *layout_look_up(CUfunction function)
 			return layout;
 		}
 	}
-	layout_cache_store(&cache, function, entry->layout);
+	param_layout_cache_store(&cache, function, entry->layout);
 	return entry->layout;
 }
 
-static const struct layout *layout_of(CUfunction function)
+static const struct param_layout *layout_of(CUfunction function)
 {
-	const struct layout *layout = layout_cache_find(&cache, function);
+	const struct param_layout *layout = param_layout_cache_find(&cache, function);
 
 	if (layout)
 		return layout;
@@ -154,14 +155,14 @@ static size_t named_in(struct span span, const unsigned char *value, size_t step
 	return count;
 }
 
-static size_t named_one_by_one(const struct layout *layout, void **params, uint64_t *addresses,
-			       size_t room)
+static size_t named_one_by_one(const struct param_layout *layout, void **params,
+			       uint64_t *addresses, size_t room)
 {
 	struct span span = managed_span();
 	size_t count = 0;
 
 	for (size_t i = 0; i < layout->count; i++) {
-		const struct layout_param *param = &layout->params[i];
+		const struct param_layout_words *param = &layout->params[i];
 		uint64_t word;
 
 		/* Most parameters are one word. */
@@ -178,13 +179,13 @@ static size_t named_one_by_one(const struct layout *layout, void **params, uint6
 }
 
 /* Tensor maps among the parameters whose address does not show. */
-static size_t named_by_maps(const struct layout *layout, void **params, uint64_t *addresses,
-			    size_t room)
+static size_t named_by_maps(const struct param_layout *layout, void **params,
+			    uint64_t *addresses, size_t room)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < layout->count; i++) {
-		const struct layout_param *param = &layout->params[i];
+		const struct param_layout_words *param = &layout->params[i];
 		size_t bytes = (param->count - 1) * (size_t)param->step + 8;
 
 		if (bytes >= TENSOR_MAP_BYTES)
@@ -218,10 +219,10 @@ static size_t named_in_packed(void **extra, uint64_t *addresses, size_t room)
 	return count;
 }
 
-size_t params_named(CUfunction function, void **params, void **extra, uint64_t *addresses,
-		    size_t room, bool *unknown)
+size_t launch_params_named(CUfunction function, void **params, void **extra,
+			   uint64_t *addresses, size_t room, bool *unknown)
 {
-	const struct layout *layout;
+	const struct param_layout *layout;
 	size_t count = 0;
 
 	*unknown = false;
@@ -243,18 +244,18 @@ size_t params_named(CUfunction function, void **params, void **extra, uint64_t *
 	return count;
 }
 
-struct params_unknown params_unknown(void)
+struct launch_params_unknown launch_params_unknown(void)
 {
-	return (struct params_unknown){atomic_load(&unknown_kernels),
-				       atomic_load(&unknown_launches)};
+	return (struct launch_params_unknown){atomic_load(&unknown_kernels),
+					      atomic_load(&unknown_launches)};
 }
 
-void params_forget(void)
+void launch_params_forget(void)
 {
 	struct entry *entry, *next;
 
 	lock_take(&lock);
-	layout_cache_clear(&cache);
+	param_layout_cache_clear(&cache);
 	HASH_ITER (hh, entries, entry, next) {
 		HASH_DEL(entries, entry);
 		free(entry);
@@ -262,18 +263,18 @@ void params_forget(void)
 	lock_give(&lock);
 }
 
-void params_fork_prepare(void)
+void launch_params_fork_prepare(void)
 {
 	lock_take(&lock);
-	kernels_fork_prepare();
-	layout_fork_prepare();
+	kernel_registry_fork_prepare();
+	param_layout_fork_prepare();
 	tensor_maps_fork_prepare();
 }
 
-void params_fork_done(void)
+void launch_params_fork_done(void)
 {
 	tensor_maps_fork_done();
-	layout_fork_done();
-	kernels_fork_done();
+	param_layout_fork_done();
+	kernel_registry_fork_done();
 	lock_give(&lock);
 }

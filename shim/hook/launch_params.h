@@ -2,8 +2,8 @@
  * Which managed addresses a launch names: every word of every parameter that could be one. Owns
  * the cache of parameter layouts, by function handle; reading it takes no lock.
  */
-#ifndef LOWTIDE_PARAMS_H
-#define LOWTIDE_PARAMS_H
+#ifndef LOWTIDE_LAUNCH_PARAMS_H
+#define LOWTIDE_LAUNCH_PARAMS_H
 
 #include <cuda.h>
 
@@ -11,25 +11,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PARAMS_NAMED_MAX 256
+#define LAUNCH_PARAMS_FEW 256
 /* More than any launch can name: 32,764 bytes of parameters hold no more pointers. */
-#define PARAMS_NAMED_MOST 4096
+#define LAUNCH_PARAMS_MOST 4096
 
 /* Writes at most `room` addresses; returns how many. Parameters come one by one (`params`) or
  * packed (`extra`), as cuLaunchKernel takes them. *unknown: it may name more than was found. */
-size_t params_named(CUfunction function, void **params, void **extra, uint64_t *addresses,
-		    size_t room, bool *unknown);
+size_t launch_params_named(CUfunction function, void **params, void **extra,
+			   uint64_t *addresses, size_t room, bool *unknown);
 
 /* Functions are about to go: their handles may come again for others. */
-void params_forget(void);
+void launch_params_forget(void);
 
 /* Of which nothing could be known; of all devices, since the process began. */
-struct params_unknown {
+struct launch_params_unknown {
 	uint64_t kernels, launches;
 };
-struct params_unknown params_unknown(void);
+struct launch_params_unknown launch_params_unknown(void);
 
-void params_fork_prepare(void);
-void params_fork_done(void);
+void launch_params_fork_prepare(void);
+void launch_params_fork_done(void);
 
 #endif

@@ -47,14 +47,14 @@ static void look_for_maps(const unsigned char *bytes, size_t count)
 	}
 }
 
-bool copy_may_hold_pointers(CUdeviceptr src, uint64_t bytes)
+bool memcpy_may_hold_pointers(CUdeviceptr src, uint64_t bytes)
 {
 	return src && bytes && bytes <= TABLE_BYTES && pager_any_made() &&
 	       (settings_get()->safety == SAFETY_OVERLAP || work_needs_residence()) &&
-	       copy_place_of(src) != COPY_DEVICE;
+	       memcpy_place_of(src) != MEMCPY_DEVICE;
 }
 
-void copy_look_for_pointers(const void *bytes, size_t count)
+void memcpy_look_for_pointers(const void *bytes, size_t count)
 {
 	pager_scan_table(bytes, count);
 	if (work_needs_residence())
@@ -62,7 +62,7 @@ void copy_look_for_pointers(const void *bytes, size_t count)
 }
 
 /* Past what was allocated: the driver must be asked to refuse it. */
-static bool goes_too_far(struct copy *copy)
+static bool goes_too_far(struct memcpy_work *copy)
 {
 	CUdeviceptr dst = pager_shown_range(copy->dst, copy->bytes),
 		    src = pager_shown_range(copy->src, copy->bytes);
@@ -76,89 +76,90 @@ static bool goes_too_far(struct copy *copy)
 	return too_far;
 }
 
-bool copy_begin(struct copy *copy)
+bool memcpy_begin(struct memcpy_work *copy)
 {
 	const struct pager_range ranges[] = {{copy->dst, copy->bytes},
 					     {copy->src, copy->bytes}};
 	bool ours = copy->bytes && (is_ours(copy->dst) || is_ours(copy->src));
 
 	copy->use.count = 0;
-	if (copy->reads_host && copy_may_hold_pointers(copy->src, copy->bytes))
-		copy_look_for_pointers((const void *)(uintptr_t)copy->src, copy->bytes);
+	if (copy->reads_host && memcpy_may_hold_pointers(copy->src, copy->bytes))
+		memcpy_look_for_pointers((const void *)(uintptr_t)copy->src, copy->bytes);
 	if (ours)
 		pager_use_ranges(ranges, 2, &copy->use);
 	copy->begun = ours && work_begin();
 	if (ours && goes_too_far(copy))
 		return true;
-	copy->other_card = copy->begun && copy_is_of_other_card(copy->dst, copy->src) &&
+	copy->other_card = copy->begun && memcpy_is_of_other_card(copy->dst, copy->src) &&
 			   !streams_is_captured(copy->stream);
 	return !copy->begun || (!copy->other_card && all_resident(copy->dst, copy->bytes) &&
 				all_resident(copy->src, copy->bytes));
 }
 
-enum copy_place copy_place_of(CUdeviceptr address)
+enum memcpy_place memcpy_place_of(CUdeviceptr address)
 {
 	unsigned int type;
 
 	if (is_ours(address))
-		return COPY_DEVICE;
+		return MEMCPY_DEVICE;
 	/* Host memory that the driver does not know is pageable. */
 	if (real(cuPointerGetAttribute)(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address) !=
 	    CUDA_SUCCESS)
-		return COPY_PAGEABLE;
-	return type == CU_MEMORYTYPE_HOST ? COPY_PINNED : COPY_DEVICE;
+		return MEMCPY_PAGEABLE;
+	return type == CU_MEMORYTYPE_HOST ? MEMCPY_PINNED : MEMCPY_DEVICE;
 }
 
 /* One side of a copy in parts. */
 struct side {
 	CUdeviceptr at;	 /* as the program names it */
 	CUdeviceptr gpu; /* as the GPU reaches it; 0: the same, or it does not */
-	enum copy_place place;
+	enum memcpy_place place;
 };
 
 static struct side side_of(CUdeviceptr at)
 {
-	struct side side = {at, 0, copy_place_of(at)};
+	struct side side = {at, 0, memcpy_place_of(at)};
 
-	if (side.place == COPY_PINNED &&
+	if (side.place == MEMCPY_PINNED &&
 	    real(cuPointerGetAttribute)(&side.gpu, CU_POINTER_ATTRIBUTE_DEVICE_POINTER, at) !=
 		CUDA_SUCCESS)
-		side.place = COPY_PAGEABLE;
+		side.place = MEMCPY_PAGEABLE;
 	return side;
 }
 
 static CUdeviceptr reached(const struct side *side, size_t done)
 {
-	return side->place == COPY_PINNED ? side->gpu + done : pager_reach(side->at + done);
+	return side->place == MEMCPY_PINNED ? side->gpu + done : pager_reach(side->at + done);
 }
 
 /* Into a graph, by the program's own addresses: where it lies now is not where it will lie. The
  * pager knows what kernels of a graph name; a copy of memory that has no mapping now is the
  * driver's to accept or refuse. */
-static CUresult copy_captured(const struct copy *copy, const struct side *dst,
-			      const struct side *src, size_t done, size_t bytes)
+static CUresult memcpy_captured(const struct memcpy_work *copy, const struct side *dst,
+				const struct side *src, size_t done, size_t bytes)
 {
 	struct pager *pager = pager_of(is_ours(dst->at) ? dst->at : src->at);
-	const struct copy_rows row = {(dst->place == COPY_PINNED ? dst->gpu : dst->at) + done,
-				      (src->place == COPY_PINNED ? src->gpu : src->at) + done,
+	const struct copy_rows row = {(dst->place == MEMCPY_PINNED ? dst->gpu : dst->at) + done,
+				      (src->place == MEMCPY_PINNED ? src->gpu : src->at) + done,
 				      0,
 				      0,
 				      bytes,
 				      1};
 
-	if (dst->place != COPY_PAGEABLE && src->place != COPY_PAGEABLE &&
+	if (dst->place != MEMCPY_PAGEABLE && src->place != MEMCPY_PAGEABLE &&
 	    copy_kernel_can(pager))
 		return copy_kernel_launch(pager, &row, copy->stream);
 	return real(cuMemcpyAsync)(dst->at + done, src->at + done, bytes, copy->stream);
 }
 
-static CUresult copy_by_detour(const struct detour *detour, const struct side *dst,
-			       const struct side *src, size_t done, size_t bytes,
-			       bool ram_to_ram)
+static CUresult memcpy_by_detour(const struct detour *detour, const struct side *dst,
+				 const struct side *src, size_t done, size_t bytes,
+				 bool ram_to_ram)
 {
-	struct detour_side to = {dst->at + done, reached(dst, done), dst->place != COPY_DEVICE},
+	struct detour_side to = {dst->at + done, reached(dst, done),
+				 dst->place != MEMCPY_DEVICE},
 			   from = {src->at + done, reached(src, done),
-				   src->place != COPY_DEVICE};
+				   src->place != MEMCPY_DEVICE};
 
 	/* Without a mapping it is reached where it lies in RAM. */
 	to.host |= to.at != to.reached;
@@ -166,17 +167,17 @@ static CUresult copy_by_detour(const struct detour *detour, const struct side *d
 	return detour_copy(detour, &to, &from, bytes, ram_to_ram);
 }
 
-static CUresult copy_part(const struct copy *copy, const struct detour *detour,
-			  const struct side *dst, const struct side *src, size_t done,
-			  size_t bytes, bool ram_to_ram)
+static CUresult memcpy_part(const struct memcpy_work *copy, const struct detour *detour,
+			    const struct side *dst, const struct side *src, size_t done,
+			    size_t bytes, bool ram_to_ram)
 {
 	struct pager *pager = pager_of(is_ours(dst->at) ? dst->at : src->at);
 	const struct copy_rows row = {reached(dst, done), reached(src, done), 0, 0, bytes, 1};
 
 	if (detour)
-		return copy_by_detour(detour, dst, src, done, bytes, ram_to_ram);
+		return memcpy_by_detour(detour, dst, src, done, bytes, ram_to_ram);
 	if (work_needs_residence() && streams_is_captured(copy->stream))
-		return copy_captured(copy, dst, src, done, bytes);
+		return memcpy_captured(copy, dst, src, done, bytes);
 	if (ram_to_ram && copy_kernel_can(pager))
 		return copy_kernel_launch(pager, &row, copy->stream);
 	/* Without a mapping, the driver needs the address that memory has in RAM. */
@@ -185,7 +186,7 @@ static CUresult copy_part(const struct copy *copy, const struct detour *detour,
 }
 
 /* `detour`: NULL where there is none. */
-static CUresult copy_parts(const struct copy *copy, const struct detour *detour)
+static CUresult memcpy_each_part(const struct memcpy_work *copy, const struct detour *detour)
 {
 	struct side dst = side_of(copy->dst), src = side_of(copy->src);
 	CUresult result = CUDA_SUCCESS;
@@ -197,15 +198,15 @@ static CUresult copy_parts(const struct copy *copy, const struct detour *detour)
 		uint64_t part = pager_same_home(copy->dst + done, left, &dst_cold);
 
 		part = pager_same_home(copy->src + done, part, &src_cold);
-		result = copy_part(copy, detour, &dst, &src, done, part,
-				   (dst_cold || dst.place == COPY_PINNED) &&
-				       (src_cold || src.place == COPY_PINNED));
+		result = memcpy_part(copy, detour, &dst, &src, done, part,
+				     (dst_cold || dst.place == MEMCPY_PINNED) &&
+					 (src_cold || src.place == MEMCPY_PINNED));
 		done += part;
 	}
 	return result;
 }
 
-CUresult copy_in_parts(struct copy *copy)
+CUresult memcpy_in_parts(struct memcpy_work *copy)
 {
 	struct detour detour;
 	CUresult result;
@@ -214,20 +215,21 @@ CUresult copy_in_parts(struct copy *copy)
 		result = detour_begin(&detour, copy->stream, copy->dst, copy->src);
 		if (result != CUDA_SUCCESS)
 			return result;
-		result = copy_parts(copy, &detour);
+		result = memcpy_each_part(copy, &detour);
 		detour_end(&detour, &copy->use);
 	} else {
-		result = copy_parts(copy, copy->detour);
+		result = memcpy_each_part(copy, copy->detour);
 	}
 	copy->in_parts = true;
 	return result;
 }
 
-CUresult copy_end(struct copy *copy, CUresult result)
+CUresult memcpy_end(struct memcpy_work *copy, CUresult result)
 {
-	bool waits = copy->in_parts &&
-		     (copy->blocking == COPY_WAITS || (copy->blocking == COPY_WAITS_FOR_HOST &&
-						       copy_waits(copy->dst, copy->src)));
+	bool waits =
+	    copy->in_parts &&
+	    (copy->blocking == MEMCPY_WAITS ||
+	     (copy->blocking == MEMCPY_WAITS_FOR_HOST && memcpy_waits(copy->dst, copy->src)));
 
 	if (!copy->begun)
 		return result;
@@ -247,324 +249,343 @@ CUresult copy_end(struct copy *copy, CUresult result)
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount)
 {
-	struct copy copy = {
-	    dst,   src,	 ByteCount, CU_STREAM_LEGACY, COPY_WAITS_FOR_HOST, true, false, false,
+	struct memcpy_work copy = {
+	    dst,   src,	 ByteCount, CU_STREAM_LEGACY, MEMCPY_WAITS_FOR_HOST, true, false, false,
 	    false, NULL, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpy))
 		return CUDA_ERROR_NOT_FOUND;
-	if (copy_begin(&copy))
+	if (memcpy_begin(&copy))
 		result = real(cuMemcpy)(copy.dst, copy.src, ByteCount);
 	else
-		result = copy_in_parts(&copy);
-	return copy_end(&copy, result);
+		result = memcpy_in_parts(&copy);
+	return memcpy_end(&copy, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy_ptds(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount)
 {
-	struct copy copy = {dst,
-			    src,
-			    ByteCount,
-			    CU_STREAM_PER_THREAD,
-			    COPY_WAITS_FOR_HOST,
-			    true,
-			    false,
-			    false,
-			    false,
-			    NULL,
-			    {0}};
+	struct memcpy_work copy = {dst,
+				   src,
+				   ByteCount,
+				   CU_STREAM_PER_THREAD,
+				   MEMCPY_WAITS_FOR_HOST,
+				   true,
+				   false,
+				   false,
+				   false,
+				   NULL,
+				   {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpy_ptds))
 		return CUDA_ERROR_NOT_FOUND;
-	if (copy_begin(&copy))
+	if (memcpy_begin(&copy))
 		result = real(cuMemcpy_ptds)(copy.dst, copy.src, ByteCount);
 	else
-		result = copy_in_parts(&copy);
-	return copy_end(&copy, result);
+		result = memcpy_in_parts(&copy);
+	return memcpy_end(&copy, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyHtoD_v2(CUdeviceptr dstDevice, const void *srcHost,
 					   size_t ByteCount)
 {
-	struct copy copy = {dstDevice,	(CUdeviceptr)(uintptr_t)srcHost,
-			    ByteCount,	CU_STREAM_LEGACY,
-			    COPY_WAITS, true,
-			    false,	false,
-			    false,	NULL,
-			    {0}};
+	struct memcpy_work copy = {dstDevice,	 (CUdeviceptr)(uintptr_t)srcHost,
+				   ByteCount,	 CU_STREAM_LEGACY,
+				   MEMCPY_WAITS, true,
+				   false,	 false,
+				   false,	 NULL,
+				   {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyHtoD_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (copy_begin(&copy))
+	if (memcpy_begin(&copy))
 		result = real(cuMemcpyHtoD_v2)(copy.dst, srcHost, ByteCount);
 	else
-		result = copy_in_parts(&copy);
-	return copy_end(&copy, result);
+		result = memcpy_in_parts(&copy);
+	return memcpy_end(&copy, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyHtoD_v2_ptds(CUdeviceptr dstDevice, const void *srcHost,
 						size_t ByteCount)
 {
-	struct copy copy = {dstDevice,	(CUdeviceptr)(uintptr_t)srcHost,
-			    ByteCount,	CU_STREAM_PER_THREAD,
-			    COPY_WAITS, true,
-			    false,	false,
-			    false,	NULL,
-			    {0}};
+	struct memcpy_work copy = {dstDevice,	 (CUdeviceptr)(uintptr_t)srcHost,
+				   ByteCount,	 CU_STREAM_PER_THREAD,
+				   MEMCPY_WAITS, true,
+				   false,	 false,
+				   false,	 NULL,
+				   {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyHtoD_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
-	if (copy_begin(&copy))
+	if (memcpy_begin(&copy))
 		result = real(cuMemcpyHtoD_v2_ptds)(copy.dst, srcHost, ByteCount);
 	else
-		result = copy_in_parts(&copy);
-	return copy_end(&copy, result);
+		result = memcpy_in_parts(&copy);
+	return memcpy_end(&copy, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoH_v2(void *dstHost, CUdeviceptr srcDevice,
 					   size_t ByteCount)
 {
-	struct copy copy = {(CUdeviceptr)(uintptr_t)dstHost,
-			    srcDevice,
-			    ByteCount,
-			    CU_STREAM_LEGACY,
-			    COPY_WAITS,
-			    false,
-			    false,
-			    false,
-			    false,
-			    NULL,
-			    {0}};
+	struct memcpy_work copy = {(CUdeviceptr)(uintptr_t)dstHost,
+				   srcDevice,
+				   ByteCount,
+				   CU_STREAM_LEGACY,
+				   MEMCPY_WAITS,
+				   false,
+				   false,
+				   false,
+				   false,
+				   NULL,
+				   {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoH_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (copy_begin(&copy))
+	if (memcpy_begin(&copy))
 		result = real(cuMemcpyDtoH_v2)(dstHost, copy.src, ByteCount);
 	else
-		result = copy_in_parts(&copy);
-	return copy_end(&copy, result);
+		result = memcpy_in_parts(&copy);
+	return memcpy_end(&copy, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoH_v2_ptds(void *dstHost, CUdeviceptr srcDevice,
 						size_t ByteCount)
 {
-	struct copy copy = {(CUdeviceptr)(uintptr_t)dstHost,
-			    srcDevice,
-			    ByteCount,
-			    CU_STREAM_PER_THREAD,
-			    COPY_WAITS,
-			    false,
-			    false,
-			    false,
-			    false,
-			    NULL,
-			    {0}};
+	struct memcpy_work copy = {(CUdeviceptr)(uintptr_t)dstHost,
+				   srcDevice,
+				   ByteCount,
+				   CU_STREAM_PER_THREAD,
+				   MEMCPY_WAITS,
+				   false,
+				   false,
+				   false,
+				   false,
+				   NULL,
+				   {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoH_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
-	if (copy_begin(&copy))
+	if (memcpy_begin(&copy))
 		result = real(cuMemcpyDtoH_v2_ptds)(dstHost, copy.src, ByteCount);
 	else
-		result = copy_in_parts(&copy);
-	return copy_end(&copy, result);
+		result = memcpy_in_parts(&copy);
+	return memcpy_end(&copy, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoD_v2(CUdeviceptr dstDevice, CUdeviceptr srcDevice,
 					   size_t ByteCount)
 {
-	struct copy copy = {dstDevice,	  srcDevice, ByteCount, CU_STREAM_LEGACY,
-			    COPY_RETURNS, false,     false,	false,
-			    false,	  NULL,	     {0}};
+	struct memcpy_work copy = {dstDevice,	   srcDevice, ByteCount, CU_STREAM_LEGACY,
+				   MEMCPY_RETURNS, false,     false,	 false,
+				   false,	   NULL,      {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoD_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (copy_begin(&copy))
+	if (memcpy_begin(&copy))
 		result = real(cuMemcpyDtoD_v2)(copy.dst, copy.src, ByteCount);
 	else
-		result = copy_in_parts(&copy);
-	return copy_end(&copy, result);
+		result = memcpy_in_parts(&copy);
+	return memcpy_end(&copy, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoD_v2_ptds(CUdeviceptr dstDevice, CUdeviceptr srcDevice,
 						size_t ByteCount)
 {
-	struct copy copy = {dstDevice,	  srcDevice, ByteCount, CU_STREAM_PER_THREAD,
-			    COPY_RETURNS, false,     false,	false,
-			    false,	  NULL,	     {0}};
+	struct memcpy_work copy = {dstDevice,	   srcDevice, ByteCount, CU_STREAM_PER_THREAD,
+				   MEMCPY_RETURNS, false,     false,	 false,
+				   false,	   NULL,      {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoD_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
-	if (copy_begin(&copy))
+	if (memcpy_begin(&copy))
 		result = real(cuMemcpyDtoD_v2_ptds)(copy.dst, copy.src, ByteCount);
 	else
-		result = copy_in_parts(&copy);
-	return copy_end(&copy, result);
+		result = memcpy_in_parts(&copy);
+	return memcpy_end(&copy, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount,
 					 CUstream hStream)
 {
-	struct copy copy = {dst,	  src,	ByteCount, work_legacy(hStream),
-			    COPY_RETURNS, true, false,	   false,
-			    false,	  NULL, {0}};
+	struct memcpy_work copy = {
+	    dst,   src,	 ByteCount, work_legacy(hStream), MEMCPY_RETURNS, true, false, false,
+	    false, NULL, {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyAsync))
 		return CUDA_ERROR_NOT_FOUND;
-	if (copy_begin(&copy))
+	if (memcpy_begin(&copy))
 		result = real(cuMemcpyAsync)(copy.dst, copy.src, ByteCount, hStream);
 	else
-		result = copy_in_parts(&copy);
-	return copy_end(&copy, result);
+		result = memcpy_in_parts(&copy);
+	return memcpy_end(&copy, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyAsync_ptsz(CUdeviceptr dst, CUdeviceptr src,
 					      size_t ByteCount, CUstream hStream)
 {
-	struct copy copy = {dst,	  src,	ByteCount, work_per_thread(hStream),
-			    COPY_RETURNS, true, false,	   false,
-			    false,	  NULL, {0}};
+	struct memcpy_work copy = {dst,
+				   src,
+				   ByteCount,
+				   work_per_thread(hStream),
+				   MEMCPY_RETURNS,
+				   true,
+				   false,
+				   false,
+				   false,
+				   NULL,
+				   {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (copy_begin(&copy))
+	if (memcpy_begin(&copy))
 		result = real(cuMemcpyAsync_ptsz)(copy.dst, copy.src, ByteCount, hStream);
 	else
-		result = copy_in_parts(&copy);
-	return copy_end(&copy, result);
+		result = memcpy_in_parts(&copy);
+	return memcpy_end(&copy, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyHtoDAsync_v2(CUdeviceptr dstDevice, const void *srcHost,
 						size_t ByteCount, CUstream hStream)
 {
-	struct copy copy = {dstDevice,	  (CUdeviceptr)(uintptr_t)srcHost,
-			    ByteCount,	  work_legacy(hStream),
-			    COPY_RETURNS, true,
-			    false,	  false,
-			    false,	  NULL,
-			    {0}};
+	struct memcpy_work copy = {dstDevice,
+				   (CUdeviceptr)(uintptr_t)srcHost,
+				   ByteCount,
+				   work_legacy(hStream),
+				   MEMCPY_RETURNS,
+				   true,
+				   false,
+				   false,
+				   false,
+				   NULL,
+				   {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyHtoDAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (copy_begin(&copy))
+	if (memcpy_begin(&copy))
 		result = real(cuMemcpyHtoDAsync_v2)(copy.dst, srcHost, ByteCount, hStream);
 	else
-		result = copy_in_parts(&copy);
-	return copy_end(&copy, result);
+		result = memcpy_in_parts(&copy);
+	return memcpy_end(&copy, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyHtoDAsync_v2_ptsz(CUdeviceptr dstDevice, const void *srcHost,
 						     size_t ByteCount, CUstream hStream)
 {
-	struct copy copy = {dstDevice,	  (CUdeviceptr)(uintptr_t)srcHost,
-			    ByteCount,	  work_per_thread(hStream),
-			    COPY_RETURNS, true,
-			    false,	  false,
-			    false,	  NULL,
-			    {0}};
+	struct memcpy_work copy = {dstDevice,
+				   (CUdeviceptr)(uintptr_t)srcHost,
+				   ByteCount,
+				   work_per_thread(hStream),
+				   MEMCPY_RETURNS,
+				   true,
+				   false,
+				   false,
+				   false,
+				   NULL,
+				   {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyHtoDAsync_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (copy_begin(&copy))
+	if (memcpy_begin(&copy))
 		result = real(cuMemcpyHtoDAsync_v2_ptsz)(copy.dst, srcHost, ByteCount, hStream);
 	else
-		result = copy_in_parts(&copy);
-	return copy_end(&copy, result);
+		result = memcpy_in_parts(&copy);
+	return memcpy_end(&copy, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoHAsync_v2(void *dstHost, CUdeviceptr srcDevice,
 						size_t ByteCount, CUstream hStream)
 {
-	struct copy copy = {(CUdeviceptr)(uintptr_t)dstHost,
-			    srcDevice,
-			    ByteCount,
-			    work_legacy(hStream),
-			    COPY_RETURNS,
-			    false,
-			    false,
-			    false,
-			    false,
-			    NULL,
-			    {0}};
+	struct memcpy_work copy = {(CUdeviceptr)(uintptr_t)dstHost,
+				   srcDevice,
+				   ByteCount,
+				   work_legacy(hStream),
+				   MEMCPY_RETURNS,
+				   false,
+				   false,
+				   false,
+				   false,
+				   NULL,
+				   {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoHAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (copy_begin(&copy))
+	if (memcpy_begin(&copy))
 		result = real(cuMemcpyDtoHAsync_v2)(dstHost, copy.src, ByteCount, hStream);
 	else
-		result = copy_in_parts(&copy);
-	return copy_end(&copy, result);
+		result = memcpy_in_parts(&copy);
+	return memcpy_end(&copy, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoHAsync_v2_ptsz(void *dstHost, CUdeviceptr srcDevice,
 						     size_t ByteCount, CUstream hStream)
 {
-	struct copy copy = {(CUdeviceptr)(uintptr_t)dstHost,
-			    srcDevice,
-			    ByteCount,
-			    work_per_thread(hStream),
-			    COPY_RETURNS,
-			    false,
-			    false,
-			    false,
-			    false,
-			    NULL,
-			    {0}};
+	struct memcpy_work copy = {(CUdeviceptr)(uintptr_t)dstHost,
+				   srcDevice,
+				   ByteCount,
+				   work_per_thread(hStream),
+				   MEMCPY_RETURNS,
+				   false,
+				   false,
+				   false,
+				   false,
+				   NULL,
+				   {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoHAsync_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (copy_begin(&copy))
+	if (memcpy_begin(&copy))
 		result = real(cuMemcpyDtoHAsync_v2_ptsz)(dstHost, copy.src, ByteCount, hStream);
 	else
-		result = copy_in_parts(&copy);
-	return copy_end(&copy, result);
+		result = memcpy_in_parts(&copy);
+	return memcpy_end(&copy, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoDAsync_v2(CUdeviceptr dstDevice, CUdeviceptr srcDevice,
 						size_t ByteCount, CUstream hStream)
 {
-	struct copy copy = {dstDevice,	  srcDevice, ByteCount, work_legacy(hStream),
-			    COPY_RETURNS, false,     false,	false,
-			    false,	  NULL,	     {0}};
+	struct memcpy_work copy = {dstDevice,	   srcDevice, ByteCount, work_legacy(hStream),
+				   MEMCPY_RETURNS, false,     false,	 false,
+				   false,	   NULL,      {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoDAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (copy_begin(&copy))
+	if (memcpy_begin(&copy))
 		result = real(cuMemcpyDtoDAsync_v2)(copy.dst, copy.src, ByteCount, hStream);
 	else
-		result = copy_in_parts(&copy);
-	return copy_end(&copy, result);
+		result = memcpy_in_parts(&copy);
+	return memcpy_end(&copy, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoDAsync_v2_ptsz(CUdeviceptr dstDevice,
 						     CUdeviceptr srcDevice, size_t ByteCount,
 						     CUstream hStream)
 {
-	struct copy copy = {dstDevice,	  srcDevice, ByteCount, work_per_thread(hStream),
-			    COPY_RETURNS, false,     false,	false,
-			    false,	  NULL,	     {0}};
+	struct memcpy_work copy = {
+	    dstDevice,	    srcDevice, ByteCount, work_per_thread(hStream),
+	    MEMCPY_RETURNS, false,     false,	  false,
+	    false,	    NULL,      {0}};
 	CUresult result;
 
 	if (!driver_has(cuMemcpyDtoDAsync_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (copy_begin(&copy))
+	if (memcpy_begin(&copy))
 		result =
 		    real(cuMemcpyDtoDAsync_v2_ptsz)(copy.dst, copy.src, ByteCount, hStream);
 	else
-		result = copy_in_parts(&copy);
-	return copy_end(&copy, result);
+		result = memcpy_in_parts(&copy);
+	return memcpy_end(&copy, result);
 }

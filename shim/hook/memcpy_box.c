@@ -15,7 +15,7 @@ struct side {
 	CUdeviceptr shift; /* of the start that the driver is given, see pager_shown_range */
 };
 
-struct copy_box {
+struct memcpy_box {
 	struct side dst, src;
 	size_t width, height, depth; /* bytes, rows, planes */
 	CUstream stream;
@@ -26,7 +26,7 @@ struct copy_box {
 
 static struct side side_of(CUmemorytype type, CUdeviceptr device, const void *host,
 			   size_t pitch, size_t plane_rows, size_t x, size_t y, size_t z,
-			   const struct copy_box *box)
+			   const struct memcpy_box *box)
 {
 	CUdeviceptr start = type == CU_MEMORYTYPE_HOST ? (CUdeviceptr)(uintptr_t)host : device;
 	size_t row = pitch ? pitch : x + box->width,
@@ -43,13 +43,13 @@ static struct side side_of(CUmemorytype type, CUdeviceptr device, const void *ho
 		    (box->depth > 1 && (rows < box->height || rows - box->height < y)))};
 }
 
-static struct copy_box box_of_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool waits)
+static struct memcpy_box box_of_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool waits)
 {
-	struct copy_box box = {.width = c->WidthInBytes,
-			       .height = c->Height,
-			       .depth = 1,
-			       .stream = stream,
-			       .waits = waits};
+	struct memcpy_box box = {.width = c->WidthInBytes,
+				 .height = c->Height,
+				 .depth = 1,
+				 .stream = stream,
+				 .waits = waits};
 
 	box.src = side_of(c->srcMemoryType, c->srcDevice, c->srcHost, c->srcPitch, 0,
 			  c->srcXInBytes, c->srcY, 0, &box);
@@ -58,13 +58,13 @@ static struct copy_box box_of_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool w
 	return box;
 }
 
-static struct copy_box box_of_3d(const CUDA_MEMCPY3D *c, CUstream stream, bool waits)
+static struct memcpy_box box_of_3d(const CUDA_MEMCPY3D *c, CUstream stream, bool waits)
 {
-	struct copy_box box = {.width = c->WidthInBytes,
-			       .height = c->Height,
-			       .depth = c->Depth,
-			       .stream = stream,
-			       .waits = waits};
+	struct memcpy_box box = {.width = c->WidthInBytes,
+				 .height = c->Height,
+				 .depth = c->Depth,
+				 .stream = stream,
+				 .waits = waits};
 
 	box.src = side_of(c->srcMemoryType, c->srcDevice, c->srcHost, c->srcPitch, c->srcHeight,
 			  c->srcXInBytes, c->srcY, c->srcZ, &box);
@@ -79,7 +79,7 @@ static bool is_ours(const struct side *side)
 }
 
 /* As many bytes as there can be where it is more. */
-static uint64_t span(const struct side *side, const struct copy_box *box)
+static uint64_t span(const struct side *side, const struct memcpy_box *box)
 {
 	uint64_t planes, rows, all;
 
@@ -91,14 +91,14 @@ static uint64_t span(const struct side *side, const struct copy_box *box)
 	return all;
 }
 
-static bool goes_too_far(struct side *side, const struct copy_box *box)
+static bool goes_too_far(struct side *side, const struct memcpy_box *box)
 {
 	if (is_ours(side))
 		side->shift = pager_shown_range(side->start, span(side, box)) - side->start;
 	return side->shift != 0;
 }
 
-static bool all_resident(const struct side *side, const struct copy_box *box)
+static bool all_resident(const struct side *side, const struct memcpy_box *box)
 {
 	uint64_t bytes = span(side, box);
 	bool cold;
@@ -106,16 +106,16 @@ static bool all_resident(const struct side *side, const struct copy_box *box)
 	return !is_ours(side) || (pager_same_home(side->start, bytes, &cold) == bytes && !cold);
 }
 
-static void look_for_pointers(const struct copy_box *box)
+static void look_for_pointers(const struct memcpy_box *box)
 {
 	size_t rows, bytes;
 
 	if (!box->src.start || __builtin_mul_overflow(box->height, box->depth, &rows) ||
 	    __builtin_mul_overflow(rows, box->width, &bytes) ||
-	    !copy_may_hold_pointers(box->src.start, bytes))
+	    !memcpy_may_hold_pointers(box->src.start, bytes))
 		return;
 	for (size_t row = 0; row < rows; row++)
-		copy_look_for_pointers(
+		memcpy_look_for_pointers(
 		    (const void *)(uintptr_t)(box->src.start +
 					      row / box->height * box->src.slice_pitch +
 					      row % box->height * box->src.pitch),
@@ -124,7 +124,7 @@ static void look_for_pointers(const struct copy_box *box)
 
 /* True: the driver may do it whole, unless *result says otherwise. Always followed by box_end.
  */
-static bool box_begin(struct copy_box *box, CUresult *result)
+static bool box_begin(struct memcpy_box *box, CUresult *result)
 {
 	bool ours = box->width && box->height && box->depth &&
 		    (is_ours(&box->dst) || is_ours(&box->src));
@@ -147,14 +147,14 @@ static bool box_begin(struct copy_box *box, CUresult *result)
 		     (int)(box->dst.odd || box->src.odd)))
 		return true;
 	box->other_card = box->begun && !whole &&
-			  copy_is_of_other_card(box->dst.start, box->src.start) &&
+			  memcpy_is_of_other_card(box->dst.start, box->src.start) &&
 			  !streams_is_captured(box->stream);
 	return !box->begun || whole ||
 	       (!box->other_card && all_resident(&box->dst, box) &&
 		all_resident(&box->src, box));
 }
 
-static CUresult box_in_rows(struct copy_box *box)
+static CUresult box_in_rows(struct memcpy_box *box)
 {
 	CUresult result = CUDA_SUCCESS;
 	struct detour detour = {0};
@@ -167,7 +167,7 @@ static CUresult box_in_rows(struct copy_box *box)
 	box->in_rows = true;
 	for (size_t row = 0; row < box->height * box->depth && result == CUDA_SUCCESS; row++) {
 		size_t z = row / box->height, y = row % box->height;
-		struct copy copy = {
+		struct memcpy_work copy = {
 		    .dst = box->dst.start + z * box->dst.slice_pitch + y * box->dst.pitch,
 		    .src = box->src.start + z * box->src.slice_pitch + y * box->src.pitch,
 		    .bytes = box->width,
@@ -175,20 +175,20 @@ static CUresult box_in_rows(struct copy_box *box)
 		    .detour = box->other_card ? &detour : NULL,
 		};
 
-		result = copy_in_parts(&copy);
+		result = memcpy_in_parts(&copy);
 	}
 	if (box->other_card)
 		detour_end(&detour, &box->use);
 	return result;
 }
 
-static CUresult box_end(struct copy_box *box, CUresult result)
+static CUresult box_end(struct memcpy_box *box, CUresult result)
 {
 	if (!box->begun)
 		return result;
 	pager_used(&box->use, box->stream, result != CUDA_SUCCESS && !box->in_rows);
 	work_end(true, box->stream, result);
-	if (box->in_rows && box->waits && copy_waits(box->dst.start, box->src.start)) {
+	if (box->in_rows && box->waits && memcpy_waits(box->dst.start, box->src.start)) {
 		CUresult ended = real(cuStreamSynchronize)(box->stream);
 
 		result = result == CUDA_SUCCESS ? ended : result;
@@ -197,7 +197,7 @@ static CUresult box_end(struct copy_box *box, CUresult result)
 }
 
 /* What the driver is given. */
-static CUDA_MEMCPY2D shown_2d(const CUDA_MEMCPY2D *copy, const struct copy_box *box)
+static CUDA_MEMCPY2D shown_2d(const CUDA_MEMCPY2D *copy, const struct memcpy_box *box)
 {
 	CUDA_MEMCPY2D shown = *copy;
 
@@ -206,7 +206,7 @@ static CUDA_MEMCPY2D shown_2d(const CUDA_MEMCPY2D *copy, const struct copy_box *
 	return shown;
 }
 
-static CUDA_MEMCPY3D shown_3d(const CUDA_MEMCPY3D *copy, const struct copy_box *box)
+static CUDA_MEMCPY3D shown_3d(const CUDA_MEMCPY3D *copy, const struct memcpy_box *box)
 {
 	CUDA_MEMCPY3D shown = *copy;
 
@@ -217,7 +217,7 @@ static CUDA_MEMCPY3D shown_3d(const CUDA_MEMCPY3D *copy, const struct copy_box *
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy2D_v2(const CUDA_MEMCPY2D *pCopy)
 {
-	struct copy_box box = {0};
+	struct memcpy_box box = {0};
 	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy2D_v2))
@@ -237,7 +237,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy2D_v2(const CUDA_MEMCPY2D *pCopy)
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy2D_v2_ptds(const CUDA_MEMCPY2D *pCopy)
 {
-	struct copy_box box = {0};
+	struct memcpy_box box = {0};
 	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy2D_v2_ptds))
@@ -257,7 +257,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy2D_v2_ptds(const CUDA_MEMCPY2D *pCopy)
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *pCopy)
 {
-	struct copy_box box = {0};
+	struct memcpy_box box = {0};
 	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy2DUnaligned_v2))
@@ -277,7 +277,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *pCopy)
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy2DUnaligned_v2_ptds(const CUDA_MEMCPY2D *pCopy)
 {
-	struct copy_box box = {0};
+	struct memcpy_box box = {0};
 	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy2DUnaligned_v2_ptds))
@@ -297,7 +297,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy2DUnaligned_v2_ptds(const CUDA_MEMCPY2D *pCop
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3D_v2(const CUDA_MEMCPY3D *pCopy)
 {
-	struct copy_box box = {0};
+	struct memcpy_box box = {0};
 	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy3D_v2))
@@ -317,7 +317,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3D_v2(const CUDA_MEMCPY3D *pCopy)
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3D_v2_ptds(const CUDA_MEMCPY3D *pCopy)
 {
-	struct copy_box box = {0};
+	struct memcpy_box box = {0};
 	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy3D_v2_ptds))
@@ -337,7 +337,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3D_v2_ptds(const CUDA_MEMCPY3D *pCopy)
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *pCopy, CUstream hStream)
 {
-	struct copy_box box = {0};
+	struct memcpy_box box = {0};
 	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy2DAsync_v2))
@@ -357,7 +357,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *pCopy, CUstre
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy2DAsync_v2_ptsz(const CUDA_MEMCPY2D *pCopy, CUstream hStream)
 {
-	struct copy_box box = {0};
+	struct memcpy_box box = {0};
 	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy2DAsync_v2_ptsz))
@@ -377,7 +377,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy2DAsync_v2_ptsz(const CUDA_MEMCPY2D *pCopy, C
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *pCopy, CUstream hStream)
 {
-	struct copy_box box = {0};
+	struct memcpy_box box = {0};
 	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy3DAsync_v2))
@@ -397,7 +397,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *pCopy, CUstre
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DAsync_v2_ptsz(const CUDA_MEMCPY3D *pCopy, CUstream hStream)
 {
-	struct copy_box box = {0};
+	struct memcpy_box box = {0};
 	CUresult result = CUDA_SUCCESS;
 
 	if (!driver_has(cuMemcpy3DAsync_v2_ptsz))

@@ -20,8 +20,8 @@ static const void *owner(void)
 
 static CUresult loaded(CUresult result, const CUmodule *module, const void *image)
 {
-	if (result == CUDA_SUCCESS && kernels_wanted())
-		kernels_loaded(*module, image, owner());
+	if (result == CUDA_SUCCESS && kernel_registry_wanted())
+		kernel_registry_loaded(*module, image, owner());
 	return result;
 }
 
@@ -32,8 +32,8 @@ LT_EXPORT CUresult CUDAAPI cuModuleLoad(CUmodule *module, const char *fname)
 	if (!driver_has(cuModuleLoad))
 		return CUDA_ERROR_NOT_FOUND;
 	result = real(cuModuleLoad)(module, fname);
-	if (result == CUDA_SUCCESS && kernels_wanted())
-		kernels_loaded_file(*module, fname, owner());
+	if (result == CUDA_SUCCESS && kernel_registry_wanted())
+		kernel_registry_loaded_file(*module, fname, owner());
 	return result;
 }
 
@@ -70,8 +70,8 @@ LT_EXPORT CUresult CUDAAPI cuModuleGetFunction(CUfunction *hfunc, CUmodule hmod,
 	if (!driver_has(cuModuleGetFunction))
 		return CUDA_ERROR_NOT_FOUND;
 	result = real(cuModuleGetFunction)(hfunc, hmod, name);
-	if (result == CUDA_SUCCESS && kernels_wanted())
-		kernels_got(hmod, name, *hfunc);
+	if (result == CUDA_SUCCESS && kernel_registry_wanted())
+		kernel_registry_got(hmod, name, *hfunc);
 	return result;
 }
 
@@ -79,8 +79,8 @@ LT_EXPORT CUresult CUDAAPI cuModuleUnload(CUmodule hmod)
 {
 	if (!driver_has(cuModuleUnload))
 		return CUDA_ERROR_NOT_FOUND;
-	kernels_unload(hmod);
-	params_forget();
+	kernel_registry_unload(hmod);
+	launch_params_forget();
 	return real(cuModuleUnload)(hmod);
 }
 
@@ -101,8 +101,8 @@ LT_EXPORT CUresult CUDAAPI cuLibraryLoadData(CUlibrary *library, const void *cod
 	result =
 	    real(cuLibraryLoadData)(library, code, jitOptions, jitOptionsValues, numJitOptions,
 				    libraryOptions, libraryOptionValues, numLibraryOptions);
-	if (result == CUDA_SUCCESS && kernels_wanted())
-		kernels_loaded(*library, code, NULL);
+	if (result == CUDA_SUCCESS && kernel_registry_wanted())
+		kernel_registry_loaded(*library, code, NULL);
 	return result;
 }
 
@@ -118,8 +118,8 @@ LT_EXPORT CUresult CUDAAPI cuLibraryLoadFromFile(
 	result = real(cuLibraryLoadFromFile)(library, fileName, jitOptions, jitOptionsValues,
 					     numJitOptions, libraryOptions, libraryOptionValues,
 					     numLibraryOptions);
-	if (result == CUDA_SUCCESS && kernels_wanted())
-		kernels_loaded_file(*library, fileName, NULL);
+	if (result == CUDA_SUCCESS && kernel_registry_wanted())
+		kernel_registry_loaded_file(*library, fileName, NULL);
 	return result;
 }
 
@@ -131,8 +131,8 @@ LT_EXPORT CUresult CUDAAPI cuLibraryGetKernel(CUkernel *pKernel, CUlibrary libra
 	if (!driver_has(cuLibraryGetKernel))
 		return CUDA_ERROR_NOT_FOUND;
 	result = real(cuLibraryGetKernel)(pKernel, library, name);
-	if (result == CUDA_SUCCESS && kernels_wanted())
-		kernels_got(library, name, *pKernel);
+	if (result == CUDA_SUCCESS && kernel_registry_wanted())
+		kernel_registry_got(library, name, *pKernel);
 	return result;
 }
 
@@ -143,8 +143,8 @@ LT_EXPORT CUresult CUDAAPI cuLibraryGetModule(CUmodule *pMod, CUlibrary library)
 	if (!driver_has(cuLibraryGetModule))
 		return CUDA_ERROR_NOT_FOUND;
 	result = real(cuLibraryGetModule)(pMod, library);
-	if (result == CUDA_SUCCESS && kernels_wanted())
-		kernels_alias(library, *pMod);
+	if (result == CUDA_SUCCESS && kernel_registry_wanted())
+		kernel_registry_alias(library, *pMod);
 	return result;
 }
 
@@ -155,8 +155,8 @@ LT_EXPORT CUresult CUDAAPI cuKernelGetFunction(CUfunction *pFunc, CUkernel kerne
 	if (!driver_has(cuKernelGetFunction))
 		return CUDA_ERROR_NOT_FOUND;
 	result = real(cuKernelGetFunction)(pFunc, kernel);
-	if (result == CUDA_SUCCESS && kernels_wanted())
-		kernels_got_from(kernel, *pFunc);
+	if (result == CUDA_SUCCESS && kernel_registry_wanted())
+		kernel_registry_got_from(kernel, *pFunc);
 	return result;
 }
 
@@ -164,7 +164,7 @@ LT_EXPORT CUresult CUDAAPI cuLibraryUnload(CUlibrary library)
 {
 	if (!driver_has(cuLibraryUnload))
 		return CUDA_ERROR_NOT_FOUND;
-	kernels_unload(library);
-	params_forget();
+	kernel_registry_unload(library);
+	launch_params_forget();
 	return real(cuLibraryUnload)(library);
 }

@@ -1,6 +1,6 @@
 /*
- * Copies that came after CUDA 13.0: passed on as they are, as those of other_work.c, but not
- * while mappings change, and with each range that they name in one home.
+ * Copies that came after CUDA 13.0: passed on as they are, as those of peer_and_batch.c, but
+ * not while mappings change, and with each range that they name in one home.
  */
 #include "driver/driver.h"
 #include "driver/export.h"
@@ -8,8 +8,8 @@
 
 #include <stdlib.h>
 
-static CUresult copy_begin(CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream,
-			   struct work_whole *whole)
+static CUresult with_attributes_begin(CUdeviceptr dst, CUdeviceptr src, size_t bytes,
+				      CUstream stream, struct work_whole *whole)
 {
 	return work_begin_whole((struct pager_range[]){{dst, bytes}, {src, bytes}}, 2, stream,
 				whole);
@@ -69,7 +69,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyWithAttributesAsync(CUdeviceptr dst, CUdevice
 
 	if (!driver_has(cuMemcpyWithAttributesAsync))
 		return CUDA_ERROR_NOT_FOUND;
-	result = copy_begin(dst, src, size, work_legacy(hStream), &whole);
+	result = with_attributes_begin(dst, src, size, work_legacy(hStream), &whole);
 	if (result == CUDA_SUCCESS)
 		result = real(cuMemcpyWithAttributesAsync)(dst, src, size, attr, hStream);
 	return work_end_whole(&whole, work_legacy(hStream), result);
@@ -85,7 +85,7 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyWithAttributesAsync_ptsz(CUdeviceptr dst, CUd
 
 	if (!driver_has(cuMemcpyWithAttributesAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result = copy_begin(dst, src, size, work_per_thread(hStream), &whole);
+	result = with_attributes_begin(dst, src, size, work_per_thread(hStream), &whole);
 	if (result == CUDA_SUCCESS)
 		result = real(cuMemcpyWithAttributesAsync_ptsz)(dst, src, size, attr, hStream);
 	return work_end_whole(&whole, work_per_thread(hStream), result);

@@ -8,35 +8,38 @@
 
 #define STEP_MOST 4
 
-const struct layout layout_unknown = {.known = false};
+const struct param_layout param_layout_unknown = {.known = false};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct layout *layouts; /* guarded by lock; what it holds is immutable, never freed */
+static struct param_layout
+    *layouts; /* guarded by lock; what it holds is immutable, never freed */
 
 /* A struct by value is as aligned as its widest member. One whose place or size is no multiple
  * of 8 can only hold a pointer off its natural alignment: it is packed, and packing to N leaves
  * its size a multiple of N. So steps of what divides both find every pointer of such structs,
  * and steps of 4 those of structs packed to 4 whose size does not tell. */
-struct layout_param layout_param(uint32_t index, size_t offset, size_t bytes)
+struct param_layout_words param_layout_words(uint32_t index, size_t offset, size_t bytes)
 {
 	size_t both = offset | bytes, step = both & (~both + 1);
 
 	if (bytes < 8)
-		return (struct layout_param){index, 8, 0};
+		return (struct param_layout_words){index, 8, 0};
 	if (bytes == 8 && offset % 8 == 0)
-		return (struct layout_param){index, 8, 1};
+		return (struct param_layout_words){index, 8, 1};
 	if (step > STEP_MOST)
 		step = STEP_MOST;
-	return (struct layout_param){index, (uint32_t)step, (uint32_t)((bytes - 8) / step + 1)};
+	return (struct param_layout_words){index, (uint32_t)step,
+					   (uint32_t)((bytes - 8) / step + 1)};
 }
 
-const struct layout *layout_intern(const struct layout_param *params, size_t count)
+const struct param_layout *param_layout_intern(const struct param_layout_words *params,
+					       size_t count)
 {
-	static const struct layout_param none[1];
+	static const struct param_layout_words none[1];
 	const void *key = count ? params : none;
 	/* Of none, the key is one of zeroes: no key is empty. */
 	size_t key_bytes = (count ? count : 1) * sizeof(*params);
-	struct layout *layout;
+	struct param_layout *layout;
 
 	lock_take(&lock);
 	HASH_FIND(hh, layouts, key, key_bytes, layout);
@@ -54,15 +57,15 @@ const struct layout *layout_intern(const struct layout_param *params, size_t cou
 		}
 	}
 	lock_give(&lock);
-	return layout ? layout : &layout_unknown;
+	return layout ? layout : &param_layout_unknown;
 }
 
-void layout_fork_prepare(void)
+void param_layout_fork_prepare(void)
 {
 	lock_take(&lock);
 }
 
-void layout_fork_done(void)
+void param_layout_fork_done(void)
 {
 	lock_give(&lock);
 }

@@ -3,42 +3,43 @@
  * Owns every layout there is, each once and for ever: few differ, and a launch may be reading
  * one whenever a module goes. Any thread; one lock of its own, the last in rank.
  */
-#ifndef LOWTIDE_LAYOUT_H
-#define LOWTIDE_LAYOUT_H
+#ifndef LOWTIDE_PARAM_LAYOUT_H
+#define LOWTIDE_PARAM_LAYOUT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define LAYOUT_PARAMS_MAX 4096
+#define PARAM_LAYOUT_MOST 4096
 
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(entry) ((entry)->lost = true)
 #include <uthash.h>
 
 /* Parameter `index` may hold a pointer at 0, step, 2 * step, ... from its start. */
-struct layout_param {
+struct param_layout_words {
 	uint32_t index, step, count;
 };
 
-struct layout {
+struct param_layout {
 	bool known; /* false: nothing is known of the kernel */
 	bool lost;
 	size_t count; /* of parameters that are wide enough for a pointer */
 	UT_hash_handle hh;
-	struct layout_param params[];
+	struct param_layout_words params[];
 };
 
-extern const struct layout layout_unknown;
+extern const struct param_layout param_layout_unknown;
 
 /* Where pointers may lie in a parameter that is `bytes` wide, `offset` bytes into the packed
  * buffer. count is 0 where there is no room for one. */
-struct layout_param layout_param(uint32_t index, size_t offset, size_t bytes);
+struct param_layout_words param_layout_words(uint32_t index, size_t offset, size_t bytes);
 
-/* The one layout of these parameters; layout_unknown if memory ran out. */
-const struct layout *layout_intern(const struct layout_param *params, size_t count);
+/* The one layout of these parameters; param_layout_unknown if memory ran out. */
+const struct param_layout *param_layout_intern(const struct param_layout_words *params,
+					       size_t count);
 
-void layout_fork_prepare(void);
-void layout_fork_done(void);
+void param_layout_fork_prepare(void);
+void param_layout_fork_done(void);
 
 #endif

@@ -4,45 +4,46 @@
  * elsewhere. Writers hold a lock of their caller's.
  *
  * A handle may come again for another function as soon as its module is gone, so
- * layout_cache_clear comes before the driver unloads.
+ * param_layout_cache_clear comes before the driver unloads.
  */
-#ifndef LOWTIDE_LAYOUT_CACHE_H
-#define LOWTIDE_LAYOUT_CACHE_H
+#ifndef LOWTIDE_PARAM_LAYOUT_CACHE_H
+#define LOWTIDE_PARAM_LAYOUT_CACHE_H
 
 #include "hook/param_layout.h"
 
 #include <stdatomic.h>
 
-#define LAYOUT_CACHE_BITS 12
+#define PARAM_LAYOUT_CACHE_BITS 12
 
-struct layout_slot {
+struct param_layout_slot {
 	atomic_uint version;
 	_Atomic(const void *) function;
-	_Atomic(const struct layout *) layout;
+	_Atomic(const struct param_layout *) layout;
 };
 
 /* Zeroed: empty. */
-struct layout_cache {
-	struct layout_slot slots[1u << LAYOUT_CACHE_BITS];
+struct param_layout_cache {
+	struct param_layout_slot slots[1u << PARAM_LAYOUT_CACHE_BITS];
 };
 
-static inline struct layout_slot *layout_cache_slot(struct layout_cache *cache,
-						    const void *function)
+static inline struct param_layout_slot *
+param_layout_cache_slot(struct param_layout_cache *cache, const void *function)
 {
 	return &cache->slots[(uint64_t)(uintptr_t)function * 0x9E3779B97F4A7C15ull >>
-			     (64 - LAYOUT_CACHE_BITS)];
+			     (64 - PARAM_LAYOUT_CACHE_BITS)];
 }
 
 /* NULL: not here, or just changing. Each load is an acquire, so that none moves before the one
  * above it, and the version is read again last: if it is the same even number, both belonged
  * together. */
-static inline const struct layout *layout_cache_find(struct layout_cache *cache,
-						     const void *function)
+static inline const struct param_layout *
+param_layout_cache_find(struct param_layout_cache *cache, const void *function)
 {
-	struct layout_slot *slot = layout_cache_slot(cache, function);
+	struct param_layout_slot *slot = param_layout_cache_slot(cache, function);
 	unsigned int version = atomic_load_explicit(&slot->version, memory_order_acquire);
 	const void *whose = atomic_load_explicit(&slot->function, memory_order_acquire);
-	const struct layout *layout = atomic_load_explicit(&slot->layout, memory_order_acquire);
+	const struct param_layout *layout =
+	    atomic_load_explicit(&slot->layout, memory_order_acquire);
 
 	if (whose != function || version & 1 ||
 	    atomic_load_explicit(&slot->version, memory_order_relaxed) != version)
@@ -52,10 +53,11 @@ static inline const struct layout *layout_cache_find(struct layout_cache *cache,
 
 /* The caller's lock is held in both. Each store is a release, so that who reads a new value
  * also sees the odd version before it. */
-static inline void layout_cache_store(struct layout_cache *cache, const void *function,
-				      const struct layout *layout)
+static inline void param_layout_cache_store(struct param_layout_cache *cache,
+					    const void *function,
+					    const struct param_layout *layout)
 {
-	struct layout_slot *slot = layout_cache_slot(cache, function);
+	struct param_layout_slot *slot = param_layout_cache_slot(cache, function);
 	unsigned int version = atomic_load_explicit(&slot->version, memory_order_relaxed);
 
 	atomic_store_explicit(&slot->version, version + 1, memory_order_relaxed);
@@ -64,10 +66,10 @@ static inline void layout_cache_store(struct layout_cache *cache, const void *fu
 	atomic_store_explicit(&slot->version, version + 2, memory_order_release);
 }
 
-static inline void layout_cache_clear(struct layout_cache *cache)
+static inline void param_layout_cache_clear(struct param_layout_cache *cache)
 {
 	for (size_t i = 0; i < sizeof(cache->slots) / sizeof(cache->slots[0]); i++) {
-		struct layout_slot *slot = &cache->slots[i];
+		struct param_layout_slot *slot = &cache->slots[i];
 		unsigned int version =
 		    atomic_load_explicit(&slot->version, memory_order_relaxed);
 

@@ -99,14 +99,14 @@ static CUresult decompress_begin(const CUmemDecompressParams *params, size_t cou
 static bool peer_by_detour(CUdeviceptr dst, CUcontext to, CUdeviceptr src, CUcontext from,
 			   size_t bytes, CUstream stream, CUresult *result)
 {
-	struct copy copy = {.dst = dst, .src = src, .bytes = bytes, .stream = stream};
+	struct memcpy_work copy = {.dst = dst, .src = src, .bytes = bytes, .stream = stream};
 
-	if (!to || !from || !copy_is_of_other_card(dst, src))
+	if (!to || !from || !memcpy_is_of_other_card(dst, src))
 		return false;
-	*result = copy_begin(&copy)
+	*result = memcpy_begin(&copy)
 		      ? real(cuMemcpyPeerAsync)(copy.dst, to, copy.src, from, bytes, stream)
-		      : copy_in_parts(&copy);
-	*result = copy_end(&copy, *result);
+		      : memcpy_in_parts(&copy);
+	*result = memcpy_end(&copy, *result);
 	return true;
 }
 

@@ -137,7 +137,7 @@ static void hold_found(const uint64_t *addresses, size_t count, bool unknown)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
 	struct input input = {bytes, length};
-	uint64_t addresses[PARAMS_NAMED_MAX];
+	uint64_t addresses[LAUNCH_PARAMS_FEW];
 	size_t room = 1 + input_below(&input, 2 * 64), count;
 	CUfunction function = (CUfunction)(uintptr_t)0x1000;
 	bool unknown;
@@ -145,13 +145,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	lt_driver.cuFuncGetParamInfo = of_function;
 	lt_driver.cuKernelGetParamInfo = of_kernel;
 	lt_driver.cuDriverGetVersion = version;
-	params_forget();
+	launch_params_forget();
 	make_params(&input);
 	fill(&input);
 	/* Asked twice: the second time it is known. */
 	for (int time = 0; time < 2; time++) {
-		count =
-		    params_named(function, (void **)rig.value, NULL, addresses, room, &unknown);
+		count = launch_params_named(function, (void **)rig.value, NULL, addresses, room,
+					    &unknown);
 		FUZZ_HOLD(count <= room && (count < room || unknown),
 			  "no room is left, and it is not told");
 		FUZZ_HOLD(!unknown || count == room, "the driver tells, and it is unknown");
@@ -164,7 +164,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 				 CU_LAUNCH_PARAM_END};
 
 		memcpy(exact, rig.packed, rig.packed_bytes);
-		count = params_named(function, NULL, extra, addresses, room, &unknown);
+		count = launch_params_named(function, NULL, extra, addresses, room, &unknown);
 		FUZZ_HOLD(count <= room && (count < room || unknown),
 			  "packed: no room is left, and it is not told");
 		hold_found(addresses, count, unknown);

@@ -159,18 +159,18 @@ void detour_end(struct detour *detour, struct pager_use *use)
 	abort();
 }
 
-enum copy_place copy_place_of(CUdeviceptr address)
+enum memcpy_place memcpy_place_of(CUdeviceptr address)
 {
-	return pager_of(address) ? COPY_DEVICE : COPY_PAGEABLE;
+	return pager_of(address) ? MEMCPY_DEVICE : MEMCPY_PAGEABLE;
 }
 
-bool copy_may_hold_pointers(CUdeviceptr src, uint64_t bytes)
+bool memcpy_may_hold_pointers(CUdeviceptr src, uint64_t bytes)
 {
 	return !pager_of(src) && bytes && bytes <= 1 << 20;
 }
 
 /* Each row, one after the other. */
-void copy_look_for_pointers(const void *bytes, size_t count)
+void memcpy_look_for_pointers(const void *bytes, size_t count)
 {
 	const CUDA_MEMCPY3D *box = &rig.box;
 	size_t plane, row;
@@ -187,7 +187,7 @@ void copy_look_for_pointers(const void *bytes, size_t count)
 	rig.rows_looked++;
 }
 
-CUresult copy_in_parts(struct copy *copy)
+CUresult memcpy_in_parts(struct memcpy_work *copy)
 {
 	CUdeviceptr to = base_of(rig.to), from = base_of(rig.from);
 

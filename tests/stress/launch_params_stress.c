@@ -78,7 +78,7 @@ static CUresult CUDAAPI version(int *out)
 static void launch_one(uint64_t random)
 {
 	size_t m = random % MODULES, f = random / MODULES % FUNCTIONS, count, found;
-	uint64_t values[PARAMS_MOST], addresses[PARAMS_NAMED_MAX], none = 0;
+	uint64_t values[PARAMS_MOST], addresses[LAUNCH_PARAMS_FEW], none = 0;
 	void *params[PARAMS_MOST];
 	bool unknown;
 
@@ -89,7 +89,8 @@ static void launch_one(uint64_t random)
 		values[i] = LOW + 8 * i;
 		params[i] = i < count ? &values[i] : &none;
 	}
-	found = params_named(handle(m, f), params, NULL, addresses, PARAMS_NAMED_MAX, &unknown);
+	found = launch_params_named(handle(m, f), params, NULL, addresses, LAUNCH_PARAMS_FEW,
+				    &unknown);
 	if (found != count || unknown)
 		atomic_fetch_add(&wrong, 1);
 	pthread_rwlock_unlock(&modules[m].in_use);
@@ -111,12 +112,12 @@ static void unload(size_t m)
 {
 	pthread_rwlock_wrlock(&modules[m].in_use);
 #ifndef FORGET_LATE
-	params_forget();
+	launch_params_forget();
 #endif
 	atomic_fetch_add(&modules[m].generation, 1);
 	pthread_rwlock_unlock(&modules[m].in_use);
 #ifdef FORGET_LATE
-	params_forget();
+	launch_params_forget();
 #endif
 }
 

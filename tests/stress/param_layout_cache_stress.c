@@ -15,20 +15,20 @@
 #define SHARING 3 /* functions in one slot */
 #define ROUNDS 300000
 
-static struct layout_cache cache;
+static struct param_layout_cache cache;
 static const void *functions[SHARING];
-static struct layout *layouts[SHARING];
+static struct param_layout *layouts[SHARING];
 static atomic_bool over;
 static atomic_ulong wrong, found;
 
-static const struct layout *find(const void *function)
+static const struct param_layout *find(const void *function)
 {
 #ifdef NO_VERSION
-	struct layout_slot *slot = layout_cache_slot(&cache, function);
+	struct param_layout_slot *slot = param_layout_cache_slot(&cache, function);
 
 	return atomic_load(&slot->function) == function ? atomic_load(&slot->layout) : NULL;
 #else
-	return layout_cache_find(&cache, function);
+	return param_layout_cache_find(&cache, function);
 #endif
 }
 
@@ -37,7 +37,7 @@ static void *read_all(void *seed)
 	size_t i = (uintptr_t)seed;
 
 	while (!atomic_load_explicit(&over, memory_order_relaxed)) {
-		const struct layout *layout = find(functions[i % SHARING]);
+		const struct param_layout *layout = find(functions[i % SHARING]);
 
 		if (layout) {
 			atomic_fetch_add_explicit(&found, 1, memory_order_relaxed);
@@ -57,8 +57,8 @@ static void choose_functions(void)
 	for (size_t i = 0; i < SHARING; at += 16) {
 		const void *function = (const void *)at;
 
-		if (i && layout_cache_slot(&cache, function) !=
-			     layout_cache_slot(&cache, functions[0]))
+		if (i && param_layout_cache_slot(&cache, function) !=
+			     param_layout_cache_slot(&cache, functions[0]))
 			continue;
 		functions[i] = function;
 		layouts[i] = calloc(1, sizeof(*layouts[i]));
@@ -75,9 +75,9 @@ int main(void)
 	for (uintptr_t i = 0; i < READERS; i++)
 		pthread_create(&thread[i], NULL, read_all, (void *)i);
 	for (size_t i = 0; i < ROUNDS; i++) {
-		layout_cache_store(&cache, functions[i % SHARING], layouts[i % SHARING]);
+		param_layout_cache_store(&cache, functions[i % SHARING], layouts[i % SHARING]);
 		if (i % 4096 == 0)
-			layout_cache_clear(&cache);
+			param_layout_cache_clear(&cache);
 	}
 	atomic_store(&over, true);
 	for (int i = 0; i < READERS; i++)

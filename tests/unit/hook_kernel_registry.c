@@ -21,7 +21,7 @@ static const char turned[] = ".version 8.0 .entry two(.param .u64 a) { }"
 
 static void expect_one(const void *function, uint32_t index)
 {
-	const struct layout *layout = kernels_layout(function);
+	const struct param_layout *layout = kernel_registry_layout(function);
 
 	cr_assert(layout->known);
 	cr_assert_eq(layout->count, 1);
@@ -30,100 +30,100 @@ static void expect_one(const void *function, uint32_t index)
 
 Test(kernels, are_wanted_where_the_driver_does_not_tell)
 {
-	cr_expect(kernels_wanted());
+	cr_expect(kernel_registry_wanted());
 }
 
 Test(kernels, are_known_by_the_handle_the_program_got)
 {
-	kernels_loaded(H(1), two, NULL);
-	kernels_got(H(1), "one", H(101));
-	kernels_got(H(1), "two", H(102));
-	kernels_got(H(1), "three", H(103));
+	kernel_registry_loaded(H(1), two, NULL);
+	kernel_registry_got(H(1), "one", H(101));
+	kernel_registry_got(H(1), "two", H(102));
+	kernel_registry_got(H(1), "three", H(103));
 	expect_one(H(101), 0);
 	expect_one(H(102), 1);
-	cr_expect(!kernels_layout(H(103))->known, "its image says nothing of it");
-	cr_expect(!kernels_layout(H(104))->known, "nobody got it");
+	cr_expect(!kernel_registry_layout(H(103))->known, "its image says nothing of it");
+	cr_expect(!kernel_registry_layout(H(104))->known, "nobody got it");
 }
 
 Test(kernels, layouts_are_shared)
 {
-	kernels_loaded(H(1), two, NULL);
-	kernels_loaded(H(2), turned, NULL);
-	kernels_got(H(1), "one", H(101));
-	kernels_got(H(2), "two", H(202));
-	cr_expect(kernels_layout(H(101)) == kernels_layout(H(202)));
+	kernel_registry_loaded(H(1), two, NULL);
+	kernel_registry_loaded(H(2), turned, NULL);
+	kernel_registry_got(H(1), "one", H(101));
+	kernel_registry_got(H(2), "two", H(202));
+	cr_expect(kernel_registry_layout(H(101)) == kernel_registry_layout(H(202)));
 }
 
 Test(kernels, go_with_their_module_and_no_other)
 {
-	kernels_loaded(H(1), two, NULL);
-	kernels_loaded(H(2), two, NULL);
-	kernels_got(H(1), "one", H(101));
-	kernels_got(H(2), "one", H(201));
-	kernels_unload(H(1));
-	cr_expect(!kernels_layout(H(101))->known);
+	kernel_registry_loaded(H(1), two, NULL);
+	kernel_registry_loaded(H(2), two, NULL);
+	kernel_registry_got(H(1), "one", H(101));
+	kernel_registry_got(H(2), "one", H(201));
+	kernel_registry_unload(H(1));
+	cr_expect(!kernel_registry_layout(H(101))->known);
 	expect_one(H(201), 0);
-	kernels_unload(H(1));
-	kernels_unload(NULL);
+	kernel_registry_unload(H(1));
+	kernel_registry_unload(NULL);
 }
 
 Test(kernels, go_with_the_context_of_their_module)
 {
-	kernels_loaded(H(1), two, H(9));
-	kernels_loaded(H(2), two, H(8));
-	kernels_loaded(H(3), two, NULL);
-	kernels_got(H(1), "one", H(101));
-	kernels_got(H(2), "one", H(201));
-	kernels_got(H(3), "one", H(301));
-	kernels_context_ends(H(9));
-	kernels_context_ends(NULL);
-	cr_expect(!kernels_layout(H(101))->known);
+	kernel_registry_loaded(H(1), two, H(9));
+	kernel_registry_loaded(H(2), two, H(8));
+	kernel_registry_loaded(H(3), two, NULL);
+	kernel_registry_got(H(1), "one", H(101));
+	kernel_registry_got(H(2), "one", H(201));
+	kernel_registry_got(H(3), "one", H(301));
+	kernel_registry_context_ends(H(9));
+	kernel_registry_context_ends(NULL);
+	cr_expect(!kernel_registry_layout(H(101))->known);
 	expect_one(H(201), 0);
 	expect_one(H(301), 0);
 }
 
 Test(kernels, a_handle_that_comes_again_is_the_new_one)
 {
-	kernels_loaded(H(1), two, NULL);
-	kernels_got(H(1), "one", H(101));
+	kernel_registry_loaded(H(1), two, NULL);
+	kernel_registry_got(H(1), "one", H(101));
 	/* Its end was not seen. */
-	kernels_loaded(H(1), turned, NULL);
-	cr_expect(!kernels_layout(H(101))->known);
-	kernels_got(H(1), "one", H(101));
+	kernel_registry_loaded(H(1), turned, NULL);
+	cr_expect(!kernel_registry_layout(H(101))->known);
+	kernel_registry_got(H(1), "one", H(101));
 	expect_one(H(101), 1);
 	/* Of a module that was not seen to load, nothing is known; of the old one least of
 	 * all. */
-	kernels_got(H(7), "one", H(101));
-	cr_expect(!kernels_layout(H(101))->known);
+	kernel_registry_got(H(7), "one", H(101));
+	cr_expect(!kernel_registry_layout(H(101))->known);
 }
 
 Test(kernels, a_library_and_its_module_have_the_same)
 {
-	kernels_loaded(H(1), two, NULL);
-	kernels_alias(H(1), H(5));
-	kernels_alias(H(1), H(5));
-	kernels_alias(H(5), H(6));
-	kernels_got(H(5), "two", H(502));
-	kernels_got(H(6), "two", H(602));
-	kernels_got(H(1), "two", H(102));
-	kernels_got_from(H(102), H(112));
-	kernels_got_from(H(999), H(113));
+	kernel_registry_loaded(H(1), two, NULL);
+	kernel_registry_alias(H(1), H(5));
+	kernel_registry_alias(H(1), H(5));
+	kernel_registry_alias(H(5), H(6));
+	kernel_registry_got(H(5), "two", H(502));
+	kernel_registry_got(H(6), "two", H(602));
+	kernel_registry_got(H(1), "two", H(102));
+	kernel_registry_got_from(H(102), H(112));
+	kernel_registry_got_from(H(999), H(113));
 	expect_one(H(502), 1);
 	expect_one(H(602), 1);
 	expect_one(H(112), 1);
-	cr_expect(!kernels_layout(H(113))->known);
-	kernels_unload(H(1));
-	cr_expect(!kernels_layout(H(502))->known);
-	cr_expect(!kernels_layout(H(602))->known);
-	cr_expect(!kernels_layout(H(112))->known);
+	cr_expect(!kernel_registry_layout(H(113))->known);
+	kernel_registry_unload(H(1));
+	cr_expect(!kernel_registry_layout(H(502))->known);
+	cr_expect(!kernel_registry_layout(H(602))->known);
+	cr_expect(!kernel_registry_layout(H(112))->known);
 }
 
 Test(kernels, of_which_an_image_says_two_things_are_unknown)
 {
-	kernels_loaded(
+	kernel_registry_loaded(
 	    H(1), ".version 8.0 .entry k(.param .u64 a) { } .entry k(.param .u32 a) { }", NULL);
-	kernels_got(H(1), "k", H(101));
-	cr_expect(!kernels_layout(H(101))->known);
+	kernel_registry_got(H(1), "k", H(101));
+	cr_expect(!kernel_registry_layout(H(101))->known);
 }
 
 Test(kernels, a_file_is_read_and_one_that_is_not_there_survived)
@@ -132,24 +132,26 @@ Test(kernels, a_file_is_read_and_one_that_is_not_there_survived)
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/lz4.fatbin", folder ? folder : "tests/golden/images");
-	kernels_loaded_file(H(1), path, NULL);
-	kernels_got(H(1), "none", H(101));
-	kernels_got(H(1), "scale", H(102));
-	kernels_got(H(1), "described", H(103));
-	cr_expect(kernels_layout(H(101))->known && kernels_layout(H(101))->count == 0);
-	cr_expect(kernels_layout(H(102))->count == 2 + 1);
+	kernel_registry_loaded_file(H(1), path, NULL);
+	kernel_registry_got(H(1), "none", H(101));
+	kernel_registry_got(H(1), "scale", H(102));
+	kernel_registry_got(H(1), "described", H(103));
+	cr_expect(kernel_registry_layout(H(101))->known &&
+		  kernel_registry_layout(H(101))->count == 0);
+	cr_expect(kernel_registry_layout(H(102))->count == 2 + 1);
 	/* A cubin and PTX place the map differently, but not where it matters. */
-	cr_expect(kernels_layout(H(103))->known && kernels_layout(H(103))->count == 2);
-	kernels_loaded_file(H(2), "/no/such/file", NULL);
-	kernels_got(H(2), "none", H(201));
-	cr_expect(!kernels_layout(H(201))->known);
+	cr_expect(kernel_registry_layout(H(103))->known &&
+		  kernel_registry_layout(H(103))->count == 2);
+	kernel_registry_loaded_file(H(2), "/no/such/file", NULL);
+	kernel_registry_got(H(2), "none", H(201));
+	cr_expect(!kernel_registry_layout(H(201))->known);
 }
 
 /* --- where in a parameter a pointer may lie */
 
 Test(layout, a_pointer_is_one_word)
 {
-	struct layout_param p = layout_param(3, 16, 8);
+	struct param_layout_words p = param_layout_words(3, 16, 8);
 
 	cr_expect(p.index == 3 && p.count == 1);
 }
@@ -157,7 +159,7 @@ Test(layout, a_pointer_is_one_word)
 Test(layout, nothing_narrower_than_a_pointer_holds_one)
 {
 	for (size_t bytes = 0; bytes < 8; bytes++)
-		cr_expect(layout_param(0, 0, bytes).count == 0);
+		cr_expect(param_layout_words(0, 0, bytes).count == 0);
 }
 
 /* Each place where packing to 1, 2, 4 or 8 can put a pointer is looked at, and none that would
@@ -167,7 +169,7 @@ Test(layout, steps_reach_every_pointer_of_packed_structs)
 	for (size_t pack = 1; pack <= 8; pack *= 2)
 		for (size_t words = 8 / pack; words < 40; words++) {
 			size_t bytes = words * pack, offset = pack * 3;
-			struct layout_param p = layout_param(0, offset, bytes);
+			struct param_layout_words p = param_layout_words(0, offset, bytes);
 
 			cr_assert(p.count > 0 && (p.count - 1) * p.step + 8 <= bytes);
 			cr_assert((p.count - 1) * p.step + 8 + p.step > bytes,
@@ -181,7 +183,7 @@ Test(layout, steps_reach_every_pointer_of_packed_structs)
 /* Its size and its place are those of a struct that is not packed, too. */
 Test(layout, a_struct_packed_to_four_is_searched_though_nothing_tells)
 {
-	struct layout_param param = layout_param(0, 16, 24);
+	struct param_layout_words param = param_layout_words(0, 16, 24);
 
 	cr_assert(param.step == 4 && param.count == 5);
 }

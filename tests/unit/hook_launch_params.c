@@ -59,7 +59,8 @@ Test(params, name_the_last_word_of_a_packed_buffer)
 			 &bytes, CU_LAUNCH_PARAM_END};
 	bool unknown;
 
-	cr_assert(eq(sz, params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 1));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 1));
 	cr_assert(eq(u64, addresses[0], LOW + 8));
 	cr_assert_not(unknown);
 }
@@ -72,7 +73,8 @@ Test(params, name_a_packed_buffer_whose_size_comes_first)
 			 &word, CU_LAUNCH_PARAM_END};
 	bool unknown;
 
-	cr_assert(eq(sz, params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 1));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 1));
 }
 
 Test(params, name_the_last_word_of_a_struct)
@@ -82,7 +84,8 @@ Test(params, name_the_last_word_of_a_struct)
 	bool unknown;
 
 	driver(sizeof(words));
-	cr_assert(eq(sz, params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 1));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 1));
 	cr_assert_not(unknown);
 }
 
@@ -99,8 +102,10 @@ Test(params, name_what_is_packed_to_half_a_word)
 
 	memcpy(bytes + 12, &word, sizeof(word));
 	driver(sizeof(bytes));
-	cr_assert(eq(sz, params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 1));
-	cr_assert(eq(sz, params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 1));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 1));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 1));
 	cr_assert(eq(u64, addresses[0], word));
 }
 
@@ -140,17 +145,21 @@ Test(params, name_what_a_tensor_map_hides)
 				   CU_TENSOR_MAP_SWIZZLE_NONE, CU_TENSOR_MAP_L2_PROMOTION_NONE,
 				   CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE)));
 	memcpy(bytes + 64, &map, sizeof(map));
-	cr_assert(eq(sz, params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 1));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 1));
 	cr_assert(eq(u64, addresses[0], LOW + 64));
-	cr_assert(eq(sz, params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 1));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 1));
 	cr_assert(eq(u64, addresses[0], LOW + 64));
 	/* In a packed buffer they lie where 16 divides. */
 	memset(bytes, 0, sizeof(bytes));
 	memcpy(bytes + 48, &map, sizeof(map));
-	cr_assert(eq(sz, params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 1));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 1));
 	/* One bit else, and it is another map. */
 	bytes[48 + 3] ^= 1;
-	cr_assert(eq(sz, params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 0));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, NULL, extra, addresses, 4, &unknown), 0));
 }
 
 /* Of so many, some stand where a remembered one does in a table of any size that is kept. */
@@ -178,7 +187,8 @@ Test(params, take_nothing_else_for_a_tensor_map)
 			memcpy(bytes + at, &(uint64_t){random | 1}, 8);
 		}
 		cr_assert(
-		    eq(sz, params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 0),
+		    eq(sz, launch_params_named(FUNCTION, values, NULL, addresses, 4, &unknown),
+		       0),
 		    "map %d", i);
 	}
 }
@@ -190,7 +200,8 @@ Test(params, tell_that_there_may_be_more_than_there_was_room_for)
 	bool unknown;
 
 	driver(sizeof(words));
-	cr_assert(eq(sz, params_named(FUNCTION, values, NULL, addresses, 3, &unknown), 3));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, values, NULL, addresses, 3, &unknown), 3));
 	cr_assert(unknown);
 }
 
@@ -202,15 +213,16 @@ Test(params, are_unknown_where_the_driver_does_not_know_the_function)
 
 	driver(sizeof(word));
 	first_answer = CUDA_ERROR_NOT_FOUND;
-	cr_assert(eq(sz, params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 0));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 0));
 	cr_assert(unknown);
-	cr_assert(eq(u64, params_unknown().kernels, 1));
-	cr_assert(eq(u64, params_unknown().launches, 1));
+	cr_assert(eq(u64, launch_params_unknown().kernels, 1));
+	cr_assert(eq(u64, launch_params_unknown().launches, 1));
 	/* It is not asked again, and is unknown all the same. */
-	params_named(FUNCTION, values, NULL, addresses, 4, &unknown);
+	launch_params_named(FUNCTION, values, NULL, addresses, 4, &unknown);
 	cr_assert(unknown);
-	cr_assert(eq(u64, params_unknown().kernels, 1));
-	cr_assert(eq(u64, params_unknown().launches, 2));
+	cr_assert(eq(u64, launch_params_unknown().kernels, 1));
+	cr_assert(eq(u64, launch_params_unknown().launches, 2));
 }
 
 Test(params, are_asked_for_anew_once_they_may_be_of_another_function)
@@ -220,10 +232,12 @@ Test(params, are_asked_for_anew_once_they_may_be_of_another_function)
 	bool unknown;
 
 	driver(8);
-	cr_assert(eq(sz, params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 0));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 0));
 	shape[0][1] = 16;
-	params_forget();
-	cr_assert(eq(sz, params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 1));
+	launch_params_forget();
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 1));
 }
 
 Test(params, of_none_are_known)
@@ -234,6 +248,7 @@ Test(params, of_none_are_known)
 
 	driver(8);
 	shapes = 0;
-	cr_assert(eq(sz, params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 0));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, values, NULL, addresses, 4, &unknown), 0));
 	cr_assert_not(unknown);
 }

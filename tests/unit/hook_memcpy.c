@@ -186,8 +186,8 @@ CUresult detour_copy(const struct detour *detour, const struct detour_side *dst,
 	abort();
 }
 
-CUresult detour_fill(const struct detour *detour, CUdeviceptr start, unsigned int unit,
-		     unsigned int value, size_t bytes)
+CUresult detour_memset(const struct detour *detour, CUdeviceptr start, unsigned int unit,
+		       unsigned int value, size_t bytes)
 {
 	(void)detour, (void)start, (void)unit, (void)value, (void)bytes;
 	abort();

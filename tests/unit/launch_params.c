@@ -35,7 +35,7 @@ static size_t packed(const void *buffer, size_t bytes, uint64_t *addresses, size
 			 CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes, CU_LAUNCH_PARAM_END};
 	bool unknown;
 
-	return params_named(FUNCTION, NULL, extra, addresses, room, &unknown);
+	return launch_params_named(FUNCTION, NULL, extra, addresses, room, &unknown);
 }
 
 static void put(unsigned char *at, uint64_t address)
@@ -89,7 +89,8 @@ Test(params, in_a_struct_are_read_to_its_last_word, .init = start)
 	struct_bytes = sizeof(value);
 	put(value + 32, LOW + 4096);
 	put(value + 4, LOW + 8192);
-	cr_assert(eq(sz, params_named(FUNCTION, params, NULL, addresses, 16, &unknown), 2));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, params, NULL, addresses, 16, &unknown), 2));
 	cr_assert(eq(u64, addresses[0], LOW + 8192));
 	cr_assert(eq(u64, addresses[1], LOW + 4096));
 	cr_assert_not(unknown);
@@ -105,9 +106,11 @@ Test(params, that_fill_the_list_are_not_known_to_be_all, .init = start)
 	struct_bytes = sizeof(value);
 	for (size_t i = 0; i < sizeof(value); i += 8)
 		put(value + i, LOW + 4096 * i);
-	cr_assert(eq(sz, params_named(FUNCTION, params, NULL, addresses, 8, &unknown), 8));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, params, NULL, addresses, 8, &unknown), 8));
 	cr_assert(unknown);
-	cr_assert(eq(sz, params_named(FUNCTION, params, NULL, addresses, 9, &unknown), 8));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, params, NULL, addresses, 9, &unknown), 8));
 	cr_assert_not(unknown);
 }
 
@@ -119,7 +122,9 @@ Test(params, outside_of_managed_memory_name_nothing, .init = start)
 	bool unknown;
 
 	struct_bytes = sizeof(value);
-	cr_assert(eq(sz, params_named(FUNCTION, params, NULL, addresses, 16, &unknown), 0));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, params, NULL, addresses, 16, &unknown), 0));
 	value[1]--;
-	cr_assert(eq(sz, params_named(FUNCTION, params, NULL, addresses, 16, &unknown), 1));
+	cr_assert(
+	    eq(sz, launch_params_named(FUNCTION, params, NULL, addresses, 16, &unknown), 1));
 }

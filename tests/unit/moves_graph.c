@@ -3,7 +3,7 @@
 #include "hook/graph_nodes.h"
 #include "pager/registry.h"
 
-static struct named named;
+static struct graph_nodes named;
 
 static void start(void)
 {
@@ -14,11 +14,11 @@ static void start(void)
 /* A node is changed to name a block twice, and one behind it: both are pinned, once. */
 static void check_pins(const CUgraphNodeParams *params, uint32_t first, uint32_t second)
 {
-	named_read_params(&named, params);
-	named_read_params(&named, params);
+	graph_nodes_read_params(&named, params);
+	graph_nodes_read_params(&named, params);
 	cr_assert(eq(u32, rig_block(first)->pins, 1));
 	cr_assert(eq(u32, rig_block(second)->pins, 1));
-	named_clear(&named);
+	graph_nodes_clear(&named);
 	cr_assert(zero(u32, rig_block(first)->pins));
 	cr_assert(zero(u32, rig_block(second)->pins));
 	rig_check();
