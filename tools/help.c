@@ -88,7 +88,7 @@ static void help_exit(void)
 #define VERDICT(name, value, word, does)                                                       \
 	snprintf(number, sizeof(number), "%d", value);                                         \
 	print_entry(number, does, 10);
-#include "verdicts.def"
+#include "doctor/verdicts.def"
 #undef VERDICT
 }
 

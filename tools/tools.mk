@@ -27,7 +27,7 @@ endif
 $(O)/libdir:
 	@mkdir -p $(@D) && echo '$(LIBDIR)' >$@
 
-$(O)/lowtide.1: tools/lowtide.1.scd tools/tables $(wildcard tools/*.def) shim/base/settings.def policy/policies.def
+$(O)/lowtide.1: tools/lowtide.1.scd tools/tables $(wildcard tools/*.def tools/*/*.def) shim/base/settings.def policy/policies.def
 	$(call say,MAN,$@)
 	$(Q)mkdir -p $(@D) && tools/tables man >$@.scd && scdoc <$@.scd >$@
 

@@ -13,10 +13,10 @@ check "the manual could be written" [ $? -eq 0 ]
 terms=$(sed -nE 's/^\*([^*]+)\*$/\1/p' <<<"$manual" | sed 's/\\//g')
 for row in $(grep -ohE '\bSETTING\([A-Z_]+,' shim/base/settings.def | sed -E 's/.*\((.*),/LOWTIDE_\1/') \
 	$(grep -oE '^POLICY\([a-z]+,' policy/policies.def | sed -E 's/.*\((.*),/\1/') \
-	$(grep -ohE '^(EXIT_STATUS|VERDICT)\([A-Z_]+, [0-9]+' tools/exits.def tools/verdicts.def | sed 's/.* //'); do
+	$(grep -ohE '^(EXIT_STATUS|VERDICT)\([A-Z_]+, [0-9]+' tools/exits.def tools/doctor/verdicts.def | sed 's/.* //'); do
 	check "the manual has $row" grep -qxF "$row" <<<"$terms"
 done
-for command in $(sed -nE 's/^const struct command command_\w+ = \{"(\w+)",.*/\1/p' tools/*.c); do
+for command in $(sed -nE 's/^const struct command command_\w+ = \{"(\w+)",.*/\1/p' tools/*.c tools/*/*.c); do
 	check "the manual has lowtide $command" grep -qF "*lowtide $command*" <<<"$manual"
 	check "the README has lowtide $command" grep -qF "lowtide $command" README.md
 done

@@ -16,8 +16,8 @@ static inline void overlap_start(void)
 }
 
 /* Named by launches often enough that nothing else is likely to reach it. */
-static inline uint32_t known_component(size_t count, unsigned int size_class, enum block_home home,
-				uint64_t content)
+static inline uint32_t known_component(size_t count, unsigned int size_class,
+				       enum block_home home, uint64_t content)
 {
 	uint32_t first = rig_component(count, size_class, home, content);
 

@@ -1,4 +1,4 @@
-#include "trial_driver.h"
+#include "doctor/trial_driver.h"
 
 #include "memory/own_kernels.h"
 
@@ -21,7 +21,7 @@
 static struct {
 #define NEEDED(symbol) __typeof__(&symbol) symbol;
 #define OPTIONAL NEEDED
-#include "trial_driver.def"
+#include "doctor/trial_driver.def"
 } cu; /* the child's own; set once */
 
 /* False: a function that every driver has is missing; its name is in the error. */
@@ -34,7 +34,7 @@ static bool find_functions(void *library, struct trial *trial)
 	OPTIONAL(symbol)                                                                       \
 	if (!cu.symbol)                                                                        \
 		missing = #symbol;
-#include "trial_driver.def"
+#include "doctor/trial_driver.def"
 	if (missing)
 		snprintf(trial->open_error, sizeof(trial->open_error), "it lacks %s", missing);
 	return !missing;
@@ -84,7 +84,7 @@ static bool has_virtual_memory(void)
 #define VMM(symbol)                                                                            \
 	if (!cu.symbol)                                                                        \
 		return false;
-#include "trial_driver.def"
+#include "doctor/trial_driver.def"
 	return true;
 }
 

@@ -1,5 +1,5 @@
 /* The driver, its devices, and how their trial went. */
-#include "checkup.h"
+#include "doctor/checkup.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-#include "trial.h"
+#include "doctor/trial.h"
 
-#include "trial_driver.h"
+#include "doctor/trial_driver.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "capture.h"
+#include "doctor/capture.h"
 
 #include <errno.h>
 #include <fcntl.h>

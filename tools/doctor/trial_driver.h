@@ -2,7 +2,7 @@
 #ifndef LOWTIDE_TRIAL_DRIVER_H
 #define LOWTIDE_TRIAL_DRIVER_H
 
-#include "trial.h"
+#include "doctor/trial.h"
 
 void trial_driver(struct trial *trial);
 

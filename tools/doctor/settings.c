@@ -1,5 +1,5 @@
 /* The settings as the environment has them, and the library they are for. */
-#include "checkup.h"
+#include "doctor/checkup.h"
 #include "library.h"
 #include "loaded_mark.h"
 

@@ -1,4 +1,4 @@
-#include "checkup.h"
+#include "doctor/checkup.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* RAM for cold memory: what there is, and what may keep it from being taken. */
-#include "checkup.h"
+#include "doctor/checkup.h"
 #include "base/ram.h"
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* The quick form of the probe (tests/gpu/probe), where it is installed: what the card does,
  * measured. */
-#include "checkup.h"
+#include "doctor/checkup.h"
 
-#include "capture.h"
+#include "doctor/capture.h"
 #include "library.h"
 
 #include <errno.h>

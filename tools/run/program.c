@@ -1,4 +1,4 @@
-#include "program.h"
+#include "run/program.h"
 
 #include <elf.h>
 #include <fcntl.h>

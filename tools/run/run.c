@@ -3,8 +3,8 @@
 #include "library.h"
 #include "loaded_mark.h"
 #include "options.h"
-#include "program.h"
-#include "supervise.h"
+#include "run/program.h"
+#include "run/supervise.h"
 
 #include <argp.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* The kind of machine: privilege, containers, WSL2, several processes on one device (MPS). */
-#include "checkup.h"
+#include "doctor/checkup.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Others that stand between a program and the driver, or that change how it takes memory. */
-#include "checkup.h"
+#include "doctor/checkup.h"
 
 #include <glob.h>
 #include <link.h>

@@ -1,13 +1,13 @@
 /*
  * What `lowtide doctor` finds: each finding is one line for a person, and an entry of a list
  * for a program; the worst of them is the verdict. Owns the list. The checks are one file each
- * (doctor_*.c), and know nothing of each other.
+ * (the other files here), and know nothing of each other.
  */
 #ifndef LOWTIDE_CHECKUP_H
 #define LOWTIDE_CHECKUP_H
 
 #include "base/settings.h"
-#include "trial.h"
+#include "doctor/trial.h"
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* lowtide doctor: what will and will not work here, and why. */
-#include "checkup.h"
+#include "doctor/checkup.h"
 #include "command.h"
 
 #include <argp.h>
@@ -11,7 +11,7 @@
 
 enum verdict {
 #define VERDICT(name, value, word, does) VERDICT_##name = value,
-#include "verdicts.def"
+#include "doctor/verdicts.def"
 #undef VERDICT
 };
 
@@ -58,7 +58,7 @@ static const char *word_of(enum verdict verdict, bool sentence)
 #define VERDICT(name, value, word, does)                                                       \
 	case VERDICT_##name:                                                                   \
 		return sentence ? (does) : (word);
-#include "verdicts.def"
+#include "doctor/verdicts.def"
 #undef VERDICT
 	}
 	return "";
