@@ -34,7 +34,7 @@ void *door_dlsym_answer(void *handle, const char *name, const void *caller)
 	wrapper = resolve_symbol(name);
 	if (!wrapper || caller_is_driver(caller))
 		return NULL;
-	/* A library that has no such symbol must go on saying so. */
+	/* What a library does not have must go on being absent from it. */
 	if (handle != RTLD_DEFAULT && !loader_dlsym(handle, name))
 		return NULL;
 	return wrapper;

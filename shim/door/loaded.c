@@ -1,4 +1,4 @@
-#include "loaded.h"
+#include "door/loaded.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,9 +9,9 @@
 
 extern char **environ;
 
-/* Takes the variable out of the environment: its value, or NULL. By hand, because a program may
- * have a getenv and an unsetenv of its own, which are not ready yet (bash has). */
-static const char *take(const char *name)
+/* Removes the variable from the environment. Its value, or NULL. Not with getenv and unsetenv,
+ * because a program may define its own, which are not ready yet (bash does). */
+static const char *environment_take(const char *name)
 {
 	size_t length = strlen(name);
 
@@ -32,14 +32,14 @@ void loaded_tell(void)
 	unsigned long long device, inode;
 	struct stat status;
 	int file, saved_errno = errno;
-	const char *text = getauxval(AT_SECURE) ? NULL : take("LOWTIDE_LOADED");
+	const char *text = getauxval(AT_SECURE) ? NULL : environment_take("LOWTIDE_LOADED");
 
-	/* A launcher may have closed the descriptor and left the variable: what has that number
-	 * now is not ours to write to, or to close. */
+	/* A launcher may have closed the descriptor and left the variable. Another file may
+	 * have that number now, which must be neither written to nor closed. */
 	if (text && sscanf(text, "%d:%llu:%llu", &file, &device, &inode) == 3 &&
 	    fstat(file, &status) == 0 && status.st_dev == device && status.st_ino == inode) {
 		if (write(file, "1", 1) < 0) {
-			/* Then it is told that nothing was loaded: the safer error. */
+			/* Then `lowtide run` says that nothing was loaded: the safer error. */
 		}
 		close(file);
 	}

@@ -1,24 +1,25 @@
 /*
  * What happens at load, at fork and at exit. Nothing here touches CUDA: a process that never
- * uses it pays for one registration of fork handlers and one look for a variable, no more.
+ * uses it pays for the registration of fork handlers and one look at its environment.
  */
+#include "account/arrays.h"
+#include "account/ordered_free.h"
+#include "account/pools.h"
+#include "account/unmanaged.h"
+#include "base/lock.h"
+#include "door/loaded.h"
+#include "door/summary.h"
 #include "hook/context.h"
 #include "hook/graph.h"
 #include "hook/launch_params.h"
-#include "loaded.h"
-#include "base/lock.h"
-#include "account/arrays.h"
 #include "pager/driver_slabs.h"
-#include "account/unmanaged.h"
-#include "account/ordered_free.h"
 #include "pager/pager.h"
-#include "account/pools.h"
-#include "door/summary.h"
 
 #include <pthread.h>
 
-/* In the order of the locks' ranks. */
-static void prepare(void)
+/* A fork while another thread holds a lock would leave the child with it held: each lock is
+ * taken before a fork, in the order of their ranks, and given back in both processes after. */
+static void fork_prepare(void)
 {
 	context_fork_prepare();
 	graph_fork_prepare();
@@ -31,7 +32,7 @@ static void prepare(void)
 	unmanaged_fork_prepare();
 }
 
-static void parent(void)
+static void fork_parent(void)
 {
 	unmanaged_fork_done();
 	ordered_free_fork_done();
@@ -44,7 +45,7 @@ static void parent(void)
 	context_fork_done();
 }
 
-static void child(void)
+static void fork_child(void)
 {
 	unmanaged_fork_done();
 	ordered_free_fork_done();
@@ -59,9 +60,7 @@ static void child(void)
 
 __attribute__((constructor)) static void lowtide_load(void)
 {
-	/* Without these, a fork while another thread holds the lock leaves the child with it
-	 * held. */
-	pthread_atfork(prepare, parent, child);
+	pthread_atfork(fork_prepare, fork_parent, fork_child);
 	summary_at_load();
 	loaded_tell();
 }

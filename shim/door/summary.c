@@ -1,11 +1,11 @@
 #include "door/summary.h"
 
-#include "base/file.h"
-#include "hook/launch_params.h"
-#include "base/log.h"
 #include "account/ledger.h"
-#include "pager/pager.h"
+#include "base/file.h"
+#include "base/log.h"
 #include "base/settings.h"
+#include "hook/launch_params.h"
+#include "pager/pager.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -23,7 +23,7 @@ void summary_at_load(void)
 	loaded_into = getpid();
 }
 
-static void say(int device, const struct pager_summary *s)
+static void log_summary(int device, const struct pager_summary *s)
 {
 	struct launch_params_unknown unknown = launch_params_unknown();
 
@@ -72,8 +72,8 @@ static void write_json(FILE *file, int device, const struct pager_summary *s)
 		s->frames_resized, s->moved.verified, s->moved.not_verified, s->report.name);
 }
 
-/* A forked child's end must not take the place of its parent's account. */
-static FILE *json_file(const char *name)
+/* A forked child writes a file of its own, not over or into its parent's. */
+static FILE *json_open(const char *name)
 {
 	char *own = NULL;
 	int file;
@@ -85,7 +85,7 @@ static FILE *json_file(const char *name)
 	return file < 0 ? NULL : fdopen(file, "a");
 }
 
-static void say_unwritten(const char *name)
+static void log_unwritten(const char *name)
 {
 	log_error("LOWTIDE_STATS=%s cannot be written (%s); accepted: 0, 1 or a regular file",
 		  name, strerror(errno));
@@ -97,23 +97,23 @@ void summary_at_exit(void)
 	const char *name;
 	FILE *file = NULL;
 
-	/* A process that never came near CUDA has nothing to tell, and its environment is not
-	 * read for it. */
+	/* A process that has not used CUDA has nothing to report. pager_any_made comes first,
+	 * so that its settings are not even read. */
 	if (!pager_any_made() || !settings_get()->stats)
 		return;
 	name = settings_get()->stats_file; /* NULL: the log */
 	for (int device = 0; device < PAGER_DEVICES; device++) {
 		if (!pager_summary_at_exit(device, &summary))
 			continue;
-		if (name && !file && !(file = json_file(name))) {
-			say_unwritten(name);
+		if (name && !file && !(file = json_open(name))) {
+			log_unwritten(name);
 			name = NULL;
 		}
 		if (file)
 			write_json(file, device, &summary);
 		else
-			say(device, &summary);
+			log_summary(device, &summary);
 	}
 	if (file && fclose(file) != 0)
-		say_unwritten(name);
+		log_unwritten(name);
 }

@@ -1,11 +1,11 @@
-/* What the pagers did, told when the process ends (LOWTIDE_STATS). */
+/* What the pagers did, written when the process ends (LOWTIDE_STATS). */
 #ifndef LOWTIDE_SUMMARY_H
 #define LOWTIDE_SUMMARY_H
 
-/* Before there are threads: the process that loads the library writes the file that is named,
- * one forked from it name.PID, and only if it used a device itself. */
+/* Called before there are threads. The process that the library was loaded into writes the file
+ * that LOWTIDE_STATS names; one forked from it writes NAME.PID, if it used a device itself. */
 void summary_at_load(void);
-/* Calls no driver, and waits for no lock: a thread may have died with one. */
+/* Calls no driver and waits for no lock, because a thread may have ended while it held one. */
 void summary_at_exit(void);
 
 #endif

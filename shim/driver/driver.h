@@ -1,5 +1,5 @@
 /*
- * The real driver: its library and the functions of it that the hook table names.
+ * The real driver: its library, and the functions of it that we hook or call.
  *
  * Owns the handle of libcuda.so.1 and one typed pointer for each HOOKED and CALLED row of
  * api.def, NULL where this driver does not have the function. Written once, by driver_load;
@@ -20,8 +20,8 @@ struct driver {
 
 extern struct driver lt_driver;
 
-/* The driver's own function behind a symbol. A wrapper can only be reached once driver_load
- * succeeded or by a direct call, so each first asks driver_has. */
+/* The driver's own function of that symbol, if driver_load has run. A program that is linked to
+ * the driver calls a wrapper before anything else has loaded it: each first asks driver_has. */
 #define real(symbol) (lt_driver.symbol)
 
 /* CUDA_ERROR_NOT_FOUND: there is no libcuda.so.1. */

@@ -1,6 +1,6 @@
 /*
- * What CUDA 13.0's headers lack of the functions that we hook: so that the library knows the
- * drivers of CUDA 13.5 whichever headers it was built with.
+ * Declares the functions we hook that CUDA 13.1 to 13.5 brought, where the toolkit's headers
+ * are older: the library hooks them on a new driver whichever headers it was built with.
  */
 #ifndef LOWTIDE_NEWER_H
 #define LOWTIDE_NEWER_H
@@ -40,7 +40,7 @@ NEWER(cuMemcpy3DWithAttributesAsync_ptsz, cuMemcpy3DWithAttributesAsync, 13020_p
 
 #if CUDA_VERSION < 13030
 typedef cuuint32_t CUlogicalEndpointId;
-/* Only handed on. */
+/* Passed on to the driver, never called here. */
 typedef CUresult(CUDA_CB *CUgraphRecaptureCallback)(void *, CUgraphNode,
 						    const CUgraphNodeParams *,
 						    const CUgraphNodeParams *, int);
