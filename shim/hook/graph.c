@@ -354,15 +354,14 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecNodeSetParams(CUgraphExec hGraphExec, CUgr
  * --------------------------------------------------------------------------------------------------
  */
 
-/* What the executable names, as one launch does. Success: as after work_begin. */
-static CUresult before(CUgraphExec handle, CUstream stream, struct pager_use *use, bool *begun)
+/* What the executable names is made known as one launch does it. */
+static CUresult launch_begin(struct work *work, CUstream stream, CUgraphExec handle)
 {
 	const struct graph_nodes nothing = {0}, *named = &nothing;
 	struct executable *executable;
 	CUresult result;
 
-	use->count = 0;
-	*begun = false;
+	work_init(work, stream);
 	if (!handle || !atomic_load_explicit(&pager_span, memory_order_relaxed))
 		return CUDA_SUCCESS;
 	lock_take(&lock);
@@ -371,43 +370,34 @@ static CUresult before(CUgraphExec handle, CUstream stream, struct pager_use *us
 		named = &executable->named;
 	else
 		pager_unknown_work("a graph that was not seen being made");
-	result = pager_use(named->addresses, named->address_count, use);
-	if (result == CUDA_SUCCESS)
-		result = work_begin_kernel(named->addresses, named->address_count,
-					   !executable || named->unread || named->unknown,
-					   stream, begun);
+	result = work_name_kernel(work, named->addresses, named->address_count,
+				  !executable || named->unread || named->unknown);
 	lock_give(&lock);
 	return result;
 }
 
+/* `where`: the stream as the pager knows it. */
+static CUresult launch(PFN_cuGraphLaunch_v10000 call, CUgraphExec handle, CUstream stream,
+		       CUstream where)
+{
+	struct work work;
+	CUresult result;
+
+	if (!call)
+		return CUDA_ERROR_NOT_FOUND;
+	result = launch_begin(&work, where, handle);
+	if (result == CUDA_SUCCESS)
+		result = call(handle, stream);
+	return work_end(&work, result);
+}
+
 LT_EXPORT CUresult CUDAAPI cuGraphLaunch(CUgraphExec hGraphExec, CUstream hStream)
 {
-	struct pager_use use;
-	CUresult result;
-	bool begun;
-
-	if (!driver_has(cuGraphLaunch))
-		return CUDA_ERROR_NOT_FOUND;
-	result = before(hGraphExec, work_legacy(hStream), &use, &begun);
-	if (result != CUDA_SUCCESS)
-		return result;
-	result = real(cuGraphLaunch)(hGraphExec, hStream);
-	pager_used(&use, work_legacy(hStream), result != CUDA_SUCCESS);
-	return work_end(begun, work_legacy(hStream), result);
+	return launch(DRIVERS(cuGraphLaunch), hGraphExec, hStream, work_legacy(hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuGraphLaunch_ptsz(CUgraphExec hGraphExec, CUstream hStream)
 {
-	struct pager_use use;
-	CUresult result;
-	bool begun;
-
-	if (!driver_has(cuGraphLaunch_ptsz))
-		return CUDA_ERROR_NOT_FOUND;
-	result = before(hGraphExec, work_per_thread(hStream), &use, &begun);
-	if (result != CUDA_SUCCESS)
-		return result;
-	result = real(cuGraphLaunch_ptsz)(hGraphExec, hStream);
-	pager_used(&use, work_per_thread(hStream), result != CUDA_SUCCESS);
-	return work_end(begun, work_per_thread(hStream), result);
+	return launch(DRIVERS(cuGraphLaunch_ptsz), hGraphExec, hStream,
+		      work_per_thread(hStream));
 }

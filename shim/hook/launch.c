@@ -9,20 +9,14 @@
 
 #include <stdlib.h>
 
-/* Success: as after work_begin. */
-static CUresult name(const uint64_t *addresses, size_t count, bool unknown, CUstream stream,
-		     struct pager_use *use, bool *begun)
-{
-	CUresult result = pager_use(addresses, count, use);
-
-	return result == CUDA_SUCCESS
-		   ? work_begin_kernel(addresses, count, unknown, stream, begun)
-		   : result;
-}
+/* What a launch names. */
+struct launch {
+	CUfunction function;
+	void **params, **extra; /* as cuLaunchKernel takes them */
+};
 
 /* More than fits on the stack: PyTorch's foreach kernels name hundreds of tensors. */
-static CUresult before_many(CUfunction function, void **params, void **extra, CUstream stream,
-			    struct pager_use *use, bool *begun)
+static CUresult launch_name_many(struct work *work, const struct launch *launch)
 {
 	uint64_t *addresses = malloc(LAUNCH_PARAMS_MOST * sizeof(*addresses));
 	bool unknown = true;
@@ -30,33 +24,31 @@ static CUresult before_many(CUfunction function, void **params, void **extra, CU
 	CUresult result;
 
 	if (addresses)
-		count = launch_params_named(function, params, extra, addresses,
-					    LAUNCH_PARAMS_MOST, &unknown);
+		count = launch_params_named(launch->function, launch->params, launch->extra,
+					    addresses, LAUNCH_PARAMS_MOST, &unknown);
 	if (unknown)
 		pager_unknown_work("a kernel of unknown parameters");
-	result = name(addresses, count, unknown, stream, use, begun);
+	result = work_name_kernel(work, addresses, count, unknown);
 	free(addresses);
 	return result;
 }
 
-static CUresult before(CUfunction function, void **params, void **extra, CUstream stream,
-		       struct pager_use *use, bool *begun)
+static CUresult launch_begin(struct work *work, CUstream stream, const struct launch *launch)
 {
 	uint64_t addresses[LAUNCH_PARAMS_FEW];
 	bool unknown;
 	size_t count;
 
-	use->count = 0;
-	*begun = false;
+	work_init(work, stream);
 	if (!atomic_load_explicit(&pager_span, memory_order_relaxed))
 		return CUDA_SUCCESS;
-	count = launch_params_named(function, params, extra, addresses, LAUNCH_PARAMS_FEW,
-				    &unknown);
+	count = launch_params_named(launch->function, launch->params, launch->extra, addresses,
+				    LAUNCH_PARAMS_FEW, &unknown);
 	if (unknown && count == LAUNCH_PARAMS_FEW)
-		return before_many(function, params, extra, stream, use, begun);
+		return launch_name_many(work, launch);
 	if (unknown)
 		pager_unknown_work("a kernel of unknown parameters");
-	return name(addresses, count, unknown, stream, use, begun);
+	return work_name_kernel(work, addresses, count, unknown);
 }
 
 LT_EXPORT CUresult CUDAAPI cuLaunchKernel(CUfunction f, unsigned int gridDimX,
@@ -65,19 +57,18 @@ LT_EXPORT CUresult CUDAAPI cuLaunchKernel(CUfunction f, unsigned int gridDimX,
 					  unsigned int blockDimZ, unsigned int sharedMemBytes,
 					  CUstream hStream, void **kernelParams, void **extra)
 {
-	struct pager_use use;
+	const struct launch launch = {f, kernelParams, extra};
+	struct work work;
 	CUresult result;
-	bool begun;
 
 	if (!driver_has(cuLaunchKernel))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, extra, work_legacy(hStream), &use, &begun);
-	if (result != CUDA_SUCCESS)
-		return result;
-	result = real(cuLaunchKernel)(f, gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY,
-				      blockDimZ, sharedMemBytes, hStream, kernelParams, extra);
-	pager_used(&use, work_legacy(hStream), result != CUDA_SUCCESS);
-	return work_end(begun, work_legacy(hStream), result);
+	result = launch_begin(&work, work_legacy(hStream), &launch);
+	if (result == CUDA_SUCCESS)
+		result = real(cuLaunchKernel)(f, gridDimX, gridDimY, gridDimZ, blockDimX,
+					      blockDimY, blockDimZ, sharedMemBytes, hStream,
+					      kernelParams, extra);
+	return work_end(&work, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuLaunchKernel_ptsz(CUfunction f, unsigned int gridDimX,
@@ -87,57 +78,48 @@ LT_EXPORT CUresult CUDAAPI cuLaunchKernel_ptsz(CUfunction f, unsigned int gridDi
 					       unsigned int sharedMemBytes, CUstream hStream,
 					       void **kernelParams, void **extra)
 {
-	struct pager_use use;
+	const struct launch launch = {f, kernelParams, extra};
+	struct work work;
 	CUresult result;
-	bool begun;
 
 	if (!driver_has(cuLaunchKernel_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, extra, work_per_thread(hStream), &use, &begun);
-	if (result != CUDA_SUCCESS)
-		return result;
-	result =
-	    real(cuLaunchKernel_ptsz)(f, gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY,
-				      blockDimZ, sharedMemBytes, hStream, kernelParams, extra);
-	pager_used(&use, work_per_thread(hStream), result != CUDA_SUCCESS);
-	return work_end(begun, work_per_thread(hStream), result);
+	result = launch_begin(&work, work_per_thread(hStream), &launch);
+	if (result == CUDA_SUCCESS)
+		result = real(cuLaunchKernel_ptsz)(f, gridDimX, gridDimY, gridDimZ, blockDimX,
+						   blockDimY, blockDimZ, sharedMemBytes,
+						   hStream, kernelParams, extra);
+	return work_end(&work, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction f,
 					    void **kernelParams, void **extra)
 {
-	struct pager_use use;
+	const struct launch launch = {f, kernelParams, extra};
+	struct work work;
 	CUresult result;
-	bool begun;
 
 	if (!driver_has(cuLaunchKernelEx))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, extra, work_legacy(config ? config->hStream : NULL),
-			&use, &begun);
-	if (result != CUDA_SUCCESS)
-		return result;
-	result = real(cuLaunchKernelEx)(config, f, kernelParams, extra);
-	pager_used(&use, work_legacy(config ? config->hStream : NULL), result != CUDA_SUCCESS);
-	return work_end(begun, work_legacy(config ? config->hStream : NULL), result);
+	result = launch_begin(&work, work_legacy(config ? config->hStream : NULL), &launch);
+	if (result == CUDA_SUCCESS)
+		result = real(cuLaunchKernelEx)(config, f, kernelParams, extra);
+	return work_end(&work, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuLaunchKernelEx_ptsz(const CUlaunchConfig *config, CUfunction f,
 						 void **kernelParams, void **extra)
 {
-	struct pager_use use;
+	const struct launch launch = {f, kernelParams, extra};
+	struct work work;
 	CUresult result;
-	bool begun;
 
 	if (!driver_has(cuLaunchKernelEx_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, extra,
-			work_per_thread(config ? config->hStream : NULL), &use, &begun);
-	if (result != CUDA_SUCCESS)
-		return result;
-	result = real(cuLaunchKernelEx_ptsz)(config, f, kernelParams, extra);
-	pager_used(&use, work_per_thread(config ? config->hStream : NULL),
-		   result != CUDA_SUCCESS);
-	return work_end(begun, work_per_thread(config ? config->hStream : NULL), result);
+	result = launch_begin(&work, work_per_thread(config ? config->hStream : NULL), &launch);
+	if (result == CUDA_SUCCESS)
+		result = real(cuLaunchKernelEx_ptsz)(config, f, kernelParams, extra);
+	return work_end(&work, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernel(
@@ -145,20 +127,18 @@ LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernel(
     unsigned int blockDimX, unsigned int blockDimY, unsigned int blockDimZ,
     unsigned int sharedMemBytes, CUstream hStream, void **kernelParams)
 {
-	struct pager_use use;
+	const struct launch launch = {f, kernelParams, NULL};
+	struct work work;
 	CUresult result;
-	bool begun;
 
 	if (!driver_has(cuLaunchCooperativeKernel))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, NULL, work_legacy(hStream), &use, &begun);
-	if (result != CUDA_SUCCESS)
-		return result;
-	result = real(cuLaunchCooperativeKernel)(f, gridDimX, gridDimY, gridDimZ, blockDimX,
-						 blockDimY, blockDimZ, sharedMemBytes, hStream,
-						 kernelParams);
-	pager_used(&use, work_legacy(hStream), result != CUDA_SUCCESS);
-	return work_end(begun, work_legacy(hStream), result);
+	result = launch_begin(&work, work_legacy(hStream), &launch);
+	if (result == CUDA_SUCCESS)
+		result = real(cuLaunchCooperativeKernel)(f, gridDimX, gridDimY, gridDimZ,
+							 blockDimX, blockDimY, blockDimZ,
+							 sharedMemBytes, hStream, kernelParams);
+	return work_end(&work, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernel_ptsz(
@@ -166,20 +146,18 @@ LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernel_ptsz(
     unsigned int blockDimX, unsigned int blockDimY, unsigned int blockDimZ,
     unsigned int sharedMemBytes, CUstream hStream, void **kernelParams)
 {
-	struct pager_use use;
+	const struct launch launch = {f, kernelParams, NULL};
+	struct work work;
 	CUresult result;
-	bool begun;
 
 	if (!driver_has(cuLaunchCooperativeKernel_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	result = before(f, kernelParams, NULL, work_per_thread(hStream), &use, &begun);
-	if (result != CUDA_SUCCESS)
-		return result;
-	result = real(cuLaunchCooperativeKernel_ptsz)(f, gridDimX, gridDimY, gridDimZ,
-						      blockDimX, blockDimY, blockDimZ,
-						      sharedMemBytes, hStream, kernelParams);
-	pager_used(&use, work_per_thread(hStream), result != CUDA_SUCCESS);
-	return work_end(begun, work_per_thread(hStream), result);
+	result = launch_begin(&work, work_per_thread(hStream), &launch);
+	if (result == CUDA_SUCCESS)
+		result = real(cuLaunchCooperativeKernel_ptsz)(
+		    f, gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY, blockDimZ,
+		    sharedMemBytes, hStream, kernelParams);
+	return work_end(&work, result);
 }
 
 /* One launch on each of several devices: all are named before any is launched. */
@@ -203,54 +181,70 @@ static bool all_there(const CUDA_LAUNCH_PARAMS *list, unsigned int count)
 	return there;
 }
 
+/* What each names is made known, and where cold memory is unmapped brought to VRAM; nobody
+ * stays inside the gate, where the next could not wait. */
+static CUresult name_each(struct work *works, const CUDA_LAUNCH_PARAMS *list,
+			  unsigned int count)
+{
+	CUresult result = CUDA_SUCCESS;
+
+	for (unsigned int i = 0; i < count && result == CUDA_SUCCESS; i++) {
+		const struct launch launch = {list[i].function, list[i].kernelParams, NULL};
+
+		pager_used(&works[i].use, NULL, true);
+		result = launch_begin(&works[i], work_legacy(list[i].hStream), &launch);
+		work_let_mappings(works[i].inside);
+		works[i].inside = false;
+	}
+	return result;
+}
+
+/* Success: *inside the gate with all that they name, unless there is no pager. */
+static CUresult multi_begin(struct work *works, const CUDA_LAUNCH_PARAMS *list,
+			    unsigned int count, bool unknown, struct work *all)
+{
+	/* By the time the last is in VRAM, the first may have left. */
+	for (int tries = 0; tries < MULTI_TRIES; tries++) {
+		CUresult result = name_each(works, list, count);
+
+		if (result != CUDA_SUCCESS)
+			return result;
+		if (!work_needs_residence() || unknown)
+			return work_enter_kernel(all, NULL, 0, unknown);
+		work_enter(all);
+		if (all_there(list, count))
+			return CUDA_SUCCESS;
+		work_let_mappings(all->inside);
+		all->inside = false;
+	}
+	return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+}
+
 LT_EXPORT CUresult CUDAAPI cuLaunchCooperativeKernelMultiDevice(
     CUDA_LAUNCH_PARAMS *launchParamsList, unsigned int numDevices, unsigned int flags)
 {
 	unsigned int count = launchParamsList ? numDevices : 0;
-	struct pager_use *uses = NULL; /* too large for a small stack */
-	CUresult result = CUDA_SUCCESS;
-	bool begun = false, unknown = false;
+	struct work *works = NULL; /* too large for a small stack */
+	struct work all;
+	CUresult result;
+	bool unknown;
 
 	if (!driver_has(cuLaunchCooperativeKernelMultiDevice))
 		return CUDA_ERROR_NOT_FOUND;
 	if (count && count <= MULTI_DEVICES)
-		uses = calloc(count, sizeof(*uses));
-	if (count && !uses) {
+		works = calloc(count, sizeof(*works));
+	unknown = count && !works;
+	if (unknown) {
 		pager_unknown_work("cuLaunchCooperativeKernelMultiDevice");
-		unknown = true;
 		count = 0;
 	}
-	/* By the time the last is in VRAM, the first may have left. */
-	for (int tries = 0; tries < MULTI_TRIES && result == CUDA_SUCCESS; tries++) {
-		for (unsigned int i = 0; i < count && result == CUDA_SUCCESS; i++) {
-			pager_used(&uses[i], NULL, true);
-			result = before(
-			    launchParamsList[i].function, launchParamsList[i].kernelParams,
-			    NULL, work_legacy(launchParamsList[i].hStream), &uses[i], &begun);
-			/* Nobody waits inside the gate. */
-			if (begun)
-				gate_leave();
-		}
-		if (result != CUDA_SUCCESS)
-			break;
-		if (!work_needs_residence() || unknown) {
-			result = work_begin_kernel(NULL, 0, unknown, CU_STREAM_LEGACY, &begun);
-			break;
-		}
-		begun = work_begin();
-		if (all_there(launchParamsList, count))
-			break;
-		work_end(begun, NULL, result);
-		begun = false;
-		if (tries + 1 == MULTI_TRIES)
-			result = CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
-	}
+	work_init(&all, CU_STREAM_LEGACY);
+	result = multi_begin(works, launchParamsList, count, unknown, &all);
 	if (result == CUDA_SUCCESS)
 		result = real(cuLaunchCooperativeKernelMultiDevice)(launchParamsList,
 								    numDevices, flags);
 	for (unsigned int i = 0; i < count; i++)
-		pager_used(&uses[i], work_legacy(launchParamsList[i].hStream),
-			   result != CUDA_SUCCESS);
-	free(uses);
-	return work_end(begun, CU_STREAM_LEGACY, result);
+		pager_used(&works[i].use, works[i].stream, result != CUDA_SUCCESS);
+	free(works);
+	return work_end(&all, result);
 }

@@ -9,40 +9,40 @@
 
 LT_EXPORT CUresult CUDAAPI cuLaunch(CUfunction f)
 {
+	struct work work;
 	CUresult result;
-	bool begun;
 
 	if (!driver_has(cuLaunch))
 		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_unknown("cuLaunch", CU_STREAM_LEGACY, &begun);
+	result = work_begin_unknown(&work, CU_STREAM_LEGACY, "cuLaunch");
 	if (result == CUDA_SUCCESS)
 		result = real(cuLaunch)(f);
-	return work_end(begun, CU_STREAM_LEGACY, result);
+	return work_end(&work, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuLaunchGrid(CUfunction f, int grid_width, int grid_height)
 {
+	struct work work;
 	CUresult result;
-	bool begun;
 
 	if (!driver_has(cuLaunchGrid))
 		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_unknown("cuLaunchGrid", CU_STREAM_LEGACY, &begun);
+	result = work_begin_unknown(&work, CU_STREAM_LEGACY, "cuLaunchGrid");
 	if (result == CUDA_SUCCESS)
 		result = real(cuLaunchGrid)(f, grid_width, grid_height);
-	return work_end(begun, CU_STREAM_LEGACY, result);
+	return work_end(&work, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuLaunchGridAsync(CUfunction f, int grid_width, int grid_height,
 					     CUstream hStream)
 {
+	struct work work;
 	CUresult result;
-	bool begun;
 
 	if (!driver_has(cuLaunchGridAsync))
 		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_unknown("cuLaunchGridAsync", work_legacy(hStream), &begun);
+	result = work_begin_unknown(&work, work_legacy(hStream), "cuLaunchGridAsync");
 	if (result == CUDA_SUCCESS)
 		result = real(cuLaunchGridAsync)(f, grid_width, grid_height, hStream);
-	return work_end(begun, work_legacy(hStream), result);
+	return work_end(&work, result);
 }

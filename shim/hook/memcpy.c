@@ -82,18 +82,19 @@ bool memcpy_begin(struct memcpy_work *copy)
 					     {copy->src, copy->bytes}};
 	bool ours = copy->bytes && (is_ours(copy->dst) || is_ours(copy->src));
 
-	copy->use.count = 0;
 	if (copy->reads_host && memcpy_may_hold_pointers(copy->src, copy->bytes))
 		memcpy_look_for_pointers((const void *)(uintptr_t)copy->src, copy->bytes);
-	if (ours)
-		pager_use_ranges(ranges, 2, &copy->use);
-	copy->begun = ours && work_begin();
+	if (ours) {
+		pager_use_ranges(ranges, 2, &copy->work.use);
+		work_enter(&copy->work);
+	}
 	if (ours && goes_too_far(copy))
 		return true;
-	copy->other_card = copy->begun && memcpy_is_of_other_card(copy->dst, copy->src) &&
-			   !streams_is_captured(copy->stream);
-	return !copy->begun || (!copy->other_card && all_resident(copy->dst, copy->bytes) &&
-				all_resident(copy->src, copy->bytes));
+	copy->other_card = copy->work.inside && memcpy_is_of_other_card(copy->dst, copy->src) &&
+			   !streams_is_captured(copy->work.stream);
+	return !copy->work.inside ||
+	       (!copy->other_card && all_resident(copy->dst, copy->bytes) &&
+		all_resident(copy->src, copy->bytes));
 }
 
 enum memcpy_place memcpy_place_of(CUdeviceptr address)
@@ -148,8 +149,8 @@ static CUresult memcpy_captured(const struct memcpy_work *copy, const struct sid
 
 	if (dst->place != MEMCPY_PAGEABLE && src->place != MEMCPY_PAGEABLE &&
 	    copy_kernel_can(pager))
-		return copy_kernel_launch(pager, &row, copy->stream);
-	return real(cuMemcpyAsync)(dst->at + done, src->at + done, bytes, copy->stream);
+		return copy_kernel_launch(pager, &row, copy->work.stream);
+	return real(cuMemcpyAsync)(dst->at + done, src->at + done, bytes, copy->work.stream);
 }
 
 static CUresult memcpy_by_detour(const struct detour *detour, const struct side *dst,
@@ -176,13 +177,13 @@ static CUresult memcpy_part(const struct memcpy_work *copy, const struct detour 
 
 	if (detour)
 		return memcpy_by_detour(detour, dst, src, done, bytes, ram_to_ram);
-	if (work_needs_residence() && streams_is_captured(copy->stream))
+	if (work_needs_residence() && streams_is_captured(copy->work.stream))
 		return memcpy_captured(copy, dst, src, done, bytes);
 	if (ram_to_ram && copy_kernel_can(pager))
-		return copy_kernel_launch(pager, &row, copy->stream);
+		return copy_kernel_launch(pager, &row, copy->work.stream);
 	/* Without a mapping, the driver needs the address that memory has in RAM. */
 	return real(cuMemcpyAsync)(pager_reach(dst->at + done), pager_reach(src->at + done),
-				   bytes, copy->stream);
+				   bytes, copy->work.stream);
 }
 
 /* `detour`: NULL where there is none. */
@@ -212,11 +213,11 @@ CUresult memcpy_in_parts(struct memcpy_work *copy)
 	CUresult result;
 
 	if (copy->other_card) {
-		result = detour_begin(&detour, copy->stream, copy->dst, copy->src);
+		result = detour_begin(&detour, copy->work.stream, copy->dst, copy->src);
 		if (result != CUDA_SUCCESS)
 			return result;
 		result = memcpy_each_part(copy, &detour);
-		detour_end(&detour, &copy->use);
+		detour_end(&detour, &copy->work.use);
 	} else {
 		result = memcpy_each_part(copy, copy->detour);
 	}
@@ -231,14 +232,13 @@ CUresult memcpy_end(struct memcpy_work *copy, CUresult result)
 	    (copy->blocking == MEMCPY_WAITS ||
 	     (copy->blocking == MEMCPY_WAITS_FOR_HOST && memcpy_waits(copy->dst, copy->src)));
 
-	if (!copy->begun)
+	if (!copy->work.inside)
 		return result;
-	pager_used(&copy->use, copy->stream, result != CUDA_SUCCESS && !copy->in_parts);
-	work_end(true, copy->stream, result);
+	work_finish(&copy->work, result != CUDA_SUCCESS && !copy->in_parts);
 	/* Outside the gate: the wait may be long, and a window's drain waits for the parts by
 	 * itself. */
 	if (waits) {
-		CUresult ended = real(cuStreamSynchronize)(copy->stream);
+		CUresult ended = real(cuStreamSynchronize)(copy->work.stream);
 
 		result = result == CUDA_SUCCESS ? ended : result;
 	}
@@ -247,345 +247,260 @@ CUresult memcpy_end(struct memcpy_work *copy, CUresult result)
 	return result;
 }
 
+/* --- the driver's functions: from anywhere to anywhere, up, down, within the device */
+
+static struct memcpy_work any_copy(CUdeviceptr dst, CUdeviceptr src, size_t bytes,
+				   CUstream stream, enum memcpy_blocking blocking)
+{
+	return (struct memcpy_work){.dst = dst,
+				    .src = src,
+				    .bytes = bytes,
+				    .blocking = blocking,
+				    .reads_host = true,
+				    .work.stream = stream};
+}
+
+static struct memcpy_work upload(CUdeviceptr dst, const void *src, size_t bytes,
+				 CUstream stream, enum memcpy_blocking blocking)
+{
+	return any_copy(dst, (CUdeviceptr)(uintptr_t)src, bytes, stream, blocking);
+}
+
+static struct memcpy_work download(void *dst, CUdeviceptr src, size_t bytes, CUstream stream,
+				   enum memcpy_blocking blocking)
+{
+	return (struct memcpy_work){.dst = (CUdeviceptr)(uintptr_t)dst,
+				    .src = src,
+				    .bytes = bytes,
+				    .blocking = blocking,
+				    .work.stream = stream};
+}
+
+static struct memcpy_work copy_within(CUdeviceptr dst, CUdeviceptr src, size_t bytes,
+				      CUstream stream)
+{
+	return (struct memcpy_work){.dst = dst,
+				    .src = src,
+				    .bytes = bytes,
+				    .blocking = MEMCPY_RETURNS,
+				    .work.stream = stream};
+}
+
+static CUresult memcpy_end_in_parts(struct memcpy_work *copy)
+{
+	return memcpy_end(copy, memcpy_in_parts(copy));
+}
+
 LT_EXPORT CUresult CUDAAPI cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount)
 {
-	struct memcpy_work copy = {
-	    dst,   src,	 ByteCount, CU_STREAM_LEGACY, MEMCPY_WAITS_FOR_HOST, true, false, false,
-	    false, NULL, {0}};
-	CUresult result;
+	struct memcpy_work copy =
+	    any_copy(dst, src, ByteCount, CU_STREAM_LEGACY, MEMCPY_WAITS_FOR_HOST);
 
 	if (!driver_has(cuMemcpy))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memcpy_begin(&copy))
-		result = real(cuMemcpy)(copy.dst, copy.src, ByteCount);
-	else
-		result = memcpy_in_parts(&copy);
-	return memcpy_end(&copy, result);
+	if (!memcpy_begin(&copy))
+		return memcpy_end_in_parts(&copy);
+	return memcpy_end(&copy, real(cuMemcpy)(copy.dst, copy.src, ByteCount));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy_ptds(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount)
 {
-	struct memcpy_work copy = {dst,
-				   src,
-				   ByteCount,
-				   CU_STREAM_PER_THREAD,
-				   MEMCPY_WAITS_FOR_HOST,
-				   true,
-				   false,
-				   false,
-				   false,
-				   NULL,
-				   {0}};
-	CUresult result;
+	struct memcpy_work copy =
+	    any_copy(dst, src, ByteCount, CU_STREAM_PER_THREAD, MEMCPY_WAITS_FOR_HOST);
 
 	if (!driver_has(cuMemcpy_ptds))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memcpy_begin(&copy))
-		result = real(cuMemcpy_ptds)(copy.dst, copy.src, ByteCount);
-	else
-		result = memcpy_in_parts(&copy);
-	return memcpy_end(&copy, result);
+	if (!memcpy_begin(&copy))
+		return memcpy_end_in_parts(&copy);
+	return memcpy_end(&copy, real(cuMemcpy_ptds)(copy.dst, copy.src, ByteCount));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyHtoD_v2(CUdeviceptr dstDevice, const void *srcHost,
 					   size_t ByteCount)
 {
-	struct memcpy_work copy = {dstDevice,	 (CUdeviceptr)(uintptr_t)srcHost,
-				   ByteCount,	 CU_STREAM_LEGACY,
-				   MEMCPY_WAITS, true,
-				   false,	 false,
-				   false,	 NULL,
-				   {0}};
-	CUresult result;
+	struct memcpy_work copy =
+	    upload(dstDevice, srcHost, ByteCount, CU_STREAM_LEGACY, MEMCPY_WAITS);
 
 	if (!driver_has(cuMemcpyHtoD_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memcpy_begin(&copy))
-		result = real(cuMemcpyHtoD_v2)(copy.dst, srcHost, ByteCount);
-	else
-		result = memcpy_in_parts(&copy);
-	return memcpy_end(&copy, result);
+	if (!memcpy_begin(&copy))
+		return memcpy_end_in_parts(&copy);
+	return memcpy_end(&copy, real(cuMemcpyHtoD_v2)(copy.dst, srcHost, ByteCount));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyHtoD_v2_ptds(CUdeviceptr dstDevice, const void *srcHost,
 						size_t ByteCount)
 {
-	struct memcpy_work copy = {dstDevice,	 (CUdeviceptr)(uintptr_t)srcHost,
-				   ByteCount,	 CU_STREAM_PER_THREAD,
-				   MEMCPY_WAITS, true,
-				   false,	 false,
-				   false,	 NULL,
-				   {0}};
-	CUresult result;
+	struct memcpy_work copy =
+	    upload(dstDevice, srcHost, ByteCount, CU_STREAM_PER_THREAD, MEMCPY_WAITS);
 
 	if (!driver_has(cuMemcpyHtoD_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memcpy_begin(&copy))
-		result = real(cuMemcpyHtoD_v2_ptds)(copy.dst, srcHost, ByteCount);
-	else
-		result = memcpy_in_parts(&copy);
-	return memcpy_end(&copy, result);
+	if (!memcpy_begin(&copy))
+		return memcpy_end_in_parts(&copy);
+	return memcpy_end(&copy, real(cuMemcpyHtoD_v2_ptds)(copy.dst, srcHost, ByteCount));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoH_v2(void *dstHost, CUdeviceptr srcDevice,
 					   size_t ByteCount)
 {
-	struct memcpy_work copy = {(CUdeviceptr)(uintptr_t)dstHost,
-				   srcDevice,
-				   ByteCount,
-				   CU_STREAM_LEGACY,
-				   MEMCPY_WAITS,
-				   false,
-				   false,
-				   false,
-				   false,
-				   NULL,
-				   {0}};
-	CUresult result;
+	struct memcpy_work copy =
+	    download(dstHost, srcDevice, ByteCount, CU_STREAM_LEGACY, MEMCPY_WAITS);
 
 	if (!driver_has(cuMemcpyDtoH_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memcpy_begin(&copy))
-		result = real(cuMemcpyDtoH_v2)(dstHost, copy.src, ByteCount);
-	else
-		result = memcpy_in_parts(&copy);
-	return memcpy_end(&copy, result);
+	if (!memcpy_begin(&copy))
+		return memcpy_end_in_parts(&copy);
+	return memcpy_end(&copy, real(cuMemcpyDtoH_v2)(dstHost, copy.src, ByteCount));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoH_v2_ptds(void *dstHost, CUdeviceptr srcDevice,
 						size_t ByteCount)
 {
-	struct memcpy_work copy = {(CUdeviceptr)(uintptr_t)dstHost,
-				   srcDevice,
-				   ByteCount,
-				   CU_STREAM_PER_THREAD,
-				   MEMCPY_WAITS,
-				   false,
-				   false,
-				   false,
-				   false,
-				   NULL,
-				   {0}};
-	CUresult result;
+	struct memcpy_work copy =
+	    download(dstHost, srcDevice, ByteCount, CU_STREAM_PER_THREAD, MEMCPY_WAITS);
 
 	if (!driver_has(cuMemcpyDtoH_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memcpy_begin(&copy))
-		result = real(cuMemcpyDtoH_v2_ptds)(dstHost, copy.src, ByteCount);
-	else
-		result = memcpy_in_parts(&copy);
-	return memcpy_end(&copy, result);
+	if (!memcpy_begin(&copy))
+		return memcpy_end_in_parts(&copy);
+	return memcpy_end(&copy, real(cuMemcpyDtoH_v2_ptds)(dstHost, copy.src, ByteCount));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoD_v2(CUdeviceptr dstDevice, CUdeviceptr srcDevice,
 					   size_t ByteCount)
 {
-	struct memcpy_work copy = {dstDevice,	   srcDevice, ByteCount, CU_STREAM_LEGACY,
-				   MEMCPY_RETURNS, false,     false,	 false,
-				   false,	   NULL,      {0}};
-	CUresult result;
+	struct memcpy_work copy =
+	    copy_within(dstDevice, srcDevice, ByteCount, CU_STREAM_LEGACY);
 
 	if (!driver_has(cuMemcpyDtoD_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memcpy_begin(&copy))
-		result = real(cuMemcpyDtoD_v2)(copy.dst, copy.src, ByteCount);
-	else
-		result = memcpy_in_parts(&copy);
-	return memcpy_end(&copy, result);
+	if (!memcpy_begin(&copy))
+		return memcpy_end_in_parts(&copy);
+	return memcpy_end(&copy, real(cuMemcpyDtoD_v2)(copy.dst, copy.src, ByteCount));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoD_v2_ptds(CUdeviceptr dstDevice, CUdeviceptr srcDevice,
 						size_t ByteCount)
 {
-	struct memcpy_work copy = {dstDevice,	   srcDevice, ByteCount, CU_STREAM_PER_THREAD,
-				   MEMCPY_RETURNS, false,     false,	 false,
-				   false,	   NULL,      {0}};
-	CUresult result;
+	struct memcpy_work copy =
+	    copy_within(dstDevice, srcDevice, ByteCount, CU_STREAM_PER_THREAD);
 
 	if (!driver_has(cuMemcpyDtoD_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memcpy_begin(&copy))
-		result = real(cuMemcpyDtoD_v2_ptds)(copy.dst, copy.src, ByteCount);
-	else
-		result = memcpy_in_parts(&copy);
-	return memcpy_end(&copy, result);
+	if (!memcpy_begin(&copy))
+		return memcpy_end_in_parts(&copy);
+	return memcpy_end(&copy, real(cuMemcpyDtoD_v2_ptds)(copy.dst, copy.src, ByteCount));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t ByteCount,
 					 CUstream hStream)
 {
-	struct memcpy_work copy = {
-	    dst,   src,	 ByteCount, work_legacy(hStream), MEMCPY_RETURNS, true, false, false,
-	    false, NULL, {0}};
-	CUresult result;
+	struct memcpy_work copy =
+	    any_copy(dst, src, ByteCount, work_legacy(hStream), MEMCPY_RETURNS);
 
 	if (!driver_has(cuMemcpyAsync))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memcpy_begin(&copy))
-		result = real(cuMemcpyAsync)(copy.dst, copy.src, ByteCount, hStream);
-	else
-		result = memcpy_in_parts(&copy);
-	return memcpy_end(&copy, result);
+	if (!memcpy_begin(&copy))
+		return memcpy_end_in_parts(&copy);
+	return memcpy_end(&copy, real(cuMemcpyAsync)(copy.dst, copy.src, ByteCount, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyAsync_ptsz(CUdeviceptr dst, CUdeviceptr src,
 					      size_t ByteCount, CUstream hStream)
 {
-	struct memcpy_work copy = {dst,
-				   src,
-				   ByteCount,
-				   work_per_thread(hStream),
-				   MEMCPY_RETURNS,
-				   true,
-				   false,
-				   false,
-				   false,
-				   NULL,
-				   {0}};
-	CUresult result;
+	struct memcpy_work copy =
+	    any_copy(dst, src, ByteCount, work_per_thread(hStream), MEMCPY_RETURNS);
 
 	if (!driver_has(cuMemcpyAsync_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memcpy_begin(&copy))
-		result = real(cuMemcpyAsync_ptsz)(copy.dst, copy.src, ByteCount, hStream);
-	else
-		result = memcpy_in_parts(&copy);
-	return memcpy_end(&copy, result);
+	if (!memcpy_begin(&copy))
+		return memcpy_end_in_parts(&copy);
+	return memcpy_end(&copy,
+			  real(cuMemcpyAsync_ptsz)(copy.dst, copy.src, ByteCount, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyHtoDAsync_v2(CUdeviceptr dstDevice, const void *srcHost,
 						size_t ByteCount, CUstream hStream)
 {
-	struct memcpy_work copy = {dstDevice,
-				   (CUdeviceptr)(uintptr_t)srcHost,
-				   ByteCount,
-				   work_legacy(hStream),
-				   MEMCPY_RETURNS,
-				   true,
-				   false,
-				   false,
-				   false,
-				   NULL,
-				   {0}};
-	CUresult result;
+	struct memcpy_work copy =
+	    upload(dstDevice, srcHost, ByteCount, work_legacy(hStream), MEMCPY_RETURNS);
 
 	if (!driver_has(cuMemcpyHtoDAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memcpy_begin(&copy))
-		result = real(cuMemcpyHtoDAsync_v2)(copy.dst, srcHost, ByteCount, hStream);
-	else
-		result = memcpy_in_parts(&copy);
-	return memcpy_end(&copy, result);
+	if (!memcpy_begin(&copy))
+		return memcpy_end_in_parts(&copy);
+	return memcpy_end(&copy,
+			  real(cuMemcpyHtoDAsync_v2)(copy.dst, srcHost, ByteCount, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyHtoDAsync_v2_ptsz(CUdeviceptr dstDevice, const void *srcHost,
 						     size_t ByteCount, CUstream hStream)
 {
-	struct memcpy_work copy = {dstDevice,
-				   (CUdeviceptr)(uintptr_t)srcHost,
-				   ByteCount,
-				   work_per_thread(hStream),
-				   MEMCPY_RETURNS,
-				   true,
-				   false,
-				   false,
-				   false,
-				   NULL,
-				   {0}};
-	CUresult result;
+	struct memcpy_work copy =
+	    upload(dstDevice, srcHost, ByteCount, work_per_thread(hStream), MEMCPY_RETURNS);
 
 	if (!driver_has(cuMemcpyHtoDAsync_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memcpy_begin(&copy))
-		result = real(cuMemcpyHtoDAsync_v2_ptsz)(copy.dst, srcHost, ByteCount, hStream);
-	else
-		result = memcpy_in_parts(&copy);
-	return memcpy_end(&copy, result);
+	if (!memcpy_begin(&copy))
+		return memcpy_end_in_parts(&copy);
+	return memcpy_end(
+	    &copy, real(cuMemcpyHtoDAsync_v2_ptsz)(copy.dst, srcHost, ByteCount, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoHAsync_v2(void *dstHost, CUdeviceptr srcDevice,
 						size_t ByteCount, CUstream hStream)
 {
-	struct memcpy_work copy = {(CUdeviceptr)(uintptr_t)dstHost,
-				   srcDevice,
-				   ByteCount,
-				   work_legacy(hStream),
-				   MEMCPY_RETURNS,
-				   false,
-				   false,
-				   false,
-				   false,
-				   NULL,
-				   {0}};
-	CUresult result;
+	struct memcpy_work copy =
+	    download(dstHost, srcDevice, ByteCount, work_legacy(hStream), MEMCPY_RETURNS);
 
 	if (!driver_has(cuMemcpyDtoHAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memcpy_begin(&copy))
-		result = real(cuMemcpyDtoHAsync_v2)(dstHost, copy.src, ByteCount, hStream);
-	else
-		result = memcpy_in_parts(&copy);
-	return memcpy_end(&copy, result);
+	if (!memcpy_begin(&copy))
+		return memcpy_end_in_parts(&copy);
+	return memcpy_end(&copy,
+			  real(cuMemcpyDtoHAsync_v2)(dstHost, copy.src, ByteCount, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoHAsync_v2_ptsz(void *dstHost, CUdeviceptr srcDevice,
 						     size_t ByteCount, CUstream hStream)
 {
-	struct memcpy_work copy = {(CUdeviceptr)(uintptr_t)dstHost,
-				   srcDevice,
-				   ByteCount,
-				   work_per_thread(hStream),
-				   MEMCPY_RETURNS,
-				   false,
-				   false,
-				   false,
-				   false,
-				   NULL,
-				   {0}};
-	CUresult result;
+	struct memcpy_work copy =
+	    download(dstHost, srcDevice, ByteCount, work_per_thread(hStream), MEMCPY_RETURNS);
 
 	if (!driver_has(cuMemcpyDtoHAsync_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memcpy_begin(&copy))
-		result = real(cuMemcpyDtoHAsync_v2_ptsz)(dstHost, copy.src, ByteCount, hStream);
-	else
-		result = memcpy_in_parts(&copy);
-	return memcpy_end(&copy, result);
+	if (!memcpy_begin(&copy))
+		return memcpy_end_in_parts(&copy);
+	return memcpy_end(
+	    &copy, real(cuMemcpyDtoHAsync_v2_ptsz)(dstHost, copy.src, ByteCount, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoDAsync_v2(CUdeviceptr dstDevice, CUdeviceptr srcDevice,
 						size_t ByteCount, CUstream hStream)
 {
-	struct memcpy_work copy = {dstDevice,	   srcDevice, ByteCount, work_legacy(hStream),
-				   MEMCPY_RETURNS, false,     false,	 false,
-				   false,	   NULL,      {0}};
-	CUresult result;
+	struct memcpy_work copy =
+	    copy_within(dstDevice, srcDevice, ByteCount, work_legacy(hStream));
 
 	if (!driver_has(cuMemcpyDtoDAsync_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memcpy_begin(&copy))
-		result = real(cuMemcpyDtoDAsync_v2)(copy.dst, copy.src, ByteCount, hStream);
-	else
-		result = memcpy_in_parts(&copy);
-	return memcpy_end(&copy, result);
+	if (!memcpy_begin(&copy))
+		return memcpy_end_in_parts(&copy);
+	return memcpy_end(&copy,
+			  real(cuMemcpyDtoDAsync_v2)(copy.dst, copy.src, ByteCount, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoDAsync_v2_ptsz(CUdeviceptr dstDevice,
 						     CUdeviceptr srcDevice, size_t ByteCount,
 						     CUstream hStream)
 {
-	struct memcpy_work copy = {
-	    dstDevice,	    srcDevice, ByteCount, work_per_thread(hStream),
-	    MEMCPY_RETURNS, false,     false,	  false,
-	    false,	    NULL,      {0}};
-	CUresult result;
+	struct memcpy_work copy =
+	    copy_within(dstDevice, srcDevice, ByteCount, work_per_thread(hStream));
 
 	if (!driver_has(cuMemcpyDtoDAsync_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memcpy_begin(&copy))
-		result =
-		    real(cuMemcpyDtoDAsync_v2_ptsz)(copy.dst, copy.src, ByteCount, hStream);
-	else
-		result = memcpy_in_parts(&copy);
-	return memcpy_end(&copy, result);
+	if (!memcpy_begin(&copy))
+		return memcpy_end_in_parts(&copy);
+	return memcpy_end(
+	    &copy, real(cuMemcpyDtoDAsync_v2_ptsz)(copy.dst, copy.src, ByteCount, hStream));
 }

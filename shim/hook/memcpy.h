@@ -15,13 +15,12 @@ enum memcpy_blocking {
 struct memcpy_work {
 	CUdeviceptr dst, src;
 	size_t bytes;
-	CUstream stream; /* NULL made plain */
 	enum memcpy_blocking blocking;
 	bool reads_host; /* the source is, or may be, host memory */
-	bool begun, in_parts;
+	bool in_parts;
 	bool other_card;	     /* it goes by a detour */
 	const struct detour *detour; /* begun by the caller, or NULL */
-	struct pager_use use;
+	struct work work;
 };
 
 /* Where the program thinks an address is: what of ours is cold is still the device's to it. */

@@ -18,10 +18,9 @@ struct side {
 struct memcpy_box {
 	struct side dst, src;
 	size_t width, height, depth; /* bytes, rows, planes */
-	CUstream stream;
 	bool waits; /* as a synchronous copy does where one side is host memory */
-	bool begun, in_rows, other_card;
-	struct pager_use use;
+	bool in_rows, other_card;
+	struct work work;
 };
 
 static struct side side_of(CUmemorytype type, CUdeviceptr device, const void *host,
@@ -48,7 +47,7 @@ static struct memcpy_box box_of_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool
 	struct memcpy_box box = {.width = c->WidthInBytes,
 				 .height = c->Height,
 				 .depth = 1,
-				 .stream = stream,
+				 .work.stream = stream,
 				 .waits = waits};
 
 	box.src = side_of(c->srcMemoryType, c->srcDevice, c->srcHost, c->srcPitch, 0,
@@ -63,7 +62,7 @@ static struct memcpy_box box_of_3d(const CUDA_MEMCPY3D *c, CUstream stream, bool
 	struct memcpy_box box = {.width = c->WidthInBytes,
 				 .height = c->Height,
 				 .depth = c->Depth,
-				 .stream = stream,
+				 .work.stream = stream,
 				 .waits = waits};
 
 	box.src = side_of(c->srcMemoryType, c->srcDevice, c->srcHost, c->srcPitch, c->srcHeight,
@@ -136,20 +135,20 @@ static bool box_begin(struct memcpy_box *box, CUresult *result)
 		const struct pager_range ranges[] = {{box->dst.start, span(&box->dst, box)},
 						     {box->src.start, span(&box->src, box)}};
 
-		pager_use_ranges(ranges, 2, &box->use);
+		pager_use_ranges(ranges, 2, &box->work.use);
 		if (whole)
-			*result = work_begin_settled(ranges, 2, box->stream, &box->begun);
+			*result = work_enter_ranges(&box->work, ranges, 2);
 		else
-			box->begun = work_begin();
+			work_enter(&box->work);
 	}
 	/* What the driver refuses, it must be asked to refuse. */
 	if (ours && (goes_too_far(&box->dst, box) | goes_too_far(&box->src, box) |
 		     (int)(box->dst.odd || box->src.odd)))
 		return true;
-	box->other_card = box->begun && !whole &&
+	box->other_card = box->work.inside && !whole &&
 			  memcpy_is_of_other_card(box->dst.start, box->src.start) &&
-			  !streams_is_captured(box->stream);
-	return !box->begun || whole ||
+			  !streams_is_captured(box->work.stream);
+	return !box->work.inside || whole ||
 	       (!box->other_card && all_resident(&box->dst, box) &&
 		all_resident(&box->src, box));
 }
@@ -160,7 +159,8 @@ static CUresult box_in_rows(struct memcpy_box *box)
 	struct detour detour = {0};
 
 	if (box->other_card) {
-		result = detour_begin(&detour, box->stream, box->dst.start, box->src.start);
+		result =
+		    detour_begin(&detour, box->work.stream, box->dst.start, box->src.start);
 		if (result != CUDA_SUCCESS)
 			return result;
 	}
@@ -171,25 +171,24 @@ static CUresult box_in_rows(struct memcpy_box *box)
 		    .dst = box->dst.start + z * box->dst.slice_pitch + y * box->dst.pitch,
 		    .src = box->src.start + z * box->src.slice_pitch + y * box->src.pitch,
 		    .bytes = box->width,
-		    .stream = box->stream,
+		    .work.stream = box->work.stream,
 		    .detour = box->other_card ? &detour : NULL,
 		};
 
 		result = memcpy_in_parts(&copy);
 	}
 	if (box->other_card)
-		detour_end(&detour, &box->use);
+		detour_end(&detour, &box->work.use);
 	return result;
 }
 
 static CUresult box_end(struct memcpy_box *box, CUresult result)
 {
-	if (!box->begun)
+	if (!box->work.inside)
 		return result;
-	pager_used(&box->use, box->stream, result != CUDA_SUCCESS && !box->in_rows);
-	work_end(true, box->stream, result);
+	work_finish(&box->work, result != CUDA_SUCCESS && !box->in_rows);
 	if (box->in_rows && box->waits && memcpy_waits(box->dst.start, box->src.start)) {
-		CUresult ended = real(cuStreamSynchronize)(box->stream);
+		CUresult ended = real(cuStreamSynchronize)(box->work.stream);
 
 		result = result == CUDA_SUCCESS ? ended : result;
 	}
@@ -215,202 +214,138 @@ static CUDA_MEMCPY3D shown_3d(const CUDA_MEMCPY3D *copy, const struct memcpy_box
 	return shown;
 }
 
-LT_EXPORT CUresult CUDAAPI cuMemcpy2D_v2(const CUDA_MEMCPY2D *pCopy)
+/* Each is given the driver's function, NULL where it has none, and the stream as the driver and
+ * as the pager knows it. */
+static CUresult box_2d(PFN_cuMemcpy2D_v3020 call, const CUDA_MEMCPY2D *copy, CUstream where)
 {
-	struct memcpy_box box = {0};
+	struct memcpy_box box;
 	CUresult result = CUDA_SUCCESS;
+	CUDA_MEMCPY2D shown;
 
-	if (!driver_has(cuMemcpy2D_v2))
+	if (!call)
 		return CUDA_ERROR_NOT_FOUND;
-	if (!pCopy)
-		return real(cuMemcpy2D_v2)(pCopy);
-	box = box_of_2d(pCopy, CU_STREAM_LEGACY, true);
+	if (!copy)
+		return call(copy);
+	box = box_of_2d(copy, where, true);
 	if (!box_begin(&box, &result)) {
 		result = box_in_rows(&box);
 	} else if (result == CUDA_SUCCESS) {
-		CUDA_MEMCPY2D shown = shown_2d(pCopy, &box);
-
-		result = real(cuMemcpy2D_v2)(&shown);
+		shown = shown_2d(copy, &box);
+		result = call(&shown);
 	}
 	return box_end(&box, result);
+}
+
+static CUresult box_2d_async(PFN_cuMemcpy2DAsync_v3020 call, const CUDA_MEMCPY2D *copy,
+			     CUstream stream, CUstream where)
+{
+	struct memcpy_box box;
+	CUresult result = CUDA_SUCCESS;
+	CUDA_MEMCPY2D shown;
+
+	if (!call)
+		return CUDA_ERROR_NOT_FOUND;
+	if (!copy)
+		return call(copy, stream);
+	box = box_of_2d(copy, where, false);
+	if (!box_begin(&box, &result)) {
+		result = box_in_rows(&box);
+	} else if (result == CUDA_SUCCESS) {
+		shown = shown_2d(copy, &box);
+		result = call(&shown, stream);
+	}
+	return box_end(&box, result);
+}
+
+static CUresult box_3d(PFN_cuMemcpy3D_v3020 call, const CUDA_MEMCPY3D *copy, CUstream where)
+{
+	struct memcpy_box box;
+	CUresult result = CUDA_SUCCESS;
+	CUDA_MEMCPY3D shown;
+
+	if (!call)
+		return CUDA_ERROR_NOT_FOUND;
+	if (!copy)
+		return call(copy);
+	box = box_of_3d(copy, where, true);
+	if (!box_begin(&box, &result)) {
+		result = box_in_rows(&box);
+	} else if (result == CUDA_SUCCESS) {
+		shown = shown_3d(copy, &box);
+		result = call(&shown);
+	}
+	return box_end(&box, result);
+}
+
+static CUresult box_3d_async(PFN_cuMemcpy3DAsync_v3020 call, const CUDA_MEMCPY3D *copy,
+			     CUstream stream, CUstream where)
+{
+	struct memcpy_box box;
+	CUresult result = CUDA_SUCCESS;
+	CUDA_MEMCPY3D shown;
+
+	if (!call)
+		return CUDA_ERROR_NOT_FOUND;
+	if (!copy)
+		return call(copy, stream);
+	box = box_of_3d(copy, where, false);
+	if (!box_begin(&box, &result)) {
+		result = box_in_rows(&box);
+	} else if (result == CUDA_SUCCESS) {
+		shown = shown_3d(copy, &box);
+		result = call(&shown, stream);
+	}
+	return box_end(&box, result);
+}
+
+LT_EXPORT CUresult CUDAAPI cuMemcpy2D_v2(const CUDA_MEMCPY2D *pCopy)
+{
+	return box_2d(DRIVERS(cuMemcpy2D_v2), pCopy, CU_STREAM_LEGACY);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy2D_v2_ptds(const CUDA_MEMCPY2D *pCopy)
 {
-	struct memcpy_box box = {0};
-	CUresult result = CUDA_SUCCESS;
-
-	if (!driver_has(cuMemcpy2D_v2_ptds))
-		return CUDA_ERROR_NOT_FOUND;
-	if (!pCopy)
-		return real(cuMemcpy2D_v2_ptds)(pCopy);
-	box = box_of_2d(pCopy, CU_STREAM_PER_THREAD, true);
-	if (!box_begin(&box, &result)) {
-		result = box_in_rows(&box);
-	} else if (result == CUDA_SUCCESS) {
-		CUDA_MEMCPY2D shown = shown_2d(pCopy, &box);
-
-		result = real(cuMemcpy2D_v2_ptds)(&shown);
-	}
-	return box_end(&box, result);
+	return box_2d(DRIVERS(cuMemcpy2D_v2_ptds), pCopy, CU_STREAM_PER_THREAD);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *pCopy)
 {
-	struct memcpy_box box = {0};
-	CUresult result = CUDA_SUCCESS;
-
-	if (!driver_has(cuMemcpy2DUnaligned_v2))
-		return CUDA_ERROR_NOT_FOUND;
-	if (!pCopy)
-		return real(cuMemcpy2DUnaligned_v2)(pCopy);
-	box = box_of_2d(pCopy, CU_STREAM_LEGACY, true);
-	if (!box_begin(&box, &result)) {
-		result = box_in_rows(&box);
-	} else if (result == CUDA_SUCCESS) {
-		CUDA_MEMCPY2D shown = shown_2d(pCopy, &box);
-
-		result = real(cuMemcpy2DUnaligned_v2)(&shown);
-	}
-	return box_end(&box, result);
+	return box_2d(DRIVERS(cuMemcpy2DUnaligned_v2), pCopy, CU_STREAM_LEGACY);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy2DUnaligned_v2_ptds(const CUDA_MEMCPY2D *pCopy)
 {
-	struct memcpy_box box = {0};
-	CUresult result = CUDA_SUCCESS;
-
-	if (!driver_has(cuMemcpy2DUnaligned_v2_ptds))
-		return CUDA_ERROR_NOT_FOUND;
-	if (!pCopy)
-		return real(cuMemcpy2DUnaligned_v2_ptds)(pCopy);
-	box = box_of_2d(pCopy, CU_STREAM_PER_THREAD, true);
-	if (!box_begin(&box, &result)) {
-		result = box_in_rows(&box);
-	} else if (result == CUDA_SUCCESS) {
-		CUDA_MEMCPY2D shown = shown_2d(pCopy, &box);
-
-		result = real(cuMemcpy2DUnaligned_v2_ptds)(&shown);
-	}
-	return box_end(&box, result);
+	return box_2d(DRIVERS(cuMemcpy2DUnaligned_v2_ptds), pCopy, CU_STREAM_PER_THREAD);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3D_v2(const CUDA_MEMCPY3D *pCopy)
 {
-	struct memcpy_box box = {0};
-	CUresult result = CUDA_SUCCESS;
-
-	if (!driver_has(cuMemcpy3D_v2))
-		return CUDA_ERROR_NOT_FOUND;
-	if (!pCopy)
-		return real(cuMemcpy3D_v2)(pCopy);
-	box = box_of_3d(pCopy, CU_STREAM_LEGACY, true);
-	if (!box_begin(&box, &result)) {
-		result = box_in_rows(&box);
-	} else if (result == CUDA_SUCCESS) {
-		CUDA_MEMCPY3D shown = shown_3d(pCopy, &box);
-
-		result = real(cuMemcpy3D_v2)(&shown);
-	}
-	return box_end(&box, result);
+	return box_3d(DRIVERS(cuMemcpy3D_v2), pCopy, CU_STREAM_LEGACY);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3D_v2_ptds(const CUDA_MEMCPY3D *pCopy)
 {
-	struct memcpy_box box = {0};
-	CUresult result = CUDA_SUCCESS;
-
-	if (!driver_has(cuMemcpy3D_v2_ptds))
-		return CUDA_ERROR_NOT_FOUND;
-	if (!pCopy)
-		return real(cuMemcpy3D_v2_ptds)(pCopy);
-	box = box_of_3d(pCopy, CU_STREAM_PER_THREAD, true);
-	if (!box_begin(&box, &result)) {
-		result = box_in_rows(&box);
-	} else if (result == CUDA_SUCCESS) {
-		CUDA_MEMCPY3D shown = shown_3d(pCopy, &box);
-
-		result = real(cuMemcpy3D_v2_ptds)(&shown);
-	}
-	return box_end(&box, result);
+	return box_3d(DRIVERS(cuMemcpy3D_v2_ptds), pCopy, CU_STREAM_PER_THREAD);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *pCopy, CUstream hStream)
 {
-	struct memcpy_box box = {0};
-	CUresult result = CUDA_SUCCESS;
-
-	if (!driver_has(cuMemcpy2DAsync_v2))
-		return CUDA_ERROR_NOT_FOUND;
-	if (!pCopy)
-		return real(cuMemcpy2DAsync_v2)(pCopy, hStream);
-	box = box_of_2d(pCopy, work_legacy(hStream), false);
-	if (!box_begin(&box, &result)) {
-		result = box_in_rows(&box);
-	} else if (result == CUDA_SUCCESS) {
-		CUDA_MEMCPY2D shown = shown_2d(pCopy, &box);
-
-		result = real(cuMemcpy2DAsync_v2)(&shown, hStream);
-	}
-	return box_end(&box, result);
+	return box_2d_async(DRIVERS(cuMemcpy2DAsync_v2), pCopy, hStream, work_legacy(hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy2DAsync_v2_ptsz(const CUDA_MEMCPY2D *pCopy, CUstream hStream)
 {
-	struct memcpy_box box = {0};
-	CUresult result = CUDA_SUCCESS;
-
-	if (!driver_has(cuMemcpy2DAsync_v2_ptsz))
-		return CUDA_ERROR_NOT_FOUND;
-	if (!pCopy)
-		return real(cuMemcpy2DAsync_v2_ptsz)(pCopy, hStream);
-	box = box_of_2d(pCopy, work_per_thread(hStream), false);
-	if (!box_begin(&box, &result)) {
-		result = box_in_rows(&box);
-	} else if (result == CUDA_SUCCESS) {
-		CUDA_MEMCPY2D shown = shown_2d(pCopy, &box);
-
-		result = real(cuMemcpy2DAsync_v2_ptsz)(&shown, hStream);
-	}
-	return box_end(&box, result);
+	return box_2d_async(DRIVERS(cuMemcpy2DAsync_v2_ptsz), pCopy, hStream,
+			    work_per_thread(hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *pCopy, CUstream hStream)
 {
-	struct memcpy_box box = {0};
-	CUresult result = CUDA_SUCCESS;
-
-	if (!driver_has(cuMemcpy3DAsync_v2))
-		return CUDA_ERROR_NOT_FOUND;
-	if (!pCopy)
-		return real(cuMemcpy3DAsync_v2)(pCopy, hStream);
-	box = box_of_3d(pCopy, work_legacy(hStream), false);
-	if (!box_begin(&box, &result)) {
-		result = box_in_rows(&box);
-	} else if (result == CUDA_SUCCESS) {
-		CUDA_MEMCPY3D shown = shown_3d(pCopy, &box);
-
-		result = real(cuMemcpy3DAsync_v2)(&shown, hStream);
-	}
-	return box_end(&box, result);
+	return box_3d_async(DRIVERS(cuMemcpy3DAsync_v2), pCopy, hStream, work_legacy(hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DAsync_v2_ptsz(const CUDA_MEMCPY3D *pCopy, CUstream hStream)
 {
-	struct memcpy_box box = {0};
-	CUresult result = CUDA_SUCCESS;
-
-	if (!driver_has(cuMemcpy3DAsync_v2_ptsz))
-		return CUDA_ERROR_NOT_FOUND;
-	if (!pCopy)
-		return real(cuMemcpy3DAsync_v2_ptsz)(pCopy, hStream);
-	box = box_of_3d(pCopy, work_per_thread(hStream), false);
-	if (!box_begin(&box, &result)) {
-		result = box_in_rows(&box);
-	} else if (result == CUDA_SUCCESS) {
-		CUDA_MEMCPY3D shown = shown_3d(pCopy, &box);
-
-		result = real(cuMemcpy3DAsync_v2_ptsz)(&shown, hStream);
-	}
-	return box_end(&box, result);
+	return box_3d_async(DRIVERS(cuMemcpy3DAsync_v2_ptsz), pCopy, hStream,
+			    work_per_thread(hStream));
 }

@@ -1,6 +1,7 @@
 /*
- * Copies that came after CUDA 13.0: passed on as they are, as those of peer_and_batch.c, but
- * not while mappings change, and with each range that they name in one home.
+ * Copies with attributes, and batches over a fabric, which came after CUDA 13.0: the driver is
+ * handed them whole, as those of peer_and_batch.c, but not while mappings change, and with each
+ * range that they name in one home.
  */
 #include "driver/driver.h"
 #include "driver/export.h"
@@ -8,11 +9,22 @@
 
 #include <stdlib.h>
 
-static CUresult with_attributes_begin(CUdeviceptr dst, CUdeviceptr src, size_t bytes,
-				      CUstream stream, struct work_whole *whole)
+/* Each body is given the driver's function, NULL where it has none; `where` is the stream as
+ * the pager knows it. */
+static CUresult copy(PFN_cuMemcpyWithAttributesAsync_v13020 call, CUstream where,
+		     CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUmemcpyAttributes *attrs,
+		     CUstream stream)
 {
-	return work_begin_whole((struct pager_range[]){{dst, bytes}, {src, bytes}}, 2, stream,
-				whole);
+	struct work work;
+	CUresult result;
+
+	if (!call)
+		return CUDA_ERROR_NOT_FOUND;
+	result = work_begin_ranges(&work, where,
+				   (struct pager_range[]){{dst, bytes}, {src, bytes}}, 2);
+	if (result == CUDA_SUCCESS)
+		result = call(dst, src, bytes, attrs, stream);
+	return work_end(&work, result);
 }
 
 static struct pager_range operand(const CUmemcpy3DOperand *side)
@@ -22,16 +34,23 @@ static struct pager_range operand(const CUmemcpy3DOperand *side)
 	return (struct pager_range){at, at ? ONE_HOME_REST : 0};
 }
 
-static CUresult box_begin(const CUDA_MEMCPY3D_BATCH_OP *box, CUstream stream,
-			  struct work_whole *whole)
+static CUresult copy_box(PFN_cuMemcpy3DWithAttributesAsync_v13020 call, CUstream where,
+			 CUDA_MEMCPY3D_BATCH_OP *box, unsigned long long flags, CUstream stream)
 {
 	struct pager_range ranges[2] = {{0, 0}, {0, 0}};
+	struct work work;
+	CUresult result;
 
+	if (!call)
+		return CUDA_ERROR_NOT_FOUND;
 	if (box) {
 		ranges[0] = operand(&box->dst);
 		ranges[1] = operand(&box->src);
 	}
-	return work_begin_whole(ranges, 2, stream, whole);
+	result = work_begin_ranges(&work, where, ranges, 2);
+	if (result == CUDA_SUCCESS)
+		result = call(box, flags, stream);
+	return work_end(&work, result);
 }
 
 static struct pager_range fabric_operand(const CUfabricCpyOperand *side, size_t bytes)
@@ -43,8 +62,8 @@ static struct pager_range fabric_operand(const CUfabricCpyOperand *side, size_t 
 
 /* With no memory for the list of ranges they stay as they lie, or all that there is must be
  * there. */
-static CUresult fabric_begin(const CUDA_FABRIC_COPY_BATCH_OP *copies, size_t count,
-			     CUstream stream, struct work_whole *whole)
+static CUresult fabric_begin(struct work *work, CUstream where,
+			     const CUDA_FABRIC_COPY_BATCH_OP *copies, size_t count)
 {
 	struct pager_range *ranges =
 	    copies && count && pager_any_made() ? calloc(count, 2 * sizeof(*ranges)) : NULL;
@@ -54,25 +73,33 @@ static CUresult fabric_begin(const CUDA_FABRIC_COPY_BATCH_OP *copies, size_t cou
 		ranges[2 * i] = fabric_operand(&copies[i].dst, copies[i].size);
 		ranges[2 * i + 1] = fabric_operand(&copies[i].src, copies[i].size);
 	}
-	result = ranges ? work_begin_whole(ranges, 2 * count, stream, whole)
-			: work_begin_all(count, stream, whole);
+	result = ranges ? work_begin_ranges(work, where, ranges, 2 * count)
+			: work_begin_unlisted(work, where, count);
 	free(ranges);
 	return result;
+}
+
+static CUresult copy_over_fabric(PFN_cuFabricCpyBatchAsync_v13050 call, CUstream where,
+				 size_t count, CUDA_FABRIC_COPY_BATCH_OP *copies,
+				 unsigned long long flags, CUstream stream)
+{
+	struct work work;
+	CUresult result;
+
+	if (!call)
+		return CUDA_ERROR_NOT_FOUND;
+	result = fabric_begin(&work, where, copies, count);
+	if (result == CUDA_SUCCESS)
+		result = call(count, copies, flags, stream);
+	return work_end(&work, result);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyWithAttributesAsync(CUdeviceptr dst, CUdeviceptr src,
 						       size_t size, CUmemcpyAttributes *attr,
 						       CUstream hStream)
 {
-	CUresult result;
-	struct work_whole whole = {0};
-
-	if (!driver_has(cuMemcpyWithAttributesAsync))
-		return CUDA_ERROR_NOT_FOUND;
-	result = with_attributes_begin(dst, src, size, work_legacy(hStream), &whole);
-	if (result == CUDA_SUCCESS)
-		result = real(cuMemcpyWithAttributesAsync)(dst, src, size, attr, hStream);
-	return work_end_whole(&whole, work_legacy(hStream), result);
+	return copy(DRIVERS(cuMemcpyWithAttributesAsync), work_legacy(hStream), dst, src, size,
+		    attr, hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyWithAttributesAsync_ptsz(CUdeviceptr dst, CUdeviceptr src,
@@ -80,60 +107,32 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyWithAttributesAsync_ptsz(CUdeviceptr dst, CUd
 							    CUmemcpyAttributes *attr,
 							    CUstream hStream)
 {
-	CUresult result;
-	struct work_whole whole = {0};
-
-	if (!driver_has(cuMemcpyWithAttributesAsync_ptsz))
-		return CUDA_ERROR_NOT_FOUND;
-	result = with_attributes_begin(dst, src, size, work_per_thread(hStream), &whole);
-	if (result == CUDA_SUCCESS)
-		result = real(cuMemcpyWithAttributesAsync_ptsz)(dst, src, size, attr, hStream);
-	return work_end_whole(&whole, work_per_thread(hStream), result);
+	return copy(DRIVERS(cuMemcpyWithAttributesAsync_ptsz), work_per_thread(hStream), dst,
+		    src, size, attr, hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DWithAttributesAsync(CUDA_MEMCPY3D_BATCH_OP *op,
 							 unsigned long long flags,
 							 CUstream hStream)
 {
-	CUresult result;
-	struct work_whole whole = {0};
-
-	if (!driver_has(cuMemcpy3DWithAttributesAsync))
-		return CUDA_ERROR_NOT_FOUND;
-	result = box_begin(op, work_legacy(hStream), &whole);
-	if (result == CUDA_SUCCESS)
-		result = real(cuMemcpy3DWithAttributesAsync)(op, flags, hStream);
-	return work_end_whole(&whole, work_legacy(hStream), result);
+	return copy_box(DRIVERS(cuMemcpy3DWithAttributesAsync), work_legacy(hStream), op, flags,
+			hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DWithAttributesAsync_ptsz(CUDA_MEMCPY3D_BATCH_OP *op,
 							      unsigned long long flags,
 							      CUstream hStream)
 {
-	CUresult result;
-	struct work_whole whole = {0};
-
-	if (!driver_has(cuMemcpy3DWithAttributesAsync_ptsz))
-		return CUDA_ERROR_NOT_FOUND;
-	result = box_begin(op, work_per_thread(hStream), &whole);
-	if (result == CUDA_SUCCESS)
-		result = real(cuMemcpy3DWithAttributesAsync_ptsz)(op, flags, hStream);
-	return work_end_whole(&whole, work_per_thread(hStream), result);
+	return copy_box(DRIVERS(cuMemcpy3DWithAttributesAsync_ptsz), work_per_thread(hStream),
+			op, flags, hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuFabricCpyBatchAsync(size_t numOps,
 						 CUDA_FABRIC_COPY_BATCH_OP *opList,
 						 unsigned long long flags, CUstream hStream)
 {
-	CUresult result;
-	struct work_whole whole = {0};
-
-	if (!driver_has(cuFabricCpyBatchAsync))
-		return CUDA_ERROR_NOT_FOUND;
-	result = fabric_begin(opList, numOps, work_legacy(hStream), &whole);
-	if (result == CUDA_SUCCESS)
-		result = real(cuFabricCpyBatchAsync)(numOps, opList, flags, hStream);
-	return work_end_whole(&whole, work_legacy(hStream), result);
+	return copy_over_fabric(DRIVERS(cuFabricCpyBatchAsync), work_legacy(hStream), numOps,
+				opList, flags, hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuFabricCpyBatchAsync_ptsz(size_t numOps,
@@ -141,13 +140,6 @@ LT_EXPORT CUresult CUDAAPI cuFabricCpyBatchAsync_ptsz(size_t numOps,
 						      unsigned long long flags,
 						      CUstream hStream)
 {
-	CUresult result;
-	struct work_whole whole = {0};
-
-	if (!driver_has(cuFabricCpyBatchAsync_ptsz))
-		return CUDA_ERROR_NOT_FOUND;
-	result = fabric_begin(opList, numOps, work_per_thread(hStream), &whole);
-	if (result == CUDA_SUCCESS)
-		result = real(cuFabricCpyBatchAsync_ptsz)(numOps, opList, flags, hStream);
-	return work_end_whole(&whole, work_per_thread(hStream), result);
+	return copy_over_fabric(DRIVERS(cuFabricCpyBatchAsync_ptsz), work_per_thread(hStream),
+				numOps, opList, flags, hStream);
 }

@@ -14,11 +14,29 @@ struct memset_work {
 	unsigned int unit; /* bytes of the value */
 	unsigned int value;
 	size_t width, height; /* units, rows */
-	CUstream stream;
-	bool begun, in_parts;
+	bool in_parts;
 	bool other_card; /* it goes by a detour */
-	struct pager_use use;
+	struct work work;
 };
+
+static struct memset_work memset_rows(CUdeviceptr start, size_t pitch, unsigned int unit,
+				      unsigned int value, size_t width, size_t height,
+				      CUstream stream)
+{
+	return (struct memset_work){.start = start,
+				    .pitch = pitch,
+				    .unit = unit,
+				    .value = value,
+				    .width = width,
+				    .height = height,
+				    .work.stream = stream};
+}
+
+static struct memset_work memset_row(CUdeviceptr start, unsigned int unit, unsigned int value,
+				     size_t count, CUstream stream)
+{
+	return memset_rows(start, 0, unit, value, count, 1, stream);
+}
 
 /* As many as there can be where it is more. */
 static uint64_t memset_bytes(const struct memset_work *set)
@@ -40,19 +58,18 @@ static bool memset_begin(struct memset_work *set)
 	CUdeviceptr shown = ours ? pager_shown_range(set->start, bytes) : set->start;
 	bool cold;
 
-	set->use.count = 0;
-	if (ours)
-		pager_use_ranges(&(struct pager_range){set->start, bytes}, 1, &set->use);
-
-	set->begun = ours && work_begin();
+	if (ours) {
+		pager_use_ranges(&(struct pager_range){set->start, bytes}, 1, &set->work.use);
+		work_enter(&set->work);
+	}
 	/* What the driver refuses, it must be asked to refuse. */
 	if (shown != set->start) {
 		set->start = shown;
 		return true;
 	}
-	set->other_card =
-	    set->begun && detour_needed(set->start) && !streams_is_captured(set->stream);
-	return !set->begun || set->start % set->unit ||
+	set->other_card = set->work.inside && detour_needed(set->start) &&
+			  !streams_is_captured(set->work.stream);
+	return !set->work.inside || set->start % set->unit ||
 	       (set->height > 1 &&
 		(set->pitch < set->width * set->unit || set->pitch % set->unit)) ||
 	       (!set->other_card && pager_same_home(set->start, bytes, &cold) == bytes &&
@@ -66,11 +83,11 @@ static CUresult memset_part(const struct memset_work *set, const struct detour *
 		return detour_memset(detour, start, set->unit, set->value, bytes);
 	if (set->unit == 1)
 		return real(cuMemsetD8Async)(start, (unsigned char)set->value, bytes,
-					     set->stream);
+					     set->work.stream);
 	if (set->unit == 2)
 		return real(cuMemsetD16Async)(start, (unsigned short)set->value, bytes / 2,
-					      set->stream);
-	return real(cuMemsetD32Async)(start, set->value, bytes / 4, set->stream);
+					      set->work.stream);
+	return real(cuMemsetD32Async)(start, set->value, bytes / 4, set->work.stream);
 }
 
 static CUresult memset_in_parts(struct memset_work *set)
@@ -79,7 +96,7 @@ static CUresult memset_in_parts(struct memset_work *set)
 	struct detour detour = {0};
 
 	if (set->other_card) {
-		result = detour_begin(&detour, set->stream, set->start, set->start);
+		result = detour_begin(&detour, set->work.stream, set->start, set->start);
 		if (result != CUDA_SUCCESS)
 			return result;
 	}
@@ -92,7 +109,8 @@ static CUresult memset_in_parts(struct memset_work *set)
 			bool cold;
 			size_t part = pager_same_home(at, left, &cold);
 			/* A graph keeps the program's own address. */
-			bool own = work_needs_residence() && streams_is_captured(set->stream);
+			bool own =
+			    work_needs_residence() && streams_is_captured(set->work.stream);
 
 			result = memset_part(set, &detour, own ? at : pager_reach(at), part);
 			at += part;
@@ -100,413 +118,327 @@ static CUresult memset_in_parts(struct memset_work *set)
 		}
 	}
 	if (set->other_card)
-		detour_end(&detour, &set->use);
+		detour_end(&detour, &set->work.use);
 	return result;
 }
 
 static CUresult memset_end(struct memset_work *set, CUresult result)
 {
-	if (set->begun)
-		pager_used(&set->use, set->stream, result != CUDA_SUCCESS && !set->in_parts);
-	return work_end(set->begun, set->stream, result);
+	work_finish(&set->work, result != CUDA_SUCCESS && !set->in_parts);
+	return result;
+}
+
+static CUresult memset_end_in_parts(struct memset_work *set)
+{
+	return memset_end(set, memset_in_parts(set));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2(CUdeviceptr dstDevice, unsigned char uc, size_t N)
 {
-	struct memset_work set = {dstDevice,	    0,	   1,	  uc,	 N,  1,
-				  CU_STREAM_LEGACY, false, false, false, {0}};
-	CUresult result;
+	struct memset_work set = memset_row(dstDevice, 1, uc, N, CU_STREAM_LEGACY);
 
 	if (!driver_has(cuMemsetD8_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD8_v2)(set.start, uc, N);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD8_v2)(set.start, uc, N));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD8_v2_ptds(CUdeviceptr dstDevice, unsigned char uc, size_t N)
 {
-	struct memset_work set = {dstDevice, 0,	    1,	   uc, N, 1, CU_STREAM_PER_THREAD,
-				  false,     false, false, {0}};
-	CUresult result;
+	struct memset_work set = memset_row(dstDevice, 1, uc, N, CU_STREAM_PER_THREAD);
 
 	if (!driver_has(cuMemsetD8_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD8_v2_ptds)(set.start, uc, N);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD8_v2_ptds)(set.start, uc, N));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD8Async(CUdeviceptr dstDevice, unsigned char uc, size_t N,
 					   CUstream hStream)
 {
-	struct memset_work set = {dstDevice, 0,	    1,	   uc, N, 1, work_legacy(hStream),
-				  false,     false, false, {0}};
-	CUresult result;
+	struct memset_work set = memset_row(dstDevice, 1, uc, N, work_legacy(hStream));
 
 	if (!driver_has(cuMemsetD8Async))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD8Async)(set.start, uc, N, hStream);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD8Async)(set.start, uc, N, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD8Async_ptsz(CUdeviceptr dstDevice, unsigned char uc,
 						size_t N, CUstream hStream)
 {
-	struct memset_work set = {dstDevice, 0,	    1,	   uc, N, 1, work_per_thread(hStream),
-				  false,     false, false, {0}};
-	CUresult result;
+	struct memset_work set = memset_row(dstDevice, 1, uc, N, work_per_thread(hStream));
 
 	if (!driver_has(cuMemsetD8Async_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD8Async_ptsz)(set.start, uc, N, hStream);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD8Async_ptsz)(set.start, uc, N, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D8_v2(CUdeviceptr dstDevice, size_t dstPitch,
 					   unsigned char uc, size_t Width, size_t Height)
 {
-	struct memset_work set = {dstDevice,	    dstPitch, 1,     uc,    Width, Height,
-				  CU_STREAM_LEGACY, false,    false, false, {0}};
-	CUresult result;
+	struct memset_work set =
+	    memset_rows(dstDevice, dstPitch, 1, uc, Width, Height, CU_STREAM_LEGACY);
 
 	if (!driver_has(cuMemsetD2D8_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD2D8_v2)(set.start, dstPitch, uc, Width, Height);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD2D8_v2)(set.start, dstPitch, uc, Width, Height));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D8_v2_ptds(CUdeviceptr dstDevice, size_t dstPitch,
 						unsigned char uc, size_t Width, size_t Height)
 {
-	struct memset_work set = {
-	    dstDevice, dstPitch, 1,	uc, Width, Height, CU_STREAM_PER_THREAD,
-	    false,     false,	 false, {0}};
-	CUresult result;
+	struct memset_work set =
+	    memset_rows(dstDevice, dstPitch, 1, uc, Width, Height, CU_STREAM_PER_THREAD);
 
 	if (!driver_has(cuMemsetD2D8_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD2D8_v2_ptds)(set.start, dstPitch, uc, Width, Height);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set,
+			  real(cuMemsetD2D8_v2_ptds)(set.start, dstPitch, uc, Width, Height));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D8Async(CUdeviceptr dstDevice, size_t dstPitch,
 					     unsigned char uc, size_t Width, size_t Height,
 					     CUstream hStream)
 {
-	struct memset_work set = {
-	    dstDevice, dstPitch, 1,	uc, Width, Height, work_legacy(hStream),
-	    false,     false,	 false, {0}};
-	CUresult result;
+	struct memset_work set =
+	    memset_rows(dstDevice, dstPitch, 1, uc, Width, Height, work_legacy(hStream));
 
 	if (!driver_has(cuMemsetD2D8Async))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result =
-		    real(cuMemsetD2D8Async)(set.start, dstPitch, uc, Width, Height, hStream);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(
+	    &set, real(cuMemsetD2D8Async)(set.start, dstPitch, uc, Width, Height, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D8Async_ptsz(CUdeviceptr dstDevice, size_t dstPitch,
 						  unsigned char uc, size_t Width, size_t Height,
 						  CUstream hStream)
 {
-	struct memset_work set = {
-	    dstDevice, dstPitch, 1,	uc, Width, Height, work_per_thread(hStream),
-	    false,     false,	 false, {0}};
-	CUresult result;
+	struct memset_work set =
+	    memset_rows(dstDevice, dstPitch, 1, uc, Width, Height, work_per_thread(hStream));
 
 	if (!driver_has(cuMemsetD2D8Async_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD2D8Async_ptsz)(set.start, dstPitch, uc, Width, Height,
-						      hStream);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD2D8Async_ptsz)(set.start, dstPitch, uc, Width,
+							     Height, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2(CUdeviceptr dstDevice, unsigned short us, size_t N)
 {
-	struct memset_work set = {dstDevice,	    0,	   2,	  us,	 N,  1,
-				  CU_STREAM_LEGACY, false, false, false, {0}};
-	CUresult result;
+	struct memset_work set = memset_row(dstDevice, 2, us, N, CU_STREAM_LEGACY);
 
 	if (!driver_has(cuMemsetD16_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD16_v2)(set.start, us, N);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD16_v2)(set.start, us, N));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD16_v2_ptds(CUdeviceptr dstDevice, unsigned short us,
 					       size_t N)
 {
-	struct memset_work set = {dstDevice, 0,	    2,	   us, N, 1, CU_STREAM_PER_THREAD,
-				  false,     false, false, {0}};
-	CUresult result;
+	struct memset_work set = memset_row(dstDevice, 2, us, N, CU_STREAM_PER_THREAD);
 
 	if (!driver_has(cuMemsetD16_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD16_v2_ptds)(set.start, us, N);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD16_v2_ptds)(set.start, us, N));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD16Async(CUdeviceptr dstDevice, unsigned short us, size_t N,
 					    CUstream hStream)
 {
-	struct memset_work set = {dstDevice, 0,	    2,	   us, N, 1, work_legacy(hStream),
-				  false,     false, false, {0}};
-	CUresult result;
+	struct memset_work set = memset_row(dstDevice, 2, us, N, work_legacy(hStream));
 
 	if (!driver_has(cuMemsetD16Async))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD16Async)(set.start, us, N, hStream);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD16Async)(set.start, us, N, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD16Async_ptsz(CUdeviceptr dstDevice, unsigned short us,
 						 size_t N, CUstream hStream)
 {
-	struct memset_work set = {dstDevice, 0,	    2,	   us, N, 1, work_per_thread(hStream),
-				  false,     false, false, {0}};
-	CUresult result;
+	struct memset_work set = memset_row(dstDevice, 2, us, N, work_per_thread(hStream));
 
 	if (!driver_has(cuMemsetD16Async_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD16Async_ptsz)(set.start, us, N, hStream);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD16Async_ptsz)(set.start, us, N, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D16_v2(CUdeviceptr dstDevice, size_t dstPitch,
 					    unsigned short us, size_t Width, size_t Height)
 {
-	struct memset_work set = {dstDevice,	    dstPitch, 2,     us,    Width, Height,
-				  CU_STREAM_LEGACY, false,    false, false, {0}};
-	CUresult result;
+	struct memset_work set =
+	    memset_rows(dstDevice, dstPitch, 2, us, Width, Height, CU_STREAM_LEGACY);
 
 	if (!driver_has(cuMemsetD2D16_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD2D16_v2)(set.start, dstPitch, us, Width, Height);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD2D16_v2)(set.start, dstPitch, us, Width, Height));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D16_v2_ptds(CUdeviceptr dstDevice, size_t dstPitch,
 						 unsigned short us, size_t Width, size_t Height)
 {
-	struct memset_work set = {
-	    dstDevice, dstPitch, 2,	us, Width, Height, CU_STREAM_PER_THREAD,
-	    false,     false,	 false, {0}};
-	CUresult result;
+	struct memset_work set =
+	    memset_rows(dstDevice, dstPitch, 2, us, Width, Height, CU_STREAM_PER_THREAD);
 
 	if (!driver_has(cuMemsetD2D16_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD2D16_v2_ptds)(set.start, dstPitch, us, Width, Height);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set,
+			  real(cuMemsetD2D16_v2_ptds)(set.start, dstPitch, us, Width, Height));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D16Async(CUdeviceptr dstDevice, size_t dstPitch,
 					      unsigned short us, size_t Width, size_t Height,
 					      CUstream hStream)
 {
-	struct memset_work set = {
-	    dstDevice, dstPitch, 2,	us, Width, Height, work_legacy(hStream),
-	    false,     false,	 false, {0}};
-	CUresult result;
+	struct memset_work set =
+	    memset_rows(dstDevice, dstPitch, 2, us, Width, Height, work_legacy(hStream));
 
 	if (!driver_has(cuMemsetD2D16Async))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result =
-		    real(cuMemsetD2D16Async)(set.start, dstPitch, us, Width, Height, hStream);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(
+	    &set, real(cuMemsetD2D16Async)(set.start, dstPitch, us, Width, Height, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D16Async_ptsz(CUdeviceptr dstDevice, size_t dstPitch,
 						   unsigned short us, size_t Width,
 						   size_t Height, CUstream hStream)
 {
-	struct memset_work set = {
-	    dstDevice, dstPitch, 2,	us, Width, Height, work_per_thread(hStream),
-	    false,     false,	 false, {0}};
-	CUresult result;
+	struct memset_work set =
+	    memset_rows(dstDevice, dstPitch, 2, us, Width, Height, work_per_thread(hStream));
 
 	if (!driver_has(cuMemsetD2D16Async_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD2D16Async_ptsz)(set.start, dstPitch, us, Width, Height,
-						       hStream);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD2D16Async_ptsz)(set.start, dstPitch, us, Width,
+							      Height, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2(CUdeviceptr dstDevice, unsigned int ui, size_t N)
 {
-	struct memset_work set = {dstDevice,	    0,	   4,	  ui,	 N,  1,
-				  CU_STREAM_LEGACY, false, false, false, {0}};
-	CUresult result;
+	struct memset_work set = memset_row(dstDevice, 4, ui, N, CU_STREAM_LEGACY);
 
 	if (!driver_has(cuMemsetD32_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD32_v2)(set.start, ui, N);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD32_v2)(set.start, ui, N));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD32_v2_ptds(CUdeviceptr dstDevice, unsigned int ui, size_t N)
 {
-	struct memset_work set = {dstDevice, 0,	    4,	   ui, N, 1, CU_STREAM_PER_THREAD,
-				  false,     false, false, {0}};
-	CUresult result;
+	struct memset_work set = memset_row(dstDevice, 4, ui, N, CU_STREAM_PER_THREAD);
 
 	if (!driver_has(cuMemsetD32_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD32_v2_ptds)(set.start, ui, N);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD32_v2_ptds)(set.start, ui, N));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD32Async(CUdeviceptr dstDevice, unsigned int ui, size_t N,
 					    CUstream hStream)
 {
-	struct memset_work set = {dstDevice, 0,	    4,	   ui, N, 1, work_legacy(hStream),
-				  false,     false, false, {0}};
-	CUresult result;
+	struct memset_work set = memset_row(dstDevice, 4, ui, N, work_legacy(hStream));
 
 	if (!driver_has(cuMemsetD32Async))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD32Async)(set.start, ui, N, hStream);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD32Async)(set.start, ui, N, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD32Async_ptsz(CUdeviceptr dstDevice, unsigned int ui,
 						 size_t N, CUstream hStream)
 {
-	struct memset_work set = {dstDevice, 0,	    4,	   ui, N, 1, work_per_thread(hStream),
-				  false,     false, false, {0}};
-	CUresult result;
+	struct memset_work set = memset_row(dstDevice, 4, ui, N, work_per_thread(hStream));
 
 	if (!driver_has(cuMemsetD32Async_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD32Async_ptsz)(set.start, ui, N, hStream);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD32Async_ptsz)(set.start, ui, N, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D32_v2(CUdeviceptr dstDevice, size_t dstPitch,
 					    unsigned int ui, size_t Width, size_t Height)
 {
-	struct memset_work set = {dstDevice,	    dstPitch, 4,     ui,    Width, Height,
-				  CU_STREAM_LEGACY, false,    false, false, {0}};
-	CUresult result;
+	struct memset_work set =
+	    memset_rows(dstDevice, dstPitch, 4, ui, Width, Height, CU_STREAM_LEGACY);
 
 	if (!driver_has(cuMemsetD2D32_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD2D32_v2)(set.start, dstPitch, ui, Width, Height);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD2D32_v2)(set.start, dstPitch, ui, Width, Height));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D32_v2_ptds(CUdeviceptr dstDevice, size_t dstPitch,
 						 unsigned int ui, size_t Width, size_t Height)
 {
-	struct memset_work set = {
-	    dstDevice, dstPitch, 4,	ui, Width, Height, CU_STREAM_PER_THREAD,
-	    false,     false,	 false, {0}};
-	CUresult result;
+	struct memset_work set =
+	    memset_rows(dstDevice, dstPitch, 4, ui, Width, Height, CU_STREAM_PER_THREAD);
 
 	if (!driver_has(cuMemsetD2D32_v2_ptds))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD2D32_v2_ptds)(set.start, dstPitch, ui, Width, Height);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set,
+			  real(cuMemsetD2D32_v2_ptds)(set.start, dstPitch, ui, Width, Height));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D32Async(CUdeviceptr dstDevice, size_t dstPitch,
 					      unsigned int ui, size_t Width, size_t Height,
 					      CUstream hStream)
 {
-	struct memset_work set = {
-	    dstDevice, dstPitch, 4,	ui, Width, Height, work_legacy(hStream),
-	    false,     false,	 false, {0}};
-	CUresult result;
+	struct memset_work set =
+	    memset_rows(dstDevice, dstPitch, 4, ui, Width, Height, work_legacy(hStream));
 
 	if (!driver_has(cuMemsetD2D32Async))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result =
-		    real(cuMemsetD2D32Async)(set.start, dstPitch, ui, Width, Height, hStream);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(
+	    &set, real(cuMemsetD2D32Async)(set.start, dstPitch, ui, Width, Height, hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemsetD2D32Async_ptsz(CUdeviceptr dstDevice, size_t dstPitch,
 						   unsigned int ui, size_t Width, size_t Height,
 						   CUstream hStream)
 {
-	struct memset_work set = {
-	    dstDevice, dstPitch, 4,	ui, Width, Height, work_per_thread(hStream),
-	    false,     false,	 false, {0}};
-	CUresult result;
+	struct memset_work set =
+	    memset_rows(dstDevice, dstPitch, 4, ui, Width, Height, work_per_thread(hStream));
 
 	if (!driver_has(cuMemsetD2D32Async_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	if (memset_begin(&set))
-		result = real(cuMemsetD2D32Async_ptsz)(set.start, dstPitch, ui, Width, Height,
-						       hStream);
-	else
-		result = memset_in_parts(&set);
-	return memset_end(&set, result);
+	if (!memset_begin(&set))
+		return memset_end_in_parts(&set);
+	return memset_end(&set, real(cuMemsetD2D32Async_ptsz)(set.start, dstPitch, ui, Width,
+							      Height, hStream));
 }

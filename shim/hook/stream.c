@@ -52,30 +52,32 @@ LT_EXPORT CUresult CUDAAPI cuStreamDestroy(CUstream hStream)
 {
 	struct source *source;
 	CUresult result;
-	bool begun;
+	bool held;
 
 	if (!driver_has(cuStreamDestroy))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = work_begin();
+	held = work_hold_mappings();
 	source = streams_destroying(hStream);
 	result = real(cuStreamDestroy)(hStream);
 	streams_destroyed(source, result);
-	return work_end(begun, NULL, result);
+	work_let_mappings(held);
+	return result;
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamDestroy_v2(CUstream hStream)
 {
 	struct source *source;
 	CUresult result;
-	bool begun;
+	bool held;
 
 	if (!driver_has(cuStreamDestroy_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = work_begin();
+	held = work_hold_mappings();
 	source = streams_destroying(hStream);
 	result = real(cuStreamDestroy_v2)(hStream);
 	streams_destroyed(source, result);
-	return work_end(begun, NULL, result);
+	work_let_mappings(held);
+	return result;
 }
 
 /* --- capture
@@ -84,17 +86,18 @@ LT_EXPORT CUresult CUDAAPI cuStreamDestroy_v2(CUstream hStream)
 
 /* Inside the gate, and while nobody else asks: a question that is under way may be about this
  * very stream, which would spoil the capture. */
-static bool begin(void)
+static bool capture_begin(void)
 {
 	streams_capture_hold();
-	return work_begin();
+	return work_hold_mappings();
 }
 
-static CUresult began(bool begun, CUresult result, CUstreamCaptureMode mode)
+/* `held`: what capture_begin answered. */
+static CUresult capture_began(bool held, CUresult result, CUstreamCaptureMode mode)
 {
 	if (result == CUDA_SUCCESS)
 		streams_capture_began(mode);
-	result = work_end(begun, NULL, result);
+	work_let_mappings(held);
 	streams_capture_let();
 	return result;
 }
@@ -124,44 +127,45 @@ static CUresult end(CUresult (*driver_end)(CUstream, CUgraph *), CUstream stream
 /* Of 10.0: its captures are global. */
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture(CUstream hStream)
 {
-	bool begun;
+	bool held;
 
 	if (!driver_has(cuStreamBeginCapture))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = begin();
-	return began(begun, real(cuStreamBeginCapture)(hStream), CU_STREAM_CAPTURE_MODE_GLOBAL);
+	held = capture_begin();
+	return capture_began(held, real(cuStreamBeginCapture)(hStream),
+			     CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture_ptsz(CUstream hStream)
 {
-	bool begun;
+	bool held;
 
 	if (!driver_has(cuStreamBeginCapture_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = begin();
-	return began(begun, real(cuStreamBeginCapture_ptsz)(hStream),
-		     CU_STREAM_CAPTURE_MODE_GLOBAL);
+	held = capture_begin();
+	return capture_began(held, real(cuStreamBeginCapture_ptsz)(hStream),
+			     CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture_v2(CUstream hStream, CUstreamCaptureMode mode)
 {
-	bool begun;
+	bool held;
 
 	if (!driver_has(cuStreamBeginCapture_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = begin();
-	return began(begun, real(cuStreamBeginCapture_v2)(hStream, mode), mode);
+	held = capture_begin();
+	return capture_began(held, real(cuStreamBeginCapture_v2)(hStream, mode), mode);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture_v2_ptsz(CUstream hStream,
 							CUstreamCaptureMode mode)
 {
-	bool begun;
+	bool held;
 
 	if (!driver_has(cuStreamBeginCapture_v2_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = begin();
-	return began(begun, real(cuStreamBeginCapture_v2_ptsz)(hStream, mode), mode);
+	held = capture_begin();
+	return capture_began(held, real(cuStreamBeginCapture_v2_ptsz)(hStream, mode), mode);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToGraph(CUstream hStream, CUgraph hGraph,
@@ -170,30 +174,32 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToGraph(CUstream hStream, CUgraph
 						       size_t numDependencies,
 						       CUstreamCaptureMode mode)
 {
-	bool begun;
+	bool held;
 
 	if (!driver_has(cuStreamBeginCaptureToGraph))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = begin();
-	return began(begun,
-		     real(cuStreamBeginCaptureToGraph)(hStream, hGraph, dependencies,
-						       dependencyData, numDependencies, mode),
-		     mode);
+	held = capture_begin();
+	return capture_began(held,
+			     real(cuStreamBeginCaptureToGraph)(hStream, hGraph, dependencies,
+							       dependencyData, numDependencies,
+							       mode),
+			     mode);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToGraph_ptsz(
     CUstream hStream, CUgraph hGraph, const CUgraphNode *dependencies,
     const CUgraphEdgeData *dependencyData, size_t numDependencies, CUstreamCaptureMode mode)
 {
-	bool begun;
+	bool held;
 
 	if (!driver_has(cuStreamBeginCaptureToGraph_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = begin();
-	return began(begun,
-		     real(cuStreamBeginCaptureToGraph_ptsz)(
-			 hStream, hGraph, dependencies, dependencyData, numDependencies, mode),
-		     mode);
+	held = capture_begin();
+	return capture_began(
+	    held,
+	    real(cuStreamBeginCaptureToGraph_ptsz)(hStream, hGraph, dependencies,
+						   dependencyData, numDependencies, mode),
+	    mode);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBeginRecaptureToGraph(CUstream hStream,
@@ -202,13 +208,13 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginRecaptureToGraph(CUstream hStream,
 							 CUgraphRecaptureCallback callbackFunc,
 							 void *userData)
 {
-	bool begun;
+	bool held;
 
 	if (!driver_has(cuStreamBeginRecaptureToGraph))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = begin();
-	return began(
-	    begun,
+	held = capture_begin();
+	return capture_began(
+	    held,
 	    real(cuStreamBeginRecaptureToGraph)(hStream, mode, hGraph, callbackFunc, userData),
 	    mode);
 }
@@ -217,40 +223,40 @@ LT_EXPORT CUresult CUDAAPI
 cuStreamBeginRecaptureToGraph_ptsz(CUstream hStream, CUstreamCaptureMode mode, CUgraph hGraph,
 				   CUgraphRecaptureCallback callbackFunc, void *userData)
 {
-	bool begun;
+	bool held;
 
 	if (!driver_has(cuStreamBeginRecaptureToGraph_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = begin();
-	return began(begun,
-		     real(cuStreamBeginRecaptureToGraph_ptsz)(hStream, mode, hGraph,
-							      callbackFunc, userData),
-		     mode);
+	held = capture_begin();
+	return capture_began(held,
+			     real(cuStreamBeginRecaptureToGraph_ptsz)(hStream, mode, hGraph,
+								      callbackFunc, userData),
+			     mode);
 }
 
 /* For graphics; what may be called meanwhile is not said, so nothing is. */
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToCig(CUstream hStream,
 						     CUstreamCigCaptureParams *params)
 {
-	bool begun;
+	bool held;
 
 	if (!driver_has(cuStreamBeginCaptureToCig))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = begin();
-	return began(begun, real(cuStreamBeginCaptureToCig)(hStream, params),
-		     CU_STREAM_CAPTURE_MODE_GLOBAL);
+	held = capture_begin();
+	return capture_began(held, real(cuStreamBeginCaptureToCig)(hStream, params),
+			     CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToCig_ptsz(CUstream hStream,
 							  CUstreamCigCaptureParams *params)
 {
-	bool begun;
+	bool held;
 
 	if (!driver_has(cuStreamBeginCaptureToCig_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	begun = begin();
-	return began(begun, real(cuStreamBeginCaptureToCig_ptsz)(hStream, params),
-		     CU_STREAM_CAPTURE_MODE_GLOBAL);
+	held = capture_begin();
+	return capture_began(held, real(cuStreamBeginCaptureToCig_ptsz)(hStream, params),
+			     CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
 /* Whether the driver calls such a stream captured is not said either. */

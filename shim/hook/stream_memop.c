@@ -14,29 +14,29 @@
 static CUresult value_32(PFN_cuStreamWriteValue32_v11070 call, CUstream stream, CUstream where,
 			 CUdeviceptr addr, cuuint32_t value, unsigned int flags)
 {
+	struct work work;
 	CUresult result;
-	struct work_whole whole = {0};
 
 	if (!call)
 		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_whole(&(struct pager_range){addr, 8}, 1, where, &whole);
+	result = work_begin_ranges(&work, where, &(struct pager_range){addr, 8}, 1);
 	if (result == CUDA_SUCCESS)
 		result = call(stream, addr, value, flags);
-	return work_end_whole(&whole, where, result);
+	return work_end(&work, result);
 }
 
 static CUresult value_64(PFN_cuStreamWriteValue64_v11070 call, CUstream stream, CUstream where,
 			 CUdeviceptr addr, cuuint64_t value, unsigned int flags)
 {
+	struct work work;
 	CUresult result;
-	struct work_whole whole = {0};
 
 	if (!call)
 		return CUDA_ERROR_NOT_FOUND;
-	result = work_begin_whole(&(struct pager_range){addr, 8}, 1, where, &whole);
+	result = work_begin_ranges(&work, where, &(struct pager_range){addr, 8}, 1);
 	if (result == CUDA_SUCCESS)
 		result = call(stream, addr, value, flags);
-	return work_end_whole(&whole, where, result);
+	return work_end(&work, result);
 }
 
 /* Waits for values in memory, and writes of them. False: what a later CUDA may have. */
@@ -59,8 +59,8 @@ static bool read_operation(const CUstreamBatchMemOpParams *operation, struct pag
 	}
 }
 
-static CUresult batch_begin(const CUstreamBatchMemOpParams *operations, unsigned int count,
-			    CUstream where, struct work_whole *whole)
+static CUresult batch_begin(struct work *work, CUstream where,
+			    const CUstreamBatchMemOpParams *operations, unsigned int count)
 {
 	struct pager_range *ranges;
 	CUresult result;
@@ -74,8 +74,8 @@ static CUresult batch_begin(const CUstreamBatchMemOpParams *operations, unsigned
 		free(ranges);
 		ranges = NULL;
 	}
-	result = ranges ? work_begin_whole(ranges, count, where, whole)
-			: work_begin_all(count, where, whole);
+	result = ranges ? work_begin_ranges(work, where, ranges, count)
+			: work_begin_unlisted(work, where, count);
 	free(ranges);
 	return result;
 }
@@ -84,18 +84,16 @@ static CUresult batch(PFN_cuStreamBatchMemOp_v11070 call, CUstream stream, CUstr
 		      unsigned int count, CUstreamBatchMemOpParams *operations,
 		      unsigned int flags)
 {
+	struct work work;
 	CUresult result;
-	struct work_whole whole = {0};
 
 	if (!call)
 		return CUDA_ERROR_NOT_FOUND;
-	result = batch_begin(operations, count, where, &whole);
+	result = batch_begin(&work, where, operations, count);
 	if (result == CUDA_SUCCESS)
 		result = call(stream, count, operations, flags);
-	return work_end_whole(&whole, where, result);
+	return work_end(&work, result);
 }
-
-#define DRIVERS(symbol) (driver_has(symbol) ? real(symbol) : NULL)
 
 /* --- as of CUDA 8 and 9 */
 

@@ -1,6 +1,15 @@
 /*
- * Giving the device work: what each hook does around the driver's call. Between work_begin and
- * work_end no mapping changes.
+ * One piece of the device's work, around the driver's call: begun, given to the driver, ended.
+ *
+ *	struct work work;
+ *	CUresult result = work_begin_ranges(&work, stream, ranges, count);
+ *
+ *	if (result == CUDA_SUCCESS)
+ *		result = real(...)(...);
+ *	return work_end(&work, result);
+ *
+ * Between begin and end no mapping changes. Every begin is followed by work_end, or, where the
+ * result does not tell whether the work is over, by work_finish.
  */
 #ifndef LOWTIDE_WORK_H
 #define LOWTIDE_WORK_H
@@ -11,8 +20,22 @@
 #include "pager/unmapped.h"
 #include "order/streams.h"
 
-/* False: there is no pager yet, and nothing to keep still. */
-static inline bool work_begin(void)
+struct work {
+	CUstream stream;      /* where it goes, NULL made plain */
+	bool inside;	      /* the gate; false: there is no pager yet, or it was refused */
+	struct pager_use use; /* what it names of ours; of no pagers: it names nothing */
+};
+
+static inline void work_init(struct work *work, CUstream stream)
+{
+	work->stream = stream;
+	work->inside = false;
+	work->use.count = 0;
+}
+
+/* For calls that give the device no work, but must not run while mappings change. False: there
+ * is no pager yet, and no mapping to hold. */
+static inline bool work_hold_mappings(void)
 {
 	if (!atomic_load_explicit(&pager_span, memory_order_relaxed))
 		return false;
@@ -20,51 +43,72 @@ static inline bool work_begin(void)
 	return true;
 }
 
+static inline void work_let_mappings(bool held)
+{
+	if (held)
+		gate_leave();
+}
+
+static inline void work_enter(struct work *work)
+{
+	work->inside = work_hold_mappings();
+}
+
 static inline bool work_needs_residence(void)
 {
 	return atomic_load_explicit(&unmapped_mode, memory_order_relaxed);
 }
 
-/* The same for kernels, which may use what the addresses point into (anything at all where
- * `unknown`). Not success: it must not be launched, and *begun is false. */
-static inline CUresult work_begin_kernel(const uint64_t *addresses, size_t count, bool unknown,
-					 CUstream stream, bool *begun)
+/* Kernels may use what the addresses point into; `unknown`: anything at all. Not success: they
+ * must not be launched. */
+static inline CUresult work_enter_kernel(struct work *work, const uint64_t *addresses,
+					 size_t count, bool unknown)
 {
-	CUresult result = CUDA_SUCCESS;
+	CUresult result;
 
-	*begun = false;
 	if (!work_needs_residence()) {
-		*begun = work_begin();
-		return result;
+		work_enter(work);
+		return CUDA_SUCCESS;
 	}
-	result = unmapped_begin(addresses, count, unknown ? REACH_ALL : REACH_TABLED, stream);
-	*begun = result == CUDA_SUCCESS;
+	result =
+	    unmapped_begin(addresses, count, unknown ? REACH_ALL : REACH_TABLED, work->stream);
+	work->inside = result == CUDA_SUCCESS;
 	return result;
 }
 
-/* `call` says what it was. */
-static inline CUresult work_begin_unknown(const char *call, CUstream stream, bool *begun)
+/* The same, with what the addresses point into made known to the pager, which may move memory
+ * first. `work` is as work_init left it. */
+static inline CUresult work_name_kernel(struct work *work, const uint64_t *addresses,
+					size_t count, bool unknown)
 {
-	pager_unknown_work(call);
-	return work_begin_kernel(NULL, 0, true, stream, begun);
+	CUresult result = pager_use(addresses, count, &work->use);
+
+	return result == CUDA_SUCCESS ? work_enter_kernel(work, addresses, count, unknown)
+				      : result;
 }
 
-/* The same for work that the driver is handed whole: each of its ranges lies in one home
- * meanwhile, unless that cannot be brought about; in VRAM, or it is refused, where cold memory
- * is unmapped. */
-static inline CUresult work_begin_settled(const struct pager_range *ranges, size_t count,
-					  CUstream stream, bool *begun)
+/* Nobody knows what it uses; `call` says what it is. */
+static inline CUresult work_begin_unknown(struct work *work, CUstream stream, const char *call)
 {
-	*begun = false;
+	work_init(work, stream);
+	pager_unknown_work(call);
+	return work_enter_kernel(work, NULL, 0, true);
+}
+
+/* Into the gate, with each of the ranges in one home: unless that cannot be brought about;
+ * where cold memory is unmapped in VRAM, or the work is refused. */
+static inline CUresult work_enter_ranges(struct work *work, const struct pager_range *ranges,
+					 size_t count)
+{
 	if (!atomic_load_explicit(&pager_span, memory_order_relaxed))
 		return CUDA_SUCCESS;
 	if (work_needs_residence()) {
-		CUresult result = unmapped_begin_ranges(ranges, count, stream);
+		CUresult result = unmapped_begin_ranges(ranges, count, work->stream);
 
-		*begun = result == CUDA_SUCCESS;
+		work->inside = result == CUDA_SUCCESS;
 		return result;
 	}
-	*begun = true;
+	work->inside = true;
 	for (int tries = 1;; tries++) {
 		bool settled = one_home_settle(ranges, count);
 
@@ -76,47 +120,44 @@ static inline CUresult work_begin_settled(const struct pager_range *ranges, size
 	}
 }
 
-/* `stream`: where the work went, NULL made plain (CU_STREAM_LEGACY or CU_STREAM_PER_THREAD). */
-static inline CUresult work_end(bool begun, CUstream stream, CUresult result)
+/* Work that the driver is handed whole, and that names these ranges; those that are not ours
+ * need nothing. */
+static inline CUresult work_begin_ranges(struct work *work, CUstream stream,
+					 const struct pager_range *ranges, size_t count)
 {
-	if (!begun)
-		return result;
-	if (stream == CU_STREAM_PER_THREAD)
-		streams_thread_worked();
-	gate_leave();
-	return result;
+	work_init(work, stream);
+	pager_use_ranges(ranges, count, &work->use);
+	return work_enter_ranges(work, ranges, count);
 }
 
-/* The same, with its ranges named meanwhile: what is not ours needs nothing. Always followed by
- * work_end_whole. */
-struct work_whole {
-	struct pager_use use;
-	bool begun;
-};
-static inline CUresult work_begin_whole(const struct pager_range *ranges, size_t count,
-					CUstream stream, struct work_whole *whole)
-{
-	pager_use_ranges(ranges, count, &whole->use);
-	return work_begin_settled(ranges, count, stream, &whole->begun);
-}
-
-/* There is no list of its ranges. */
-static inline CUresult work_begin_all(size_t count, CUstream stream, struct work_whole *whole)
+/* The same of work whose `count` ranges could not be listed. */
+static inline CUresult work_begin_unlisted(struct work *work, CUstream stream, size_t count)
 {
 	bool any = count && pager_any_made();
 
-	whole->use.count = 0;
+	work_init(work, stream);
 	if (any)
 		pager_unknown_work("a batch that cannot be read");
-	return work_begin_kernel(NULL, 0, any, stream, &whole->begun);
+	return work_enter_kernel(work, NULL, 0, any);
 }
 
-static inline CUresult work_end_whole(const struct work_whole *whole, CUstream stream,
-				      CUresult result)
+/* `over`: nothing of it runs any more, or it never began to. */
+static inline void work_finish(struct work *work, bool over)
 {
-	pager_used(&whole->use, stream, result != CUDA_SUCCESS);
-	return work_end(whole->begun, stream, result);
+	pager_used(&work->use, work->stream, over);
+	if (work->inside && work->stream == CU_STREAM_PER_THREAD)
+		streams_thread_worked();
+	work_let_mappings(work->inside);
 }
+
+static inline CUresult work_end(struct work *work, CUresult result)
+{
+	work_finish(work, result != CUDA_SUCCESS);
+	return result;
+}
+
+/* The driver's function, NULL where it has none: for bodies that flavours of a call share. */
+#define DRIVERS(symbol) (driver_has(symbol) ? real(symbol) : NULL)
 
 /* What NULL means to a function of the plain flavour, and to one of the per-thread flavour. */
 static inline CUstream work_legacy(CUstream stream)

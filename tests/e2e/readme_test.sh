@@ -39,7 +39,7 @@ while read -r walk; do
 	while read -r at; do
 		if [[ $at =~ ^([a-z_]+/[a-z_]+\.[ch])$ ]]; then
 			caller=${BASH_REMATCH[1]}
-		elif [[ $at =~ ^([A-Za-z_]+)\ \(([a-z_/]+\.c)\)$ ]]; then
+		elif [[ $at =~ ^([A-Za-z_]+)\ \(([a-z_/]+\.[ch])\)$ ]]; then
 			step "$caller" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
 			caller=${BASH_REMATCH[2]} steps=$((steps + 1))
 		elif [[ $at =~ ^cu[A-Za-z]+$ ]]; then

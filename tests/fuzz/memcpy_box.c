@@ -193,7 +193,7 @@ CUresult memcpy_in_parts(struct memcpy_work *copy)
 
 	rig.parts++;
 	FUZZ_HOLD(rig.inside == 1, "copies outside the gate");
-	FUZZ_HOLD(copy->stream == rig.stream, "copies in another stream");
+	FUZZ_HOLD(copy->work.stream == rig.stream, "copies in another stream");
 	if (!is_in(copy->dst, copy->bytes, to) || !is_in(copy->src, copy->bytes, from))
 		return CUDA_ERROR_INVALID_VALUE;
 	memmove((void *)(uintptr_t)copy->dst, (const void *)(uintptr_t)copy->src, copy->bytes);
