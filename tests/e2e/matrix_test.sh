@@ -9,6 +9,9 @@
 # balanced has watermarks (LOWTIDE_LOW, LOWTIDE_HIGH), every third of those that page has no more RAM than what does not
 # fit the cap and a few blocks.
 #
+# Where all fits, most programs move nothing, whatever the policy: of those that must not (still), each size meets one policy,
+# another from program to program, and that nothing moved is asked of the statistics. All others meet each other there too.
+#
 # What may be refused for memory, and then must be: the policy none, where the program's own peak is above the cap; and
 # with COLDS=unmapped (unmapped_matrix_test.sh), on a machine without host frames, the programs that name nearly all of
 # their memory in one operation (one buffer, a graph, a table of pointers), where their peak is above the cap. In both
@@ -24,6 +27,8 @@ rm -rf "$dir"
 mkdir -p "$dir"
 
 at_once="onebuffer capture experts"
+# At 100 %, under a policy that moves nothing ahead of need (balanced has watermarks).
+still="diffusion decode experts onebuffer inplace"
 
 sizes() { # sizes WORKLOAD BLOCK: the options with which the workload fills blocks of that size
 	case $1:$2 in
@@ -91,13 +96,24 @@ one() { # one WORKLOAD POLICY CAP% SCHEDULER SEED SAFETY COLD BLOCK TURN
 	fi
 	if [ "$policy" != none ] && [ "$refused" = no ]; then
 		[ -s "$key.stats" ] && read -r stats <"$key.stats"
+		if [ "$percent" = 100 ] && [ "$policy" != balanced ] && [[ " $still " == *" $name "* ]]; then
+			[ "$(number "$stats" page_ins) $(number "$stats" evictions)" = "0 0" ] || echo "$what: moves what fits: $stats"
+		fi
 		[ "$(number "$stats" not_verified)" = 0 ] || echo "$what: not all was compared: ${stats:-no statistics}"
 		echo "$policy $block $percent $(number "$stats" verified)" >>"$dir/verified"
 	fi
 	rm -f "$key".*
 }
 export -f one number faults
-export dir at_once
+export dir at_once still
+
+# Of those, which policy meets which size: the one with which the three numbers add up to a multiple of 4.
+declare -A turn_of=([diffusion]=0 [decode]=1 [experts]=2 [onebuffer]=3 [inplace]=4 [lru]=0 [sequential]=1 [group]=2 [auto]=3
+	[2M]=0 [4M]=1 [8M]=2 [32M]=3)
+redundant() { # redundant WORKLOAD POLICY CAP% BLOCK: another policy is tried there, to the same effect
+	[ "$3" = 100 ] && [ -z "${POLICIES:-}" ] && [[ " $still " == *" $1 "* && " lru sequential group auto " == *" $2 "* ]] &&
+		[ $(((turn_of[$1] + turn_of[$2] + turn_of[$4]) % 4)) -ne 0 ]
+}
 
 workloads=${WORKLOADS:-diffusion decode experts onebuffer streams inplace churn capture}
 blocks=${BLOCKS:-2M 4M 8M 32M}
@@ -125,8 +141,9 @@ for name in $workloads; do
 						# Unmapped is strict only, and none moves nothing.
 						[ "$policy" = none ] || [ "$cold" = unmapped ] && safety=strict
 						[ "$policy $cold" = "none unmapped" ] && continue
-						echo "$name $policy $percent $scheduler $((SEED + turn % 5)) $safety $cold $block $turn"
-						turn=$((turn + 1))
+						redundant "$name" "$policy" "$percent" "$block" ||
+							echo "$name $policy $percent $scheduler $((SEED + turn % 5)) $safety $cold $block $turn"
+						turn=$((turn + 1)) # of the others each stays as it is
 						continue
 					fi
 					for scheduler in ${SCHEDS:-virtual seeded threads}; do
