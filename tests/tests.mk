@@ -162,9 +162,11 @@ $(O)/unit/hook_launch_params: $(O)/obj/tests/fuzz/launch_params.o
 $(O)/unit/policy_memory: UNIT_LIBS = -Wl,--wrap=calloc,--wrap=realloc
 $(call units,probe):     UNIT_LIBS = $(JANSSON)
 # Of these the test says when time passes, and what others do meanwhile.
-BESIDE := $(addprefix $(O)/unit/moves_,room brought)
+BESIDE := $(addprefix $(O)/unit/moves_,room brought place)
 $(BESIDE): UNIT_LIBS = $(addprefix -Wl$(comma)--wrap=,clock_now_ns lock_nap sched_yield lock_take lock_try)
 $(O)/unit/moves_brought: UNIT_LIBS += -Wl,--wrap=malloc
+$(O)/unit/moves_place:   UNIT_LIBS += -Wl,--wrap=calloc
+$(O)/unit/moves_tables:  UNIT_LIBS = -Wl,--wrap=mmap
 $(call units,sim):       UNIT_LIBS = $(ON_SIM)
 $(call units,sim):       UNIT_CC = $(program)
 UNIT_CC = $(insider) -Itests/gpu/probe

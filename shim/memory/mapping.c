@@ -32,14 +32,15 @@ static void count_cold(struct memory *memory, const struct component *component,
 		atomic_fetch_add(&memory->tabled_cold, blocks);
 }
 
+/* `home` is another than the block has. */
 static void set_home(struct memory *memory, struct block *block, enum block_home home)
 {
 	enum block_home before = atomic_load(&block->home);
 	struct component *component = &memory->table.components[block->component];
 
-	if (before == HOME_DEVICE && home != HOME_DEVICE)
+	if (before == HOME_DEVICE)
 		atomic_fetch_add(&component->cold_count, 1);
-	else if (before != HOME_DEVICE && home == HOME_DEVICE)
+	else if (home == HOME_DEVICE)
 		atomic_fetch_sub(&component->cold_count, 1);
 	if ((before == HOME_HOST) != (home == HOME_HOST))
 		count_cold(memory, component, home == HOME_HOST ? 1 : -1u);
@@ -259,8 +260,8 @@ void mapping_change_begin(const struct memory *memory, uint32_t id, enum block_h
 	*change = (struct mapping_change){
 	    .address = block->address,
 	    .bytes = block_bytes(block),
-	    .from = is_bare(memory, from) ? 0 : frame_for(block, from)->handle,
-	    .to = is_bare(memory, to) ? 0 : frame_for(block, to)->handle,
+	    .from = frame_for(block, from)->handle,
+	    .to = frame_for(block, to)->handle,
 	    .device = memory->device,
 	    .home = to,
 	};
@@ -269,11 +270,9 @@ void mapping_change_begin(const struct memory *memory, uint32_t id, enum block_h
 void mapping_change_run(struct mapping_change *change)
 {
 	change->outcome = MAPPING_KEPT;
-	if (change->from && real(cuMemUnmap)(change->address, change->bytes) != CUDA_SUCCESS)
+	if (real(cuMemUnmap)(change->address, change->bytes) != CUDA_SUCCESS)
 		return;
 	change->outcome = MAPPING_CHANGED;
-	if (!change->to)
-		return;
 	if (real(cuMemMap)(change->address, change->bytes, 0, change->to, 0) == CUDA_SUCCESS) {
 		change->why = access_allow(change->address, change->bytes, change->device);
 		if (change->why == CUDA_SUCCESS)
@@ -283,8 +282,6 @@ void mapping_change_run(struct mapping_change *change)
 			return;
 	}
 	change->outcome = MAPPING_KEPT;
-	if (!change->from)
-		return; /* it held nothing before */
 	change->why = map_again(change->address, change->bytes, change->from, change->device);
 	if (change->why != CUDA_SUCCESS)
 		change->outcome = MAPPING_LOST;

@@ -18,12 +18,13 @@ CUresult mapping_remove(struct memory *memory, uint32_t block);
 size_t mapping_switch(struct memory *memory, uint32_t *blocks, size_t count,
 		      enum block_home to);
 
-/* The same of one block, in three parts. The second, which is the driver's work, needs no lock;
- * until the third nobody else may touch the block, its frames and its mapping. */
+/* The same of one block that has a mapping in either home, in three parts. The second, which is
+ * the driver's work, needs no lock; until the third nobody else may touch the block, its frames
+ * and its mapping. */
 enum mapping_outcome { MAPPING_CHANGED, MAPPING_KEPT, MAPPING_LOST };
 struct mapping_change {
 	uint64_t address, bytes;
-	CUmemGenericAllocationHandle from, to; /* 0: that home has no mapping */
+	CUmemGenericAllocationHandle from, to;
 	int device;
 	enum block_home home; /* the new one */
 	enum mapping_outcome outcome;

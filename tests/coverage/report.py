@@ -2,7 +2,8 @@
 """How much of the library its tests run: lines and branches by folder, from what gcov counted below O.
 
 usage: report.py BUILD [--all FOLDER...]     --all: each branch there that was never taken, by file and line
-Fails if a branch of policy/ was never taken and tests/coverage/exceptions does not name it, or if that names one that was.
+Fails if a branch of policy/, or of the pager's states, was never taken and tests/coverage/exceptions does not name it, or if
+that names one that was.
 """
 import argparse
 import collections
@@ -14,7 +15,7 @@ import subprocess
 import sys
 
 # The pager's state machine: how a block comes and goes.
-STATES = "the pager's states", ("shim/" + n for n in (
+STATES = "the pager's states", tuple("shim/" + n for n in (
     "memory/block.c", "memory/mapping.c", "move/batch.c", "move/pipeline.c", "move/overlap.c", "move/transfer.c",
     "move/transfer_in.c", "move/transfer_out.c", "pager/execute.c", "pager/unmapped.c"))
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -51,9 +52,10 @@ def exceptions():
     return found
 
 
-def never_taken(files, folder):
+def never_taken(files, folders):
+    """Of the files whose names begin as one of these: (file, line, its text) of each branch."""
     for path in sorted(files):
-        if path.startswith(folder):
+        if path.startswith(folders):
             with open(path) as file:
                 source = file.read().splitlines()
             for (line, _), count in sorted(files[path][1].items()):
@@ -86,9 +88,14 @@ def main():
         for path, line, text in never_taken(files, folder):
             print(f"{path}:{line}: {text}")
 
+    held = ("policy/", *paths)
     known = {(path, text): reason for path, text, reason in exceptions()}
-    missed = {(path, text): line for path, line, text in never_taken(files, "policy/")}
+    missed = {(path, text): line for path, line, text in never_taken(files, held)}
     failed = 0
+    for path in paths:
+        if path not in files:
+            failed += 1
+            print(f"failed: {path} is no more, or no test ran it")
     for (path, text), line in sorted(missed.items()):
         if (path, text) not in known:
             failed += 1
@@ -96,9 +103,9 @@ def main():
     for path, text in sorted(set(known) - set(missed)):
         failed += 1
         print(f"failed: {path}: all branches are taken, or the line is no more, and it stands among the exceptions: {text}")
-    print(f"policy/: {len(missed)} lines with a branch that is never taken, each with its reason in tests/coverage/exceptions"
-          if not failed else f"policy/: {failed} to be looked at")
-    taken = sum(1 for p in files if p.startswith("policy/") for c in files[p][1].values() if c)
+    print(f"policy/ and {name}: " + (f"{failed} to be looked at" if failed else
+          f"{len(missed)} lines with a branch that is never taken, each with its reason in tests/coverage/exceptions"))
+    taken = sum(1 for p in files if p.startswith(held) for c in files[p][1].values() if c)
     print(f"{taken} passed, {failed} failed")
     sys.exit(failed > 0 or not taken)
 

@@ -1,8 +1,7 @@
 /*
  * What other threads do, and the time that passes, at moments that a test chooses: whenever the
- * library takes the pager's lock or the other one's, takes a
- * nap, lets others run or asks for the time. The
- * units that include this are linked with --wrap for each of these (tests.mk).
+ * library takes the pager's lock or the other one's, takes a nap, lets others run or asks for
+ * the time. The units that include this are linked with --wrap for each of these (tests.mk).
  */
 #ifndef BESIDE_RIG_H
 #define BESIDE_RIG_H

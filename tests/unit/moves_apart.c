@@ -283,6 +283,132 @@ Test(apart, tells_that_a_block_is_out_of_reach, .init = overlap_start)
 	cr_assert_not(overlap_busy(&rig.pager.mover));
 }
 
+Test(apart, tells_that_a_block_is_out_of_reach_which_stays_mapped_without_access,
+     .init = overlap_start)
+{
+	moving = known_component(1, 1, HOME_DEVICE, 7);
+	bring_to_its_switch(POLICY_EVICT);
+	rig_fail(CALL_ACCESS, 1, 1);
+	rig_fail(CALL_UNMAP, 2, 1);
+	cr_assert(step_apart());
+	CHECK_HOME(moving, HOME_NONE);
+	cr_assert(eq(int, atomic_load(&rig.pager.memory.lost), CUDA_ERROR_UNKNOWN));
+	cr_assert_not(overlap_busy(&rig.pager.mover));
+}
+
+Test(apart, leaves_a_block_where_it_was_that_the_driver_does_not_unmap, .init = overlap_start)
+{
+	moving = known_component(1, 1, HOME_DEVICE, 7);
+	bring_to_its_switch(POLICY_EVICT);
+	rig_fail(CALL_UNMAP, 1, 1);
+	cr_assert(step_apart());
+	CHECK_HOME(moving, HOME_DEVICE);
+	CHECK_CONTENT(moving, 7);
+	cr_assert(zero(int, atomic_load(&rig.pager.memory.lost)));
+	rig_check();
+}
+
+Test(apart, does_nothing_where_nothing_is_under_way, .init = overlap_start)
+{
+	cr_assert_not(step_apart());
+	moving = known_component(1, 1, HOME_DEVICE, 7);
+	want(POLICY_EVICT, moving, 1);
+	cr_assert_not(step_apart(), "its copy has begun, and crosses");
+	cr_assert_not(step_apart());
+	cr_assert(eq(int, way_of(moving), OUT_COPY));
+}
+
+/* Spare frames of other sizes go first: that, too, is the driver's work. */
+Test(apart, makes_a_frame_of_the_room_of_smaller_ones, .init = overlap_start)
+{
+	rig_component_gone(known_component(2, 0, HOME_DEVICE, 1));
+	moving = known_component(1, 1, HOME_HOST, 7);
+	cr_assert(ledger_take(0, 256 * MIB - ledger_taken_bytes(0)));
+	want(POLICY_PAGE_IN, moving, 1);
+	cr_assert(step_apart());
+	cr_assert(zero(u64, rig.pager.memory.frames.device_spare_bytes));
+	cr_assert_not(rig.pager.memory.frame_making);
+	cr_assert(step_apart());
+	cr_assert(eq(u64, rig.pager.memory.frames.device_spare_bytes, frame_bytes(1)));
+	bring_to_its_switch(POLICY_PAGE_IN);
+	cr_assert(step_apart());
+	CHECK_HOME(moving, HOME_DEVICE);
+	CHECK_CONTENT(moving, 7);
+	rig_check();
+}
+
+/* The first waits for the work that uses it in place, the second for a frame that nobody has:
+ * what can leave does. */
+Test(apart, goes_on_with_what_leaves_where_no_frame_can_be_made, .init = overlap_start)
+{
+	uint32_t in = known_component(2, 1, HOME_HOST, 70);
+	uint64_t fence;
+
+	for (int i = 0; i < 4; i++) /* the grace of what was before */
+		fence_close(&rig.pager.mover.fences, fence_open(&rig.pager.mover.fences), NULL,
+			    true);
+	fence = fence_open(&rig.pager.mover.fences);
+	rig_block(in)->fence = fence;
+	moving = known_component(1, 1, HOME_DEVICE, 7);
+	want(POLICY_EVICT, moving, 1);
+	want(POLICY_PAGE_IN, in, 2);
+	cr_assert(ledger_take(0, 256 * MIB - ledger_taken_bytes(0)));
+	cr_assert_not(step_apart());
+	rig_run();
+	cr_assert(step_apart());
+	CHECK_HOME(moving, HOME_HOST);
+	cr_assert(eq(int, way_of(in), IN_WAIT));
+	cr_assert_not(step_apart());
+	cr_assert(eq(int, way_of(in + 1), IN_COPY), "in the frame of what has left");
+	rig_check();
+}
+
+Test(apart, makes_no_frame_for_what_is_still_used_in_place, .init = overlap_start)
+{
+	moving = known_component(1, 1, HOME_HOST, 7);
+	rig_block(moving)->fence = fence_open(&rig.pager.mover.fences);
+	want(POLICY_PAGE_IN, moving, 1);
+	cr_assert_not(step_apart());
+	cr_assert(eq(int, way_of(moving), IN_WAIT));
+	cr_assert(zero(u64, rig.pager.memory.frames.device_spare_bytes));
+}
+
+Test(apart, leaves_a_block_cold_whose_frame_the_driver_does_not_make, .init = overlap_start)
+{
+	uint64_t before = ledger_taken_bytes(0);
+
+	moving = known_component(1, 1, HOME_HOST, 7);
+	want(POLICY_PAGE_IN, moving, 1);
+	rig_fail(CALL_MAP, 1, 1);
+	cr_assert_not(step_apart());
+	cr_assert(eq(int, way_of(moving), IN_WAIT));
+	cr_assert(eq(u64, ledger_taken_bytes(0), before));
+	cr_assert_not(rig.pager.memory.frame_making);
+	rig_check();
+}
+
+static void free_the_block(void)
+{
+	lock_take(&rig.pager.memory.lock);
+	overlap_settle(&rig.pager.mover);
+	rig_component_gone(moving);
+	lock_give(&rig.pager.memory.lock);
+}
+
+/* The last of what frames are for was freed: none is kept. */
+Test(apart, keeps_no_frame_once_there_is_nothing_to_keep_it_for, .init = overlap_start)
+{
+	uint64_t before = ledger_taken_bytes(0);
+
+	moving = known_component(1, 1, HOME_HOST, 7);
+	want(POLICY_PAGE_IN, moving, 1);
+	rig.beside = free_the_block;
+	step_apart();
+	cr_assert(zero(u64, rig.pager.memory.frames.device_spare_bytes));
+	cr_assert(eq(u64, ledger_taken_bytes(0), before));
+	rig_check();
+}
+
 /* Two small spares and one more small block's room would do for a large one; small ones behind
  * it must not have the first two meanwhile. */
 Test(apart, keeps_the_room_for_the_large_block_that_is_first, .init = overlap_start)

@@ -107,7 +107,40 @@ Test(moves, hold_a_block_for_dirty_that_was_not_hashed_as_it_came_in, .init = ri
 	rig_check();
 }
 
+/* Its bytes are in both homes, whichever it keeps. */
+Test(moves, trust_the_copy_of_a_clean_block_that_could_not_leave, .init = rig_start)
+{
+	uint32_t b = rig_component(1, 0, HOME_HOST, 7);
+	size_t copies;
+
+	rig_page_in(b, 1);
+	copies = rig.calls[CALL_COPY];
+	rig_fail(CALL_UNMAP, 1, 1);
+	rig_evict(b, 1);
+	CHECK_HOME(b, HOME_DEVICE);
+	rig_evict(b, 1);
+	CHECK_HOME(b, HOME_HOST);
+	CHECK_CONTENT(b, 7);
+	cr_assert(eq(sz, rig.calls[CALL_COPY], copies));
+	rig_check();
+}
+
 /* --- copies that the driver refuses */
+
+Test(moves, begin_no_further_copy_in_after_one_that_failed, .init = rig_start)
+{
+	uint32_t b = rig_component(2, 0, HOME_HOST, 7);
+
+	rig_fail(CALL_COPY, 1, 1);
+	rig_page_in(b, 2);
+	cr_assert(eq(sz, rig.calls[CALL_COPY], 1));
+	for (uint32_t i = 0; i < 2; i++) {
+		CHECK_HOME(b + i, HOME_HOST);
+		CHECK_CONTENT(b + i, 7 + i);
+	}
+	cr_assert(eq(u64, rig.pager.mover.stats.failed_moves, 2));
+	rig_check();
+}
 
 Test(moves, leave_blocks_where_they_are_if_a_copy_out_fails, .init = rig_start)
 {
@@ -384,5 +417,103 @@ Test(moves, let_a_block_stay_where_no_host_frame_can_be_had, .init = rig_start)
 	CHECK_CONTENT(wanting, 5);
 	CHECK_CONTENT(cold + 1, 3);
 	cr_assert_not(rig_block(wanting)->leaving);
+	rig_check();
+}
+
+/* Of an entry that is no block any more there is none. */
+Test(moves, take_no_copy_in_ram_of_what_was_freed, .init = rig_start)
+{
+	uint32_t gone = rig_component(1, 0, HOME_DEVICE, 5);
+	uint32_t kept = rig_component(1, 0, HOME_HOST, 6);
+	uint32_t out = rig_component(1, 0, HOME_DEVICE, 7);
+
+	rig_page_in(kept, 1);
+	rig_component_gone(gone);
+	ram_is_full();
+	rig_evict(out, 1);
+	CHECK_HOME(out, HOME_HOST);
+	CHECK_CONTENT(out, 7);
+	CHECK_CONTENT(kept, 6);
+	cr_assert(zero(ptr, rig_block(kept)->host));
+	rig_check();
+}
+
+/* --- both at once */
+
+/* It came, and its copy in RAM went to what left: it holds no hash of what nobody has. */
+Test(moves, hash_nothing_whose_copy_in_ram_was_taken_meanwhile, .init = rig_start)
+{
+	uint32_t in = rig_component(RIG_BLOCKS, 0, HOME_HOST, 100);
+	uint32_t out = rig_component(1, 0, HOME_DEVICE, 7);
+
+	/* The place for all of them to cross, before anything leaves. */
+	rig_component_gone(rig_component(RIG_BLOCKS, 0, HOME_DEVICE, 0));
+	ram_is_full();
+	exchange(out, 1, in, RIG_BLOCKS);
+	CHECK_HOME(out, HOME_HOST);
+	CHECK_CONTENT(out, 7);
+	cr_assert(zero(ptr, rig_block(in)->host));
+	for (uint32_t i = 0; i < RIG_BLOCKS; i++) {
+		CHECK_HOME(in + i, HOME_DEVICE);
+		CHECK_CONTENT(in + i, 100 + i);
+		cr_assert(eq(int, rig_block(in + i)->hashed, rig_block(in + i)->host != NULL));
+	}
+	rig_check();
+}
+
+Test(moves, let_all_leave_though_what_comes_fails, .init = rig_start)
+{
+	uint32_t in = rig_component(3, 0, HOME_HOST, 100);
+	uint32_t out = rig_component(3, 0, HOME_DEVICE, 7);
+
+	frame_give(&rig.pager.memory.frames, frame_take(&rig.pager.memory.frames, false, 0));
+	rig_fail(CALL_COPY, 1, 1);
+	exchange(out, 3, in, 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		CHECK_HOME(in + i, HOME_HOST);
+		CHECK_CONTENT(in + i, 100 + i);
+		CHECK_HOME(out + i, HOME_HOST);
+		CHECK_CONTENT(out + i, 7 + i);
+	}
+	cr_assert(eq(u64, rig.pager.mover.stats.failed_moves, 1));
+	rig_check();
+}
+
+/* Two cross in frames that were spare, and no more come: all that leave do so in one run. */
+Test(moves, let_all_leave_at_once_where_nobody_waits_for_their_frames, .init = rig_start)
+{
+	uint32_t in = rig_component(2, 0, HOME_HOST, 100);
+	uint32_t out = rig_component(5, 0, HOME_DEVICE, 7), ids[5];
+	size_t made;
+
+	rig_ids(out, 5, ids);
+	for (int i = 0; i < 5; i++) /* or making them would count as well */
+		rig_block(ids[i])->host = frame_take(&rig.pager.memory.frames, true, 0);
+	rig_component_gone(rig_component(2, 0, HOME_DEVICE, 0));
+	made = rig.calls[CALL_ACCESS];
+	exchange(out, 5, in, 2);
+	for (uint32_t i = 0; i < 5; i++) {
+		CHECK_HOME(out + i, HOME_HOST);
+		CHECK_CONTENT(out + i, 7 + i);
+	}
+	CHECK_HOME(in + 1, HOME_DEVICE);
+	CHECK_CONTENT(in + 1, 101);
+	cr_assert(eq(sz, rig.calls[CALL_ACCESS] - made, 1 + 2));
+	rig_check();
+}
+
+/* Of so many none has a frame that is spare: the first to leave waits for no look at all. */
+Test(moves, bring_more_in_than_are_looked_at_for_a_spare_frame, .init = rig_start)
+{
+	enum { MANY = 5 };
+	uint32_t ids[MANY * RIG_BLOCKS], out = rig_component(1, 1, HOME_DEVICE, 7);
+
+	for (uint32_t i = 0; i < MANY; i++)
+		rig_ids(rig_component(RIG_BLOCKS, 0, HOME_HOST, 100 * i), RIG_BLOCKS,
+			&ids[i * RIG_BLOCKS]);
+	pipeline_run(&rig.pager.mover, &out, 1, ids, MANY * RIG_BLOCKS);
+	CHECK_HOME(out, HOME_HOST);
+	CHECK_CONTENT(out, 7);
+	cr_assert(eq(u64, rig.pager.mover.stats.page_ins, MANY * RIG_BLOCKS));
 	rig_check();
 }

@@ -362,7 +362,11 @@ Test(brought, is_refused_where_more_is_named_than_can_be_listed, .init = start)
 		rig_block(component->first_block + i)->host = frame;
 		atomic_store(&rig_block(component->first_block + i)->home, HOME_HOST);
 	}
+	pager->moving[PAGER_ACTIONS] = NO_BLOCK; /* behind what may be listed */
 	check_refused(component->first_block, REACH_NAMED, CUDA_ERROR_OUT_OF_MEMORY);
+	cr_assert(eq(u32, pager->moving[PAGER_ACTIONS - 1],
+		     component->first_block + PAGER_ACTIONS - 1));
+	cr_assert(eq(u32, pager->moving[PAGER_ACTIONS], NO_BLOCK));
 	cr_assert(eq(u32, atomic_load(&component->cold_count), count));
 }
 
@@ -483,17 +487,17 @@ Test(brought, is_the_error_that_memory_was_lost_with, .init = start)
 	cr_assert(zero(u64, rig.pager.mover.stats.windows));
 }
 
-/* In making room, a block's mapping could not be put back. */
+/* It is no longer cold, nor is it there: work that may touch all there is must not run. */
 Test(brought, is_the_error_that_memory_is_lost_with_meanwhile, .init = start)
 {
-	uint32_t out = rig_component(1, 0, HOME_DEVICE, 70);
 	uint32_t b = rig_component(1, 0, HOME_HOST, 7);
 
-	others_leave(0);
+	frame_give(&rig.pager.memory.frames, frame_take(&rig.pager.memory.frames, false, 0));
 	rig_fail(CALL_ACCESS, 1, 2); /* for the run, and for the block alone */
-	rig_fail(CALL_UNMAP, 2, 1);  /* so that it cannot be taken down again */
-	check_refused(b, REACH_NAMED, CUDA_ERROR_UNKNOWN);
-	CHECK_CONTENT(out, 70);
+	rig_fail(CALL_UNMAP, 1, 1);  /* so that it cannot be taken down again */
+	check_refused(b, REACH_ALL, CUDA_ERROR_UNKNOWN);
+	CHECK_HOME(b, HOME_NONE);
+	cr_assert(eq(u64, rig.pager.mover.stats.windows, 1));
 }
 
 /* --- waiting for a moment */

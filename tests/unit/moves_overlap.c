@@ -4,20 +4,6 @@
 
 #define PROGRAMS ((CUstream)(uintptr_t)0x91)
 
-/* In, as it would come: hashed. */
-static uint32_t resident_and_hashed(size_t count, uint64_t content)
-{
-	uint32_t b = known_component(count, 1, HOME_HOST, content);
-
-	want(POLICY_PAGE_IN, b, count);
-	step_to_the_end();
-	for (uint32_t i = 0; i < count; i++) {
-		CHECK_HOME(b + i, HOME_DEVICE);
-		cr_assert(rig_block(b + i)->hashed);
-	}
-	return b;
-}
-
 static bool frame_is_spare(const struct frame *frame)
 {
 	return rig_is_spare(&rig.frames[frame->handle]);
@@ -534,6 +520,197 @@ Test(overlap, settles_everything_before_a_window, .init = overlap_start)
 		CHECK_CONTENT(in + i, 70 + i);
 		cr_assert_not(rig_block(out + i)->leaving);
 	}
+	rig_check();
+}
+
+static CUevent failing_event;
+
+static CUresult event_query(CUevent event)
+{
+	return event == failing_event ? CUDA_ERROR_UNKNOWN : rig_event_query(event);
+}
+
+/* Its state is unknown: all of it has ended before a frame is anybody's. */
+static void check_fails(uint32_t id, enum transfer_state state, enum block_home home,
+			uint64_t content)
+{
+	for (int i = 0; way_of(id) != state && i < 10; i++) {
+		step();
+		rig_run_upto(rig.pager.mover.stream_hash_out, rig.operation_count);
+	}
+	cr_assert(eq(int, way_of(id), state));
+	failing_event = rig.pager.mover.overlap->transfers[rig_block(id)->transfer - 1].event;
+	lt_driver.cuEventQuery = event_query;
+	step();
+	cr_assert(eq(int, way_of(id), TRANSFER_NONE));
+	cr_assert_not(rig_is_pending(rig.pager.mover.stream_in));
+	cr_assert_not(rig_is_pending(rig.pager.mover.stream_out));
+	cr_assert_not(rig_block(id)->leaving);
+	cr_assert_not(overlap_busy(&rig.pager.mover));
+	CHECK_HOME(id, home);
+	CHECK_CONTENT(id, content);
+	rig_check();
+}
+
+Test(overlap, leaves_a_block_cold_that_was_not_seen_to_arrive, .init = overlap_start)
+{
+	uint32_t b = known_component(1, 1, HOME_HOST, 7);
+
+	want(POLICY_PAGE_IN, b, 1);
+	check_fails(b, IN_COPY, HOME_HOST, 7);
+	cr_assert(eq(u64, rig.pager.memory.frames.device_spare_bytes, frame_bytes(1)));
+}
+
+Test(overlap, leaves_a_block_in_vram_that_was_not_seen_to_leave, .init = overlap_start)
+{
+	uint32_t b = known_component(1, 1, HOME_DEVICE, 7);
+
+	want(POLICY_EVICT, b, 1);
+	check_fails(b, OUT_COPY, HOME_DEVICE, 7);
+}
+
+Test(overlap, leaves_a_block_in_vram_whose_hash_fails, .init = overlap_start)
+{
+	uint32_t b = resident_and_hashed(1, 7);
+
+	want(POLICY_EVICT, b, 1);
+	step();
+	check_fails(b, OUT_HASH, HOME_DEVICE, 7);
+}
+
+/* What was stopped is nobody's before all has ended. */
+static void check_gives_up(uint32_t id, enum block_home home)
+{
+	step();
+	failing_event = rig.pager.mover.overlap->transfers[rig_block(id)->transfer - 1].event;
+	lt_driver.cuEventQuery = event_query;
+	overlap_stop(&rig.pager.mover, id);
+	step();
+	cr_assert_not(overlap_busy(&rig.pager.mover));
+	cr_assert_not(rig_is_pending(rig.pager.mover.stream_in));
+	cr_assert_not(rig_is_pending(rig.pager.mover.stream_out));
+	cr_assert_not(rig_block(id)->leaving);
+	CHECK_HOME(id, home);
+	CHECK_CONTENT(id, 7);
+	rig_check();
+}
+
+Test(overlap, gives_up_what_was_to_leave_was_stopped_and_fails, .init = overlap_start)
+{
+	uint32_t b = known_component(1, 1, HOME_DEVICE, 7);
+
+	want(POLICY_EVICT, b, 1);
+	check_gives_up(b, HOME_DEVICE);
+}
+
+Test(overlap, gives_up_what_was_to_come_was_stopped_and_fails, .init = overlap_start)
+{
+	uint32_t b = known_component(1, 1, HOME_HOST, 7);
+
+	want(POLICY_PAGE_IN, b, 1);
+	check_gives_up(b, HOME_HOST);
+	cr_assert(eq(u64, rig.pager.memory.frames.device_spare_bytes, frame_bytes(1)));
+}
+
+/* --- room for what arrives */
+
+/* So many frames of that size are left. */
+static void vram_has_room_for(uint64_t frames, unsigned int size_class)
+{
+	cr_assert(ledger_take(0, 256 * MIB - ledger_taken_bytes(0) -
+				     frames * frame_bytes(size_class)));
+}
+
+Test(overlap, keeps_two_copies_under_way_and_the_rest_waiting, .init = overlap_start)
+{
+	uint32_t in = known_component(3, 1, HOME_HOST, 7);
+
+	vram_has_room_for(2, 1);
+	want(POLICY_PAGE_IN, in, 3);
+	cr_assert_not(overlap_bus_is_fed(&rig.pager.mover));
+	for (int i = 0; i < 3; i++)
+		step();
+	cr_assert(eq(int, way_of(in), IN_COPY));
+	cr_assert(eq(int, way_of(in + 1), IN_COPY));
+	cr_assert(eq(int, way_of(in + 2), IN_WAIT));
+	cr_assert(overlap_bus_is_fed(&rig.pager.mover));
+	rig_run();
+	cr_assert_not(overlap_bus_is_fed(&rig.pager.mover), "they have crossed");
+	for (int i = 0; i < 3; i++)
+		step();
+	CHECK_HOME(in, HOME_DEVICE);
+	CHECK_HOME(in + 1, HOME_DEVICE);
+	cr_assert(eq(int, way_of(in + 2), IN_WAIT), "there is no room, and nothing leaves");
+	rig_check();
+}
+
+Test(overlap, brings_a_block_into_the_place_of_one_that_leaves, .init = overlap_start)
+{
+	uint32_t out = known_component(2, 1, HOME_DEVICE, 7);
+	uint32_t in = known_component(1, 1, HOME_HOST, 9);
+
+	vram_has_room_for(0, 1);
+	want(POLICY_EVICT, out, 2);
+	want(POLICY_PAGE_IN, in, 1);
+	step_to_the_end();
+	CHECK_HOME(out, HOME_HOST);
+	CHECK_HOME(in, HOME_DEVICE);
+	CHECK_CONTENT(out, 7);
+	CHECK_CONTENT(in, 9);
+	rig_check();
+}
+
+/* What a stopped copy is still writing into its host frame must have ended. */
+Test(overlap, begins_no_second_copy_beside_one_that_was_stopped, .init = overlap_start)
+{
+	uint32_t out = known_component(1, 1, HOME_DEVICE, 7);
+
+	want(POLICY_EVICT, out, 1);
+	step();
+	overlap_stop(&rig.pager.mover, out);
+	want(POLICY_EVICT, out, 1);
+	for (int i = 0; i < 3; i++)
+		step();
+	cr_assert(eq(int, way_of(out), OUT_WAIT));
+	cr_assert(eq(sz, rig.calls[CALL_COPY], 1));
+	step_to_the_end();
+	CHECK_HOME(out, HOME_HOST);
+	CHECK_CONTENT(out, 7);
+	rig_check();
+}
+
+Test(overlap, leaves_a_block_in_vram_that_ram_has_no_frame_for, .init = overlap_start)
+{
+	uint32_t out = known_component(1, 1, HOME_DEVICE, 7);
+
+	rig.pager.memory.frames.host_limit_bytes = 0;
+	want(POLICY_EVICT, out, 1);
+	step();
+	cr_assert_not(overlap_busy(&rig.pager.mover));
+	cr_assert_not(rig_block(out)->leaving);
+	CHECK_HOME(out, HOME_DEVICE);
+	CHECK_CONTENT(out, 7);
+	rig_check();
+}
+
+static void start_always_dirty(void)
+{
+	setenv("LOWTIDE_DIRTY", "always", 1);
+	overlap_start();
+}
+
+Test(overlap, copies_all_that_leaves_where_it_is_told_to, .init = start_always_dirty)
+{
+	uint32_t b = resident_and_hashed(1, 7);
+	size_t hashes = rig.calls[CALL_HASH];
+
+	want(POLICY_EVICT, b, 1);
+	step();
+	cr_assert(eq(int, way_of(b), OUT_COPY));
+	cr_assert(eq(sz, rig.calls[CALL_HASH], hashes));
+	step_to_the_end();
+	CHECK_HOME(b, HOME_HOST);
+	CHECK_CONTENT(b, 7);
 	rig_check();
 }
 

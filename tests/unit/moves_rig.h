@@ -33,9 +33,11 @@ enum rig_call {
 	CALL_MAP,
 	CALL_UNMAP,
 	CALL_ACCESS,
+	CALL_SET,
+	CALL_READ_SUMS,
+	CALL_WAIT,
 	CALL_RECORD,
 	CALL_EVENT,
-	CALL_WAIT,
 	CALL_CURRENT,
 	CALL_PUSH,
 	RIG_CALLS
@@ -57,7 +59,7 @@ struct rig_operation {
 	CUstream stream;
 	bool over;
 	CUdeviceptr to, from; /* of a copy: aliases; of a hash: its row, its sums */
-	uint64_t count;	      /* bytes, rows, or of RECORD and WAIT the event */
+	uint64_t count;	      /* bytes, rows, of RECORD the event, of WAIT the record + 1 */
 	void *host;
 };
 
@@ -347,9 +349,8 @@ static void rig_run_one(struct rig_operation *op)
 		rig_hash_now(op);
 	else if (op->kind == RIG_READ_SUMS)
 		memcpy(op->host, &rig.sums[rig_sums_at(op->from)], op->count);
-	else if (op->kind == RIG_WAIT && rig.record_of[op->count])
-		rig_run_upto(rig.operations[rig.record_of[op->count] - 1].stream,
-			     rig.record_of[op->count]);
+	else if (op->kind == RIG_WAIT && op->count)
+		rig_run_upto(rig.operations[op->count - 1].stream, op->count);
 }
 
 static void rig_run_upto(CUstream stream, size_t end)
@@ -437,7 +438,7 @@ static CUresult rig_wait_event(CUstream stream, CUevent event, unsigned int flag
 
 	(void)flags;
 	if (result == CUDA_SUCCESS)
-		rig_put(RIG_WAIT, stream)->count = (uintptr_t)event;
+		rig_put(RIG_WAIT, stream)->count = rig.record_of[(uintptr_t)event];
 	return result;
 }
 
@@ -471,8 +472,12 @@ static CUresult rig_upload(CUdeviceptr to, const void *from, size_t bytes, CUstr
 
 static CUresult rig_download(void *to, CUdeviceptr from, size_t bytes, CUstream stream)
 {
-	struct rig_operation *op = rig_put(RIG_READ_SUMS, stream);
+	CUresult result = rig_fails(CALL_READ_SUMS);
+	struct rig_operation *op;
 
+	if (result != CUDA_SUCCESS)
+		return result;
+	op = rig_put(RIG_READ_SUMS, stream);
 	op->host = to;
 	op->from = from;
 	op->count = bytes;
@@ -482,7 +487,7 @@ static CUresult rig_download(void *to, CUdeviceptr from, size_t bytes, CUstream 
 static CUresult rig_set(CUdeviceptr at, unsigned char value, size_t bytes, CUstream stream)
 {
 	(void)at, (void)value, (void)bytes, (void)stream;
-	return CUDA_SUCCESS;
+	return rig_fails(CALL_SET);
 }
 
 static CUresult rig_launch(CUfunction function, unsigned int x, unsigned int y, unsigned int z,
@@ -553,7 +558,7 @@ static void rig_start_with(bool plain_host)
 	    .cap_bytes = 256 * MIB, .h2d_bytes_per_s = 25e9, .d2h_bytes_per_s = 25e9};
 	struct pager *pager = &rig.pager;
 
-	setenv("LOWTIDE_TEST_THREAD", "0", 1);
+	setenv("LOWTIDE_THREAD", "0", 1);
 	setenv("LOWTIDE_LOG", "off", 1);
 	lt_driver.cuMemAddressReserve = rig_reserve;
 	lt_driver.cuMemAddressFree = rig_free_addresses;

@@ -291,7 +291,6 @@ Test(step, is_a_thread_s_of_ours_where_there_is_one)
 	for (int i = 0; way_of(b) != OUT_COPY && i < 10; i++)
 		pager_step();
 	rig_run();
-	rig.beside = NULL;
 	steps_to_the_end();
 	CHECK_HOME(b, HOME_HOST);
 	CHECK_CONTENT(b, 7);

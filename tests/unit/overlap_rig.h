@@ -25,6 +25,11 @@ static inline uint32_t known_component(size_t count, unsigned int size_class,
 	return first;
 }
 
+static inline struct component *component_of(uint32_t id)
+{
+	return &rig.pager.memory.table.components[rig_block(id)->component];
+}
+
 static inline size_t want(enum policy_verb verb, uint32_t first, size_t count)
 {
 	struct policy_action actions[RIG_BLOCKS];
@@ -54,6 +59,20 @@ static inline void step_to_the_end(void)
 		rig_run();
 	}
 	cr_assert_not(overlap_busy(&rig.pager.mover));
+}
+
+/* In, as it would come: hashed. */
+static inline uint32_t resident_and_hashed(size_t count, uint64_t content)
+{
+	uint32_t b = known_component(count, 1, HOME_HOST, content);
+
+	want(POLICY_PAGE_IN, b, count);
+	step_to_the_end();
+	for (uint32_t i = 0; i < count; i++) {
+		CHECK_HOME(b + i, HOME_DEVICE);
+		cr_assert(rig_block(b + i)->hashed);
+	}
+	return b;
 }
 
 #endif
