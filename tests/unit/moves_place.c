@@ -159,6 +159,7 @@ Test(place, is_that_of_the_first_which_can_leave_now, .init = overlap_start)
 	vram_is_full();
 	lt_driver.cuEventQuery = ours_ends;
 	cr_assert_not(make_place(ids, 6));
+	cr_assert(eq(int, way_of(used), TRANSFER_NONE));
 	cr_assert(make_place(ids, 8));
 	CHECK_HOME(good, HOME_HOST);
 	CHECK_HOME(good + 1, HOME_DEVICE);

@@ -558,7 +558,7 @@ static void rig_start_with(bool plain_host)
 	    .cap_bytes = 256 * MIB, .h2d_bytes_per_s = 25e9, .d2h_bytes_per_s = 25e9};
 	struct pager *pager = &rig.pager;
 
-	setenv("LOWTIDE_THREAD", "0", 1);
+	setenv("LOWTIDE_TEST_THREAD", "0", 1);
 	setenv("LOWTIDE_LOG", "off", 1);
 	lt_driver.cuMemAddressReserve = rig_reserve;
 	lt_driver.cuMemAddressFree = rig_free_addresses;

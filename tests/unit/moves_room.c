@@ -283,7 +283,7 @@ Test(step, is_a_thread_s_of_ours_where_there_is_one)
 {
 	uint32_t b;
 
-	setenv("LOWTIDE_THREAD", "1", 1);
+	setenv("LOWTIDE_TEST_THREAD", "1", 1);
 	cr_assert(settings_get()->thread);
 	start_beside_work();
 	b = one_leaves();
