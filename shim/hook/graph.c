@@ -9,12 +9,9 @@
 #include "hook/graph_nodes.h"
 #include "hook/work.h"
 #include "base/lock.h"
+#include "base/table.h"
 
 #include <stdlib.h>
-
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((entry)->lost = true)
-#include <uthash.h>
 
 struct executable {
 	CUgraphExec handle;

@@ -7,58 +7,50 @@
 
 #include <stdlib.h>
 
-/* Where the address is in the index, or would be. The index has room. */
-static uint32_t *slot_of(const struct graph_nodes *named, uint64_t address)
+static bool addresses_grow(struct graph_nodes *named)
 {
-	size_t at = (address * 0x9E3779B97F4A7C15ull) >> 32 & (named->index_room - 1);
-
-	while (named->index[at] && named->addresses[named->index[at] - 1] != address)
-		at = (at + 1) & (named->index_room - 1);
-	return &named->index[at];
-}
-
-/* Makes room for one more: at most half of the index is in use. */
-static bool index_grow(struct graph_nodes *named)
-{
-	size_t room = named->index_room ? 2 * named->index_room : 64;
+	size_t room = named->address_room ? 2 * named->address_room : 64;
 	uint64_t *addresses;
-	uint32_t *index;
 
-	if (2 * (named->address_count + 1) <= named->index_room)
+	if (named->address_count < named->address_room)
 		return true;
-	index = calloc(room, sizeof(*index));
-	addresses = realloc(named->addresses, room / 2 * sizeof(*addresses));
-	if (addresses)
-		named->addresses = addresses;
-	if (!index || !addresses) {
-		free(index);
+	addresses = realloc(named->addresses, room * sizeof(*addresses));
+	if (!addresses)
 		return false;
-	}
-	free(named->index);
-	named->index = index;
-	named->index_room = room;
-	for (size_t i = 0; i < named->address_count; i++)
-		*slot_of(named, addresses[i]) = (uint32_t)i + 1;
+	named->addresses = addresses;
+	named->address_room = room;
 	return true;
 }
 
-/* A node that is updated again and again names the same again and again. */
+/* A node that is updated again and again names the same again and again. False: no memory. */
+static bool add_address(struct graph_nodes *named, uint64_t address)
+{
+	struct graph_address *seen;
+
+	HASH_FIND(hh, named->seen, &address, sizeof(address), seen);
+	if (seen)
+		return true;
+	seen = addresses_grow(named) ? calloc(1, sizeof(*seen)) : NULL;
+	if (!seen)
+		return false;
+	seen->address = address;
+	HASH_ADD(hh, named->seen, address, sizeof(address), seen);
+	if (seen->lost) {
+		free(seen);
+		return false;
+	}
+	named->addresses[named->address_count++] = address;
+	return true;
+}
+
 static void add_addresses(struct graph_nodes *named, const uint64_t *addresses, size_t count)
 {
 	pager_bar(addresses, count);
-	for (size_t i = 0; i < count; i++) {
-		uint32_t *slot;
-
-		if (!index_grow(named)) {
+	for (size_t i = 0; i < count; i++)
+		if (!add_address(named, addresses[i])) {
 			named->unknown = true;
 			return;
 		}
-		slot = slot_of(named, addresses[i]);
-		if (*slot)
-			continue;
-		named->addresses[named->address_count] = addresses[i];
-		*slot = (uint32_t)++named->address_count;
-	}
 }
 
 static void add_pinned(struct graph_nodes *named, uint64_t start, uint64_t bytes)
@@ -286,11 +278,16 @@ void graph_nodes_read_params(struct graph_nodes *named, const CUgraphNodeParams 
 
 void graph_nodes_clear(struct graph_nodes *named)
 {
+	struct graph_address *seen, *next;
+
 	for (size_t i = 0; i < named->pinned_count; i++)
 		pager_pin(named->pinned[i].start, named->pinned[i].bytes, false);
 	free(named->pinned);
+	HASH_ITER (hh, named->seen, seen, next) {
+		HASH_DEL(named->seen, seen);
+		free(seen);
+	}
 	free(named->addresses);
-	free(named->index);
 	if (named->unread)
 		streams_freeze(-1);
 	*named = (struct graph_nodes){0};

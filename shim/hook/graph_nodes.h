@@ -7,17 +7,24 @@
 #ifndef LOWTIDE_GRAPH_NODES_H
 #define LOWTIDE_GRAPH_NODES_H
 
+#include "base/table.h"
+
 #include <cuda.h>
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct graph_address {
+	uint64_t address;
+	bool lost;
+	UT_hash_handle hh;
+};
+
 struct graph_nodes {
 	uint64_t *addresses; /* that kernels name, each once */
-	size_t address_count;
-	uint32_t *index; /* by address: its place + 1, see slot_of */
-	size_t index_room;
+	size_t address_count, address_room;
+	struct graph_address *seen; /* the same, to find one */
 	struct pinned {
 		uint64_t start, bytes;
 	} * pinned;

@@ -6,15 +6,13 @@
 #ifndef LOWTIDE_PARAM_LAYOUT_H
 #define LOWTIDE_PARAM_LAYOUT_H
 
+#include "base/table.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define PARAM_LAYOUT_MOST 4096
-
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((entry)->lost = true)
-#include <uthash.h>
 
 /* Parameter `index` may hold a pointer at 0, step, 2 * step, ... from its start. */
 struct param_layout_words {

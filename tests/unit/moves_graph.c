@@ -63,3 +63,33 @@ Test(graph, pins_values_that_are_waited_for_and_written, .init = start)
 	operations[1].writeValue.address = rig_block(b + 3)->address;
 	check_pins(&params, b, b + 3);
 }
+
+/* A kernel that is given these, packed. */
+static void read_kernel(const uint64_t *words, size_t bytes)
+{
+	void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, (void *)(uintptr_t)words,
+			 CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes, CU_LAUNCH_PARAM_END};
+	const CUDA_KERNEL_NODE_PARAMS kernel = {.func = (CUfunction)(uintptr_t)0x77,
+						.extra = extra};
+
+	graph_nodes_read_kernel(&named, &kernel);
+}
+
+Test(graph, keeps_each_address_that_kernels_name_once, .init = start)
+{
+	uint64_t base = rig_block(rig_component(4, 0, HOME_DEVICE, 7))->address, words[200];
+
+	for (size_t i = 0; i < 200; i++)
+		words[i] = base + i / 2 * 64;
+	read_kernel(words, sizeof(words));
+	read_kernel(words, sizeof(words));
+	cr_assert(eq(sz, named.address_count, 100));
+	for (size_t i = 0; i < 100; i++)
+		cr_assert(eq(u64, named.addresses[i], base + i * 64));
+	cr_assert_not(named.unknown);
+	graph_nodes_clear(&named);
+	cr_assert(zero(sz, named.address_count));
+	read_kernel(words, sizeof(words[0]));
+	cr_assert(eq(sz, named.address_count, 1));
+	graph_nodes_clear(&named);
+}
