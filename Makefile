@@ -25,7 +25,7 @@ SANFLAGS    := $(SAN_$(SAN))
 # our own folders are searched before yours.
 CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Wpedantic -Wshadow
-BASE    := -std=gnu11 -D_GNU_SOURCE $(WARN) -MMD -MP $(SANFLAGS)
+BASE    := -std=gnu11 -D_GNU_SOURCE $(if $(DEBUG),-DLOWTIDE_DEBUG) $(WARN) -MMD -MP $(SANFLAGS)
 CUDA    := -D__CUDA_API_VERSION_INTERNAL $(if $(CUDA_INC),-isystem $(CUDA_INC))
 LIB     := -fPIC -fvisibility=hidden -ftls-model=initial-exec
 JANSSON ?= -ljansson
@@ -82,7 +82,7 @@ all: $(O)/have/programs $(SHIM)
 help: ## this text
 	@echo 'targets:'; grep -hE '^[a-z0-9-]+:.*## ' Makefile tools/tools.mk tests/tests.mk | sort | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | \
 		while IFS='	' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
-	@printf '%s\n' 'knobs:' '  V=1 verbose   O=dir build folder   SAN=address|undefined|thread   DESTDIR= PREFIX= LIBDIR=   CUDA_HOME=' \
+	@printf '%s\n' 'knobs:' '  V=1 verbose   O=dir build folder   SAN=address|undefined|thread   DEBUG=1 checks of its own   DESTDIR= PREFIX= LIBDIR=   CUDA_HOME=' \
 		'  CC= CFLAGS= CPPFLAGS= LDFLAGS= LDLIBS=   FUZZ_SECONDS=   MUTANT_SEED=   QUICK=1 a shorter bench' \
 		'  BUDGET_S=540 the seconds that make card may take   RESULTS=dir where to   LOWTIDE_GPU_SIMULATED=1 no card' \
 		'  WORKLOADS= POLICIES= CAPS= SCHEDS= SEEDS= SAFETIES= MB= for the end-to-end matrix' \

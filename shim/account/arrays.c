@@ -28,7 +28,7 @@ struct figure {
 };
 
 static struct figure *figures; /* guarded by lock */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct lock lock = LOCK(RANK_ARRAYS);
 
 /* Of one channel. A format that is not so simple has no larger ones. */
 static uint64_t format_bytes(CUarray_format format)

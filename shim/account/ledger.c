@@ -18,7 +18,7 @@ struct account {
 };
 
 static struct account accounts[LEDGER_DEVICES];
-static pthread_mutex_t small_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct lock small_lock = LOCK(RANK_LEDGER);
 
 static struct account *ledger_account(int device)
 {

@@ -44,8 +44,7 @@ uint64_t ledger_charge_bytes(uint64_t bytes);
 bool ledger_take_small(int device, uint64_t bytes);
 void ledger_give_back_small(int device);
 
-/* Around a fork, so that the child does not inherit a held lock. Ranked after the lock of
- * unmanaged.c. */
+/* Around a fork, so that the child does not inherit a held lock. */
 void ledger_fork_prepare(void);
 void ledger_fork_done(void);
 

@@ -22,7 +22,7 @@ static struct waiting *all; /* guarded by lock */
 /* How many, and from how many on they are looked at although nobody waits: a program that only
  * polls would have more and more events. Guarded by lock. */
 static unsigned int count, settle_at = SETTLE_AT;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct lock lock = LOCK(RANK_ORDERED_FREES);
 static atomic_bool any; /* atomic: there may be some */
 
 /* True: it is time to look at them. */

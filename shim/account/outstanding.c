@@ -14,7 +14,7 @@ struct outstanding {
 	uint64_t charged_bytes; /* guarded by lock; once it is destroyed */
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct lock lock = LOCK(RANK_OUTSTANDING);
 
 struct outstanding *outstanding_open(int device)
 {

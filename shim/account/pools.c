@@ -23,7 +23,7 @@ static struct account {
 	struct outstanding
 	    *outstanding; /* NULL: it is never destroyed, or no memory was left */
 } accounts[POOLS];	  /* guarded by lock */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* ranked before the pagers' */
+static struct lock lock = LOCK(RANK_POOLS);
 static atomic_bool any;
 
 static bool asked(CUmemoryPool pool, CUmemPool_attribute attribute, uint64_t *bytes)

@@ -35,11 +35,11 @@ struct mapping {
 };
 
 static struct {
-	pthread_mutex_t lock;
+	struct lock lock;
 	struct linear *linear;	   /* guarded by lock */
 	struct physical *physical; /* guarded by lock */
 	struct mapping *mappings;  /* guarded by lock */
-} holdings = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} holdings = {.lock = LOCK(RANK_UNMANAGED)};
 
 static bool is_small(uint64_t bytes)
 {

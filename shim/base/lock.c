@@ -2,6 +2,11 @@
 
 #include <time.h>
 
+/* Here they are themselves, not what a debug build calls in their place. */
+#undef lock_take
+#undef lock_try
+#undef lock_give
+
 /* How many reasons this thread has not to be cancelled, and what it was set to before the
  * first. */
 static _Thread_local unsigned int held;
@@ -23,45 +28,30 @@ void lock_cancel_let(void)
 		pthread_setcancelstate(state_before, &(int){0});
 }
 
-void lock_take(pthread_mutex_t *lock)
+void lock_init(struct lock *lock, enum lock_rank rank)
 {
-	lock_cancel_hold();
-	pthread_mutex_lock(lock);
+	pthread_mutex_init(&lock->mutex, NULL);
+	lock->rank = rank;
 }
 
-bool lock_try(pthread_mutex_t *lock)
+void lock_take(struct lock *lock)
 {
 	lock_cancel_hold();
-	if (!pthread_mutex_trylock(lock))
+	pthread_mutex_lock(&lock->mutex);
+}
+
+bool lock_try(struct lock *lock)
+{
+	lock_cancel_hold();
+	if (!pthread_mutex_trylock(&lock->mutex))
 		return true;
 	lock_cancel_let();
 	return false;
 }
 
-void lock_give(pthread_mutex_t *lock)
+void lock_give(struct lock *lock)
 {
-	pthread_mutex_unlock(lock);
-	lock_cancel_let();
-}
-
-bool lock_try_read(pthread_rwlock_t *lock)
-{
-	lock_cancel_hold();
-	if (!pthread_rwlock_tryrdlock(lock))
-		return true;
-	lock_cancel_let();
-	return false;
-}
-
-void lock_write(pthread_rwlock_t *lock)
-{
-	lock_cancel_hold();
-	pthread_rwlock_wrlock(lock);
-}
-
-void lock_give_shared(pthread_rwlock_t *lock)
-{
-	pthread_rwlock_unlock(lock);
+	pthread_mutex_unlock(&lock->mutex);
 	lock_cancel_let();
 }
 

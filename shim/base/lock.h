@@ -8,32 +8,48 @@
  * cancelled: the request stays pending until it has given the last one back. The gate does the
  * same for those inside it.
  *
- * Owns a count by thread. Any thread, any lock; the pthread types are used as they are.
+ * Each lock has a rank, and is taken only under locks that rank before it: ranks.def has them
+ * all in their order, and a debug build (-DLOWTIDE_DEBUG) sees to it. One that is only tried
+ * may have any rank. Owns a count by thread. Any thread.
  */
 #ifndef LOWTIDE_LOCK_H
 #define LOWTIDE_LOCK_H
 
+#include "base/ranks.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+struct lock {
+	pthread_mutex_t mutex; /* for conditions to wait with */
+	enum lock_rank rank;   /* immutable */
+};
+
+#define LOCK(rank)                                                                             \
+	{                                                                                      \
+		PTHREAD_MUTEX_INITIALIZER, rank                                                \
+	}
+void lock_init(struct lock *lock, enum lock_rank rank);
 
 /* In between, nests: the calling thread is not cancelled. For waits, and for what is written or
  * read, outside locks. */
 void lock_cancel_hold(void);
 void lock_cancel_let(void);
 
-void lock_take(pthread_mutex_t *lock);
-bool lock_try(pthread_mutex_t *lock); /* true: it is taken */
-void lock_give(pthread_mutex_t *lock);
-
-/* Of many readers or one writer. */
-bool lock_try_read(pthread_rwlock_t *lock); /* true: it is taken */
-void lock_write(pthread_rwlock_t *lock);
-void lock_give_shared(pthread_rwlock_t *lock); /* by a reader or the writer */
+void lock_take(struct lock *lock);
+bool lock_try(struct lock *lock); /* true: it is taken */
+void lock_give(struct lock *lock);
 
 /* As pthread_once. */
 void lock_once(pthread_once_t *once, void (*begin)(void));
 
 void lock_nap(uint64_t ns);
+
+#ifdef LOWTIDE_DEBUG
+#define lock_take(lock) (ranks_take(lock, (lock)->rank, __FILE__, __LINE__), (lock_take)(lock))
+#define lock_try(lock) ((lock_try)(lock) && ranks_hold(lock, (lock)->rank, __FILE__, __LINE__))
+#define lock_give(lock) (ranks_give(lock, (lock)->rank, __FILE__, __LINE__), (lock_give)(lock))
+#endif
 
 #endif

@@ -145,7 +145,7 @@ static struct {
 	CUgreenCtx context; /* NULL: free */
 	CUdevice device;
 } green[GREEN];
-static pthread_mutex_t green_lock = PTHREAD_MUTEX_INITIALIZER; /* guards green */
+static struct lock green_lock = LOCK(RANK_GREEN_CONTEXTS); /* guards green */
 
 void context_fork_prepare(void)
 {

@@ -1,5 +1,4 @@
-/* Around a fork: what context.c guards is not left locked in the child. Ranked before every
- * other lock: contexts end while it is held. */
+/* Around a fork: what context.c guards is not left locked in the child. */
 #ifndef LOWTIDE_CONTEXT_H
 #define LOWTIDE_CONTEXT_H
 

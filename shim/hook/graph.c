@@ -20,8 +20,8 @@ struct executable {
 	UT_hash_handle hh;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* ranked before the pager's */
-static struct executable *executables;			 /* guarded by lock */
+static struct lock lock = LOCK(RANK_GRAPHS);
+static struct executable *executables; /* guarded by lock */
 
 /* Caller holds the lock. */
 static struct executable *find(CUgraphExec handle)

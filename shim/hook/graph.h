@@ -1,6 +1,4 @@
-/* Around a fork: what graph.c guards is not left locked in the child. Ranked before
- * launch_params.c's.
- */
+/* Around a fork: what graph.c guards is not left locked in the child. */
 #ifndef LOWTIDE_GRAPH_H
 #define LOWTIDE_GRAPH_H
 

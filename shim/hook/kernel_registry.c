@@ -37,7 +37,7 @@ struct function {
 	UT_hash_handle hh;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct lock lock = LOCK(RANK_KERNELS);
 /* All guarded by lock. */
 static struct module *modules;
 static struct function *functions;

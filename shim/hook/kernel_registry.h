@@ -4,7 +4,7 @@
  * gets. Nothing is kept for drivers that tell (CUDA 12.4 and newer).
  *
  * Modules and libraries, functions and kernels are handles of the driver's; here only their
- * values count. Any thread; one lock of its own, before param_layout.c's in rank.
+ * values count. Any thread; one lock of its own.
  */
 #ifndef LOWTIDE_KERNEL_REGISTRY_H
 #define LOWTIDE_KERNEL_REGISTRY_H

@@ -26,9 +26,9 @@ struct entry {
 	UT_hash_handle hh;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* ranked before kernel_registry.c's */
-static struct param_layout_cache cache;			 /* written with lock held */
-static struct entry *entries;				 /* guarded by lock */
+static struct lock lock = LOCK(RANK_LAUNCH_PARAMS);
+static struct param_layout_cache cache;				/* written with lock held */
+static struct entry *entries;					/* guarded by lock */
 static atomic_uint_least64_t unknown_kernels, unknown_launches; /* atomic */
 
 static void say_layouts_are_unknown(void)

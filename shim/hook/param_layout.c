@@ -10,7 +10,7 @@
 
 const struct param_layout param_layout_unknown = {.known = false};
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct lock lock = LOCK(RANK_PARAM_LAYOUTS);
 static struct param_layout
     *layouts; /* guarded by lock; what it holds is immutable, never freed */
 

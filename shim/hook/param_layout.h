@@ -1,7 +1,7 @@
 /*
  * How a kernel's parameters lie, as far as pointers go: where in each of them one could be.
  * Owns every layout there is, each once and for ever: few differ, and a launch may be reading
- * one whenever a module goes. Any thread; one lock of its own, the last in rank.
+ * one whenever a module goes. Any thread; one lock of its own.
  */
 #ifndef LOWTIDE_PARAM_LAYOUT_H
 #define LOWTIDE_PARAM_LAYOUT_H

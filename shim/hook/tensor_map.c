@@ -20,8 +20,8 @@ struct remembered {
 };
 
 atomic_bool tensor_maps_remembered;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* held by leaves only */
-static struct remembered table[1u << TABLE_BITS];	 /* guarded by lock */
+static struct lock lock = LOCK(RANK_TENSOR_MAPS);
+static struct remembered table[1u << TABLE_BITS]; /* guarded by lock */
 
 static struct remembered *place(const uint64_t *words)
 {

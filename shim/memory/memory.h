@@ -3,24 +3,23 @@
  * and which block has which home. It belongs to the context that it was made for.
  *
  * Guarded by `lock`, the pager's, unless a field says atomic. The lock lies here because frames
- * are made, and mappings changed, by a thread that gives it back meanwhile. Ranks: this lock,
- * then the list of streams, then the gate; nobody holds the gate while taking a lock.
+ * are made, and mappings changed, by a thread that gives it back meanwhile.
  */
 #ifndef LOWTIDE_MEMORY_H
 #define LOWTIDE_MEMORY_H
 
+#include "base/lock.h"
 #include "memory/block.h"
 #include "memory/frame.h"
 #include "memory/own_kernels.h"
 #include "memory/slab.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #define MEMORY_DEVICES 16
 
 struct memory {
-	pthread_mutex_t lock;
+	struct lock lock;
 	int device;
 	CUcontext context;
 	_Atomic int lost; /* CUresult: a mapping could not be put back; every later use answers

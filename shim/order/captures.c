@@ -126,7 +126,7 @@ bool streams_capturing(void)
 	return atomic_load(&captures) != 0;
 }
 
-static pthread_mutex_t begin_lock = PTHREAD_MUTEX_INITIALIZER; /* ranked before `lock` */
+static struct lock begin_lock = LOCK(RANK_CAPTURES);
 
 void streams_capture_hold(void)
 {

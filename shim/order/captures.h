@@ -36,8 +36,7 @@ void streams_unrelax(CUstreamCaptureMode before);
 bool streams_capture_forbids(void);
 
 /* In between no capture begins: what asks the driver of streams, outside the gate, does so
- * here, where nothing is being captured. Ranked after the pager's lock and before the gate; not
- * for those who have shut it. */
+ * here, where nothing is being captured. Not for those who have shut the gate. */
 void streams_capture_hold(void);
 void streams_capture_let(void);
 #endif

@@ -1,7 +1,6 @@
 #include "order/fence.h"
 
 #include "driver/driver.h"
-#include "base/lock.h"
 #include "order/captures.h"
 
 #include <string.h>
@@ -9,7 +8,7 @@
 void fences_init(struct fences *fences)
 {
 	memset(fences, 0, sizeof(*fences));
-	pthread_mutex_init(&fences->lock, NULL);
+	lock_init(&fences->lock, RANK_FENCES);
 	fences->next = 1;
 }
 

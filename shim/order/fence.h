@@ -7,9 +7,10 @@
 #ifndef LOWTIDE_FENCE_H
 #define LOWTIDE_FENCE_H
 
+#include "base/lock.h"
+
 #include <cuda.h>
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,7 +19,7 @@
 enum fence_state { FENCE_NONE, FENCE_OPEN, FENCE_RECORDED, FENCE_DONE };
 
 struct fences {
-	pthread_mutex_t lock;
+	struct lock lock;
 	struct {
 		CUevent event; /* made at first use, kept */
 		enum fence_state state;

@@ -64,6 +64,11 @@ static struct slot *slot_take(void)
  * being shut waits until the shutter's patience ends. */
 static _Atomic uint32_t anonymous;
 
+/* What stand for the gate among what a thread holds (debug builds): it is inside, so often; it
+ * has shut the gate. */
+#define INSIDE (&mine)
+#define SHUT (&shut)
+
 static void enter(_Atomic uint32_t *inside)
 {
 	for (;;) {
@@ -80,6 +85,7 @@ void gate_enter(void)
 {
 	struct slot *slot = mine;
 
+	ranks_take(INSIDE, RANK_GATE, __FILE__, __LINE__);
 	lock_cancel_hold();
 	if (!slot)
 		slot = mine = slot_take();
@@ -95,6 +101,7 @@ void gate_leave(void)
 {
 	_Atomic uint32_t *inside = mine ? &mine->inside : &anonymous;
 
+	ranks_give(INSIDE, RANK_GATE, __FILE__, __LINE__);
 	if (mine) /* nobody else writes it: no need of a locked instruction */
 		atomic_store_explicit(inside,
 				      atomic_load_explicit(inside, memory_order_relaxed) - 1,
@@ -121,18 +128,20 @@ bool gate_shut(uint64_t patience_ns)
 	uint64_t until_ns = 0;
 	bool empty;
 
+	ranks_take(SHUT, RANK_GATE, __FILE__, __LINE__);
 	atomic_fetch_add(&shut, 1);
 	empty = empties(&anonymous, &until_ns, patience_ns);
 	for (struct slot *slot = atomic_load(&slots); slot && empty; slot = slot->next)
 		empty = empties(&slot->inside, &until_ns, patience_ns);
 	if (!empty)
-		atomic_fetch_sub(&shut, 1);
+		gate_open();
 	return empty;
 }
 
 void gate_open(void)
 {
 	atomic_fetch_sub(&shut, 1);
+	ranks_give(SHUT, RANK_GATE, __FILE__, __LINE__);
 }
 
 void gate_forget_threads(void)

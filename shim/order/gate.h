@@ -7,7 +7,8 @@
  *
  * Ordering (Dekker's): a launcher stores its slot, then reads the flag; the one who shuts
  * stores the flag, then reads the slots; all four are sequentially consistent, so at least one
- * of the two sees the other. Rank: entered after every lock; nobody takes a lock inside it.
+ * of the two sees the other. It has a rank among the locks (base/ranks.def): while it waits for
+ * those inside, they wait for none that whoever shuts it may hold.
  */
 #ifndef LOWTIDE_GATE_H
 #define LOWTIDE_GATE_H

@@ -28,7 +28,7 @@ struct source {
 	CUevent event; /* asked instead of the stream, where there is one */
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct lock lock = LOCK(RANK_STREAMS);
 /* Circular, the oldest first; guarded by lock. */
 static struct source living = {.next = &living, .previous = &living};
 static struct source spent = {.next = &spent, .previous = &spent};
@@ -370,13 +370,7 @@ void streams_fork_prepare(void)
 	lock_take(&lock);
 }
 
-void streams_fork_parent(void)
-{
-	lock_give(&lock);
-	streams_capture_let();
-}
-
-void streams_fork_child(void)
+void streams_fork_done(void)
 {
 	lock_give(&lock);
 	streams_capture_let();

@@ -42,7 +42,6 @@ enum drained streams_drain(CUcontext context, uint64_t patience_ns);
 CUevent streams_event_behind(CUstream stream, CUresult *result);
 
 void streams_fork_prepare(void);
-void streams_fork_parent(void);
-void streams_fork_child(void);
+void streams_fork_done(void);
 
 #endif

@@ -17,12 +17,15 @@
 /* How long the end of the process waits for a step that is under way. */
 #define EXIT_PATIENCE_NS 1000000000
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct lock lock = LOCK(RANK_WORKER);
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 /* All guarded by lock. */
 static bool started, absent, wanted, stepping, ended;
 static unsigned int paused;
-static pid_t process;		   /* that the thread was started in */
+static pid_t process; /* that the thread was started in */
+/* What stands for a step among what a thread holds (debug builds). */
+#define STEP (&stepping)
+
 static bool (*_Atomic work)(void); /* atomic */
 
 static void *step_along(void *unused)
@@ -34,13 +37,15 @@ static void *step_along(void *unused)
 	lock_take(&lock);
 	while (!ended) {
 		if (!wanted || paused) {
-			pthread_cond_wait(&changed, &lock);
+			pthread_cond_wait(&changed, &lock.mutex);
 			continue;
 		}
 		wanted = false;
 		stepping = true;
 		lock_give(&lock);
+		ranks_take(STEP, RANK_STEP, __FILE__, __LINE__);
 		busy = atomic_load(&work)();
+		ranks_give(STEP, RANK_STEP, __FILE__, __LINE__);
 		lock_take(&lock);
 		stepping = false;
 		wanted = wanted || busy;
@@ -70,7 +75,7 @@ static void end_at_exit(void)
 	lock_take(&lock);
 	ended = true;
 	pthread_cond_broadcast(&changed);
-	while (stepping && !pthread_cond_timedwait(&changed, &lock, &until))
+	while (stepping && !pthread_cond_timedwait(&changed, &lock.mutex, &until))
 		;
 	lock_give(&lock);
 }
@@ -127,10 +132,12 @@ bool worker_is_absent(void)
 
 void worker_pause(void)
 {
+	ranks_take(STEP, RANK_STEP, __FILE__, __LINE__); /* it is waited for */
+	ranks_give(STEP, RANK_STEP, __FILE__, __LINE__);
 	lock_take(&lock);
 	paused++;
 	while (stepping)
-		pthread_cond_wait(&changed, &lock);
+		pthread_cond_wait(&changed, &lock.mutex);
 	lock_give(&lock);
 }
 

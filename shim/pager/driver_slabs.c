@@ -30,11 +30,11 @@ struct chunk {
 	UT_hash_handle hh;
 };
 
-static struct owner *owners;				 /* never freed; guarded by lock */
-static struct chunk *chunks;				 /* guarded by lock */
-static atomic_bool any;					 /* atomic */
-static uint64_t next_id = 1;				 /* guarded by lock */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* ranked before the pagers' */
+static struct owner *owners; /* never freed; guarded by lock */
+static struct chunk *chunks; /* guarded by lock */
+static atomic_bool any;	     /* atomic */
+static uint64_t next_id = 1; /* guarded by lock */
+static struct lock lock = LOCK(RANK_DRIVER_SLABS);
 
 static bool give_back_empty(int device, uint64_t bytes);
 

@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 static struct pager pagers[PAGER_DEVICES];
-static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+static struct lock making = LOCK(RANK_PAGERS);
 /* --- making one
  * -------------------------------------------------------------------------------------------
  */
@@ -150,7 +150,7 @@ static CUresult make(struct pager *pager, int device, CUcontext context)
 	atomic_store(&pager->memory.cold_blocks, 0);
 	atomic_store(&pager->memory.tabled_cold, 0);
 	if (!pager->named.blocks) {
-		pthread_mutex_init(&pager->memory.lock, NULL);
+		lock_init(&pager->memory.lock, RANK_PAGER);
 		fences_init(&pager->mover.fences);
 		pager->named.blocks = zeroed(BLOCKS_MAX * sizeof(uint32_t));
 		pager->named.marked_in = zeroed(BLOCKS_MAX * sizeof(uint32_t));
@@ -370,14 +370,10 @@ void pager_fork_prepare(void)
 	for (int i = 0; i < PAGER_DEVICES; i++)
 		if (pagers[i].named.blocks)
 			lock_take(&pagers[i].memory.lock);
-	streams_fork_prepare();
-	worker_fork_prepare();
 }
 
 void pager_fork_parent(void)
 {
-	worker_fork_parent();
-	streams_fork_parent();
 	for (int i = PAGER_DEVICES - 1; i >= 0; i--)
 		if (pagers[i].named.blocks)
 			lock_give(&pagers[i].memory.lock);
@@ -389,8 +385,6 @@ void pager_fork_child(void)
 {
 	registry_clear();
 	gate_forget_threads();
-	worker_fork_child();
-	streams_fork_child();
 	for (int i = PAGER_DEVICES - 1; i >= 0; i--)
 		if (pagers[i].named.blocks)
 			lock_give(&pagers[i].memory.lock);

@@ -3,7 +3,7 @@
  *
  * One pager a device, made at the first allocation there; it belongs to the context that made
  * it. Allocations of other contexts go to the driver. Everything here may be called from any
- * thread; one lock a pager guards its state (memory.h: its rank).
+ * thread; one lock a pager guards its state.
  */
 #ifndef LOWTIDE_PAGER_H
 #define LOWTIDE_PAGER_H

@@ -294,7 +294,7 @@ static CUresult bring(const uint64_t *addresses, size_t count, enum unmapped_rea
 
 		if (!pager || !is_concerned(pager, addresses, count, reach))
 			continue;
-		/* Nobody takes a lock inside the gate. */
+		/* Nobody takes a pager's lock inside the gate. */
 		if (entered)
 			gate_leave();
 		entered = false;

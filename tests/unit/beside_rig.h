@@ -22,6 +22,7 @@ static struct pager other;
 
 static inline void other_lives(void)
 {
+	lock_init(&other.memory.lock, RANK_PAGER);
 	other.memory.device = 3;
 	other.memory.context = (CUcontext)&other;
 	other.memory.table.arena.base = arena_slot(3);
@@ -50,10 +51,10 @@ static void happen(struct beside *moment)
 uint64_t __wrap_clock_now_ns(void);
 void __wrap_lock_nap(uint64_t ns);
 int __wrap_sched_yield(void);
-void __wrap_lock_take(pthread_mutex_t *lock);
-void __real_lock_take(pthread_mutex_t *lock);
-bool __wrap_lock_try(pthread_mutex_t *lock);
-bool __real_lock_try(pthread_mutex_t *lock);
+void __wrap_lock_take(struct lock *lock);
+void __real_lock_take(struct lock *lock);
+bool __wrap_lock_try(struct lock *lock);
+bool __real_lock_try(struct lock *lock);
 
 uint64_t __wrap_clock_now_ns(void)
 {
@@ -75,7 +76,7 @@ int __wrap_sched_yield(void)
 	return 0;
 }
 
-void __wrap_lock_take(pthread_mutex_t *lock)
+void __wrap_lock_take(struct lock *lock)
 {
 	if (lock == &rig.pager.memory.lock)
 		happen(&at_lock);
@@ -84,7 +85,7 @@ void __wrap_lock_take(pthread_mutex_t *lock)
 	__real_lock_take(lock);
 }
 
-bool __wrap_lock_try(pthread_mutex_t *lock)
+bool __wrap_lock_try(struct lock *lock)
 {
 	if (lock == &rig.pager.memory.lock)
 		happen(&at_try);

@@ -183,6 +183,22 @@ Test(brought, are_the_components_of_ranges_however_many, .init = start)
 	check_at_rest();
 }
 
+static void *shut(void *was_shut)
+{
+	*(bool *)was_shut = gate_shut(1);
+	return NULL;
+}
+
+static void check_inside(void)
+{
+	bool was_shut;
+	pthread_t thread;
+
+	cr_assert(eq(int, pthread_create(&thread, NULL, shut, &was_shut), 0));
+	pthread_join(thread, NULL);
+	cr_assert_not(was_shut, "this thread is inside the gate");
+}
+
 /* It must stay there until the work is with the driver. */
 Test(brought, stays_until_the_gate_is_left, .init = start)
 {
@@ -191,7 +207,7 @@ Test(brought, stays_until_the_gate_is_left, .init = start)
 
 	cr_assert(eq(int, (int)unmapped_begin(&address, 1, REACH_NAMED, WORK), CUDA_SUCCESS));
 	CHECK_HOME(b, HOME_DEVICE);
-	cr_assert_not(gate_shut(1));
+	check_inside();
 	gate_leave();
 	check_at_rest();
 }
@@ -627,7 +643,7 @@ Test(brought, is_nothing_for_work_that_is_only_captured, .init = start)
 	streams_capture_began(CU_STREAM_CAPTURE_MODE_RELAXED);
 	cr_assert(eq(int, (int)unmapped_begin(&address, 1, REACH_NAMED, STREAM), CUDA_SUCCESS));
 	CHECK_HOME(b, HOME_HOST);
-	cr_assert_not(gate_shut(1));
+	check_inside();
 	gate_leave();
 	streams_capture_ended();
 	check_at_rest();

@@ -599,6 +599,7 @@ static void rig_start_with(bool plain_host)
 	pager->memory.kernels.content_hash = (CUfunction)&rig;
 	pager->memory.hash_scratch = frame_take(&pager->memory.frames, false, 0);
 	pager->memory.hash_host = calloc(1, (size_t)128 << 10);
+	lock_init(&pager->memory.lock, RANK_PAGER);
 	pager->named.marked_in = calloc(RIG_BLOCKS * 4, sizeof(uint32_t));
 	pager->named.blocks = calloc(RIG_BLOCKS * 4, sizeof(uint32_t));
 	pager->actions = calloc(PAGER_ACTIONS, sizeof(*pager->actions));
