@@ -386,7 +386,10 @@ void pager_fork_child(void)
 	registry_clear();
 	gate_forget_threads();
 	for (int i = PAGER_DEVICES - 1; i >= 0; i--)
-		if (pagers[i].named.blocks)
+		if (pagers[i].named.blocks) {
+			/* Another thread may have been closing one, under their lock. */
+			fences_init(&pagers[i].mover.fences);
 			lock_give(&pagers[i].memory.lock);
+		}
 	lock_give(&making);
 }
