@@ -17,8 +17,8 @@ struct charge {
 	int device, tries;
 };
 
-static CUresult ask(struct charge *charge, const CUDA_ARRAY3D_DESCRIPTOR *desc,
-		    unsigned int levels)
+static CUresult charge_ask(struct charge *charge, const CUDA_ARRAY3D_DESCRIPTOR *desc,
+			   unsigned int levels)
 {
 	*charge = (struct charge){.device = -1};
 	if (admission_in_force())
@@ -26,12 +26,12 @@ static CUresult ask(struct charge *charge, const CUDA_ARRAY3D_DESCRIPTOR *desc,
 	return admission_ask(charge->bytes, &charge->device);
 }
 
-static bool again(struct charge *charge, CUresult result)
+static bool charge_again(struct charge *charge, CUresult result)
 {
 	return admission_retry(result, charge->device, charge->bytes, &charge->tries);
 }
 
-static CUresult made(const struct charge *charge, CUresult result, const void *handle)
+static CUresult charge_settle(const struct charge *charge, CUresult result, const void *handle)
 {
 	uintptr_t name = 0;
 
@@ -48,13 +48,13 @@ LT_EXPORT CUresult CUDAAPI cuArrayCreate(CUarray *pHandle,
 
 	if (!driver_has(cuArrayCreate) || !driver_has(cuArrayDestroy))
 		return CUDA_ERROR_NOT_FOUND;
-	result = ask(&charge, pAllocateArray ? &FLAT(pAllocateArray) : NULL, 1);
+	result = charge_ask(&charge, pAllocateArray ? &FLAT(pAllocateArray) : NULL, 1);
 	if (result != CUDA_SUCCESS)
 		return result;
 	do
 		result = real(cuArrayCreate)(pHandle, pAllocateArray);
-	while (again(&charge, result));
-	return made(&charge, result, pHandle);
+	while (charge_again(&charge, result));
+	return charge_settle(&charge, result, pHandle);
 }
 
 LT_EXPORT CUresult CUDAAPI cuArrayCreate_v2(CUarray *pHandle,
@@ -65,13 +65,13 @@ LT_EXPORT CUresult CUDAAPI cuArrayCreate_v2(CUarray *pHandle,
 
 	if (!driver_has(cuArrayCreate_v2) || !driver_has(cuArrayDestroy))
 		return CUDA_ERROR_NOT_FOUND;
-	result = ask(&charge, pAllocateArray ? &FLAT(pAllocateArray) : NULL, 1);
+	result = charge_ask(&charge, pAllocateArray ? &FLAT(pAllocateArray) : NULL, 1);
 	if (result != CUDA_SUCCESS)
 		return result;
 	do
 		result = real(cuArrayCreate_v2)(pHandle, pAllocateArray);
-	while (again(&charge, result));
-	return made(&charge, result, pHandle);
+	while (charge_again(&charge, result));
+	return charge_settle(&charge, result, pHandle);
 }
 
 LT_EXPORT CUresult CUDAAPI cuArray3DCreate(CUarray *pHandle,
@@ -88,13 +88,13 @@ LT_EXPORT CUresult CUDAAPI cuArray3DCreate(CUarray *pHandle,
 		desc.Depth = pAllocateArray->Depth;
 		desc.Flags = pAllocateArray->Flags;
 	}
-	result = ask(&charge, pAllocateArray ? &desc : NULL, 1);
+	result = charge_ask(&charge, pAllocateArray ? &desc : NULL, 1);
 	if (result != CUDA_SUCCESS)
 		return result;
 	do
 		result = real(cuArray3DCreate)(pHandle, pAllocateArray);
-	while (again(&charge, result));
-	return made(&charge, result, pHandle);
+	while (charge_again(&charge, result));
+	return charge_settle(&charge, result, pHandle);
 }
 
 LT_EXPORT CUresult CUDAAPI cuArray3DCreate_v2(CUarray *pHandle,
@@ -105,13 +105,13 @@ LT_EXPORT CUresult CUDAAPI cuArray3DCreate_v2(CUarray *pHandle,
 
 	if (!driver_has(cuArray3DCreate_v2) || !driver_has(cuArrayDestroy))
 		return CUDA_ERROR_NOT_FOUND;
-	result = ask(&charge, pAllocateArray, 1);
+	result = charge_ask(&charge, pAllocateArray, 1);
 	if (result != CUDA_SUCCESS)
 		return result;
 	do
 		result = real(cuArray3DCreate_v2)(pHandle, pAllocateArray);
-	while (again(&charge, result));
-	return made(&charge, result, pHandle);
+	while (charge_again(&charge, result));
+	return charge_settle(&charge, result, pHandle);
 }
 
 static CUresult destroy_array(CUdeviceptr handle)
@@ -140,14 +140,14 @@ LT_EXPORT CUresult CUDAAPI cuMipmappedArrayCreate(
 
 	if (!driver_has(cuMipmappedArrayCreate) || !driver_has(cuMipmappedArrayDestroy))
 		return CUDA_ERROR_NOT_FOUND;
-	result = ask(&charge, pMipmappedArrayDesc, numMipmapLevels);
+	result = charge_ask(&charge, pMipmappedArrayDesc, numMipmapLevels);
 	if (result != CUDA_SUCCESS)
 		return result;
 	do
 		result =
 		    real(cuMipmappedArrayCreate)(pHandle, pMipmappedArrayDesc, numMipmapLevels);
-	while (again(&charge, result));
-	return made(&charge, result, pHandle);
+	while (charge_again(&charge, result));
+	return charge_settle(&charge, result, pHandle);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMipmappedArrayDestroy(CUmipmappedArray hMipmappedArray)

@@ -17,7 +17,7 @@
 static atomic_bool
     primary_lives[PAGER_DEVICES]; /* as far as this process has retained it; atomic */
 
-static CUresult made(CUresult result, CUdevice device)
+static CUresult context_made(CUresult result, CUdevice device)
 {
 	if (result == CUDA_SUCCESS)
 		streams_context_made(device, 1);
@@ -28,14 +28,14 @@ LT_EXPORT CUresult CUDAAPI cuCtxCreate(CUcontext *pctx, unsigned int flags, CUde
 {
 	if (!driver_has(cuCtxCreate))
 		return CUDA_ERROR_NOT_FOUND;
-	return made(real(cuCtxCreate)(pctx, flags, dev), dev);
+	return context_made(real(cuCtxCreate)(pctx, flags, dev), dev);
 }
 
 LT_EXPORT CUresult CUDAAPI cuCtxCreate_v2(CUcontext *pctx, unsigned int flags, CUdevice dev)
 {
 	if (!driver_has(cuCtxCreate_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	return made(real(cuCtxCreate_v2)(pctx, flags, dev), dev);
+	return context_made(real(cuCtxCreate_v2)(pctx, flags, dev), dev);
 }
 
 LT_EXPORT CUresult CUDAAPI cuCtxCreate_v3(CUcontext *pctx, CUexecAffinityParam *paramsArray,
@@ -43,7 +43,8 @@ LT_EXPORT CUresult CUDAAPI cuCtxCreate_v3(CUcontext *pctx, CUexecAffinityParam *
 {
 	if (!driver_has(cuCtxCreate_v3))
 		return CUDA_ERROR_NOT_FOUND;
-	return made(real(cuCtxCreate_v3)(pctx, paramsArray, numParams, flags, dev), dev);
+	return context_made(real(cuCtxCreate_v3)(pctx, paramsArray, numParams, flags, dev),
+			    dev);
 }
 
 LT_EXPORT CUresult CUDAAPI cuCtxCreate_v4(CUcontext *pctx, CUctxCreateParams *ctxCreateParams,
@@ -51,7 +52,7 @@ LT_EXPORT CUresult CUDAAPI cuCtxCreate_v4(CUcontext *pctx, CUctxCreateParams *ct
 {
 	if (!driver_has(cuCtxCreate_v4))
 		return CUDA_ERROR_NOT_FOUND;
-	return made(real(cuCtxCreate_v4)(pctx, ctxCreateParams, flags, dev), dev);
+	return context_made(real(cuCtxCreate_v4)(pctx, ctxCreateParams, flags, dev), dev);
 }
 
 /* The device of a context that is about to end; -1: unknown. */
@@ -70,13 +71,13 @@ static int device_of(CUcontext context)
 
 /* Before the driver's own call: the handles of a context's functions may come again for others
  * as soon as it has gone. */
-static void may_go(void)
+static void context_may_go(void)
 {
 	pager_context_ending();
 	launch_params_forget();
 }
 
-static void gone(CUcontext context, int device)
+static void context_gone(CUcontext context, int device)
 {
 	kernel_registry_context_ends(context);
 	driver_slabs_context_ended(context);
@@ -94,10 +95,10 @@ LT_EXPORT CUresult CUDAAPI cuCtxDestroy_v2(CUcontext ctx)
 	if (!driver_has(cuCtxDestroy_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	device = ctx ? device_of(ctx) : -1;
-	may_go();
+	context_may_go();
 	result = real(cuCtxDestroy_v2)(ctx);
 	if (result == CUDA_SUCCESS)
-		gone(ctx, device);
+		context_gone(ctx, device);
 	pager_context_may_have_ended();
 	return result;
 }
@@ -110,10 +111,10 @@ LT_EXPORT CUresult CUDAAPI cuCtxDestroy(CUcontext ctx)
 	if (!driver_has(cuCtxDestroy))
 		return CUDA_ERROR_NOT_FOUND;
 	device = ctx ? device_of(ctx) : -1;
-	may_go();
+	context_may_go();
 	result = real(cuCtxDestroy)(ctx);
 	if (result == CUDA_SUCCESS)
-		gone(ctx, device);
+		context_gone(ctx, device);
 	pager_context_may_have_ended();
 	return result;
 }
@@ -127,10 +128,10 @@ LT_EXPORT CUresult CUDAAPI cuCtxDetach(CUcontext ctx)
 	if (!driver_has(cuCtxDetach))
 		return CUDA_ERROR_NOT_FOUND;
 	device = ctx ? device_of(ctx) : -1;
-	may_go();
+	context_may_go();
 	result = real(cuCtxDetach)(ctx);
 	if (result == CUDA_SUCCESS && device >= 0 && device_of(ctx) < 0)
-		gone(ctx, device);
+		context_gone(ctx, device);
 	pager_context_may_have_ended();
 	return result;
 }
@@ -165,7 +166,7 @@ LT_EXPORT CUresult CUDAAPI cuGreenCtxCreate(CUgreenCtx *phCtx, CUdevResourceDesc
 
 	if (!driver_has(cuGreenCtxCreate))
 		return CUDA_ERROR_NOT_FOUND;
-	result = made(real(cuGreenCtxCreate)(phCtx, desc, dev, flags), dev);
+	result = context_made(real(cuGreenCtxCreate)(phCtx, desc, dev, flags), dev);
 	if (result != CUDA_SUCCESS)
 		return result;
 	/* One that finds no place is taken to live for ever. */
@@ -188,7 +189,7 @@ LT_EXPORT CUresult CUDAAPI cuGreenCtxDestroy(CUgreenCtx hCtx)
 		return CUDA_ERROR_NOT_FOUND;
 	/* The lock is held meanwhile: its handle may come again at once. */
 	lock_take(&green_lock);
-	may_go();
+	context_may_go();
 	result = real(cuGreenCtxDestroy)(hCtx);
 	for (int i = 0; i < GREEN && result == CUDA_SUCCESS; i++)
 		if (hCtx && green[i].context == hCtx) {
@@ -258,9 +259,9 @@ static void primary_may_be_gone(CUcontext context, CUdevice dev)
 	if (!context || primary_is_active(dev))
 		return;
 	if (dev >= 0 && dev < PAGER_DEVICES && atomic_exchange(&primary_lives[dev], false))
-		gone(context, dev);
+		context_gone(context, dev);
 	else
-		gone(context, -1);
+		context_gone(context, -1);
 }
 
 LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease_v2(CUdevice dev)
@@ -271,7 +272,7 @@ LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease_v2(CUdevice dev)
 	if (!driver_has(cuDevicePrimaryCtxRelease_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	context = primary_context(dev);
-	may_go();
+	context_may_go();
 	result = real(cuDevicePrimaryCtxRelease_v2)(dev);
 	if (result == CUDA_SUCCESS)
 		primary_may_be_gone(context, dev);
@@ -288,7 +289,7 @@ LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease(CUdevice dev)
 	if (!driver_has(cuDevicePrimaryCtxRelease))
 		return CUDA_ERROR_NOT_FOUND;
 	context = primary_context(dev);
-	may_go();
+	context_may_go();
 	result = real(cuDevicePrimaryCtxRelease)(dev);
 	if (result == CUDA_SUCCESS)
 		primary_may_be_gone(context, dev);
@@ -298,18 +299,18 @@ LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease(CUdevice dev)
 
 /* A reset takes the context's memory whoever holds it; on some drivers it stays "active" for
  * its holders. */
-static CUresult reset(CUresult (*driver_reset)(CUdevice), CUdevice dev)
+static CUresult primary_reset(CUresult (*driver_reset)(CUdevice), CUdevice dev)
 {
 	CUcontext context = primary_context(dev);
 	CUresult result;
 
-	may_go();
+	context_may_go();
 	result = driver_reset(dev);
 	if (result == CUDA_SUCCESS && context)
-		gone(context, dev >= 0 && dev < PAGER_DEVICES &&
-				      atomic_exchange(&primary_lives[dev], false)
-				  ? dev
-				  : -1);
+		context_gone(context, dev >= 0 && dev < PAGER_DEVICES &&
+					      atomic_exchange(&primary_lives[dev], false)
+					  ? dev
+					  : -1);
 	pager_context_may_have_ended();
 	return result;
 }
@@ -318,12 +319,12 @@ LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxReset(CUdevice dev)
 {
 	if (!driver_has(cuDevicePrimaryCtxReset))
 		return CUDA_ERROR_NOT_FOUND;
-	return reset(real(cuDevicePrimaryCtxReset), dev);
+	return primary_reset(real(cuDevicePrimaryCtxReset), dev);
 }
 
 LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxReset_v2(CUdevice dev)
 {
 	if (!driver_has(cuDevicePrimaryCtxReset_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	return reset(real(cuDevicePrimaryCtxReset_v2), dev);
+	return primary_reset(real(cuDevicePrimaryCtxReset_v2), dev);
 }

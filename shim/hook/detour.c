@@ -29,18 +29,18 @@ static CUevent event_in(CUstream stream)
 }
 
 /* Everything in `stream` so far is waited for by `waits`, whose context is the current one. */
-static void follow(CUstream waits, CUstream stream, CUevent event)
+static void stream_follow(CUstream waits, CUstream stream, CUevent event)
 {
 	if (!event || real(cuStreamWaitEvent)(waits, event, 0) != CUDA_SUCCESS)
 		real(cuStreamSynchronize)(stream);
 }
 
-static bool enter(const struct pager *pager)
+static bool context_enter(const struct pager *pager)
 {
 	return real(cuCtxPushCurrent_v2)(pager->memory.context) == CUDA_SUCCESS;
 }
 
-static void leave(void)
+static void context_leave(void)
 {
 	real(cuCtxPopCurrent_v2)(NULL);
 }
@@ -53,7 +53,7 @@ static CUresult add_carrier(struct detour *detour, CUdeviceptr address, CUevent 
 
 	if (!pager || (detour->count && detour->by[0].pager == pager))
 		return CUDA_SUCCESS;
-	if (!enter(pager))
+	if (!context_enter(pager))
 		return CUDA_ERROR_INVALID_CONTEXT;
 	result = real(cuStreamCreate)(&carrier, CU_STREAM_NON_BLOCKING);
 	if (result == CUDA_SUCCESS) {
@@ -62,7 +62,7 @@ static CUresult add_carrier(struct detour *detour, CUdeviceptr address, CUevent 
 		detour->by[detour->count++].carrier = carrier;
 		result = real(cuStreamWaitEvent)(carrier, before, 0);
 	}
-	leave();
+	context_leave();
 	return result;
 }
 
@@ -124,7 +124,7 @@ CUresult detour_copy(const struct detour *detour, const struct detour_side *dst,
 		by = 0;
 	pager = detour->by[by].pager;
 	carrier = detour->by[by].carrier;
-	if (!enter(pager))
+	if (!context_enter(pager))
 		return CUDA_ERROR_INVALID_CONTEXT;
 	if (to && from && to != from)
 		result = real(cuMemcpyPeerAsync)
@@ -137,7 +137,7 @@ CUresult detour_copy(const struct detour *detour, const struct detour_side *dst,
 		    carrier);
 	else
 		result = real(cuMemcpyAsync)(dst->reached, src->reached, bytes, carrier);
-	leave();
+	context_leave();
 	return result;
 }
 
@@ -147,7 +147,7 @@ CUresult detour_memset(const struct detour *detour, CUdeviceptr start, unsigned 
 	CUstream carrier = detour->by[0].carrier;
 	CUresult result;
 
-	if (!enter(detour->by[0].pager))
+	if (!context_enter(detour->by[0].pager))
 		return CUDA_ERROR_INVALID_CONTEXT;
 	if (unit == 1)
 		result = real(cuMemsetD8Async)(start, (unsigned char)value, bytes, carrier);
@@ -156,7 +156,7 @@ CUresult detour_memset(const struct detour *detour, CUdeviceptr start, unsigned 
 		    real(cuMemsetD16Async)(start, (unsigned short)value, bytes / 2, carrier);
 	else
 		result = real(cuMemsetD32Async)(start, value, bytes / 4, carrier);
-	leave();
+	context_leave();
 	return result;
 }
 
@@ -178,27 +178,27 @@ void detour_end(struct detour *detour, struct pager_use *use)
 	for (unsigned int pass = 0; pass + 1 < 2 * detour->count; pass++) {
 		unsigned int i = pass < detour->count ? pass : 2 * detour->count - 2 - pass;
 
-		if (!enter(detour->by[i].pager))
+		if (!context_enter(detour->by[i].pager))
 			continue;
 		if (last)
-			follow(detour->by[i].carrier, last, over);
+			stream_follow(detour->by[i].carrier, last, over);
 		if (over)
 			real(cuEventDestroy_v2)(over);
 		last = detour->by[i].carrier;
 		over = event_in(last);
-		leave();
+		context_leave();
 	}
 	if (last)
-		follow(detour->stream, last, over);
+		stream_follow(detour->stream, last, over);
 	if (over)
 		real(cuEventDestroy_v2)(over);
 	for (unsigned int i = 0; i < detour->count; i++) {
-		if (!enter(detour->by[i].pager))
+		if (!context_enter(detour->by[i].pager))
 			continue;
 		close_fences(use, detour->by[i].pager, detour->by[i].carrier);
 		carrier = streams_destroying(detour->by[i].carrier);
 		streams_destroyed(carrier, real(cuStreamDestroy_v2)(detour->by[i].carrier));
-		leave();
+		context_leave();
 	}
 	if (use)
 		use->count = 0;

@@ -24,7 +24,7 @@ static struct lock lock = LOCK(RANK_GRAPHS);
 static struct executable *executables; /* guarded by lock */
 
 /* Caller holds the lock. */
-static struct executable *find(CUgraphExec handle)
+static struct executable *executable_find(CUgraphExec handle)
 {
 	struct executable *executable;
 
@@ -44,7 +44,7 @@ void graph_fork_done(void)
 
 /* Before the driver resolves its addresses. Without a pager it names nothing yet, but updates
  * may come. */
-static struct executable *prepare(CUgraph graph)
+static struct executable *executable_prepare(CUgraph graph)
 {
 	struct executable *executable = graph ? calloc(1, sizeof(*executable)) : NULL;
 
@@ -53,7 +53,8 @@ static struct executable *prepare(CUgraph graph)
 	return executable;
 }
 
-static CUresult made(struct executable *executable, CUresult result, const CUgraphExec *handle)
+static CUresult executable_made(struct executable *executable, CUresult result,
+				const CUgraphExec *handle)
 {
 	if (!executable)
 		return result;
@@ -78,8 +79,8 @@ LT_EXPORT CUresult CUDAAPI cuGraphInstantiate(CUgraphExec *phGraphExec, CUgraph 
 
 	if (!driver_has(cuGraphInstantiate))
 		return CUDA_ERROR_NOT_FOUND;
-	executable = prepare(hGraph);
-	return made(
+	executable = executable_prepare(hGraph);
+	return executable_made(
 	    executable,
 	    real(cuGraphInstantiate)(phGraphExec, hGraph, phErrorNode, logBuffer, bufferSize),
 	    phGraphExec);
@@ -93,11 +94,11 @@ LT_EXPORT CUresult CUDAAPI cuGraphInstantiate_v2(CUgraphExec *phGraphExec, CUgra
 
 	if (!driver_has(cuGraphInstantiate_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	executable = prepare(hGraph);
-	return made(executable,
-		    real(cuGraphInstantiate_v2)(phGraphExec, hGraph, phErrorNode, logBuffer,
-						bufferSize),
-		    phGraphExec);
+	executable = executable_prepare(hGraph);
+	return executable_made(executable,
+			       real(cuGraphInstantiate_v2)(phGraphExec, hGraph, phErrorNode,
+							   logBuffer, bufferSize),
+			       phGraphExec);
 }
 
 LT_EXPORT CUresult CUDAAPI cuGraphInstantiateWithFlags(CUgraphExec *phGraphExec, CUgraph hGraph,
@@ -107,9 +108,10 @@ LT_EXPORT CUresult CUDAAPI cuGraphInstantiateWithFlags(CUgraphExec *phGraphExec,
 
 	if (!driver_has(cuGraphInstantiateWithFlags))
 		return CUDA_ERROR_NOT_FOUND;
-	executable = prepare(hGraph);
-	return made(executable, real(cuGraphInstantiateWithFlags)(phGraphExec, hGraph, flags),
-		    phGraphExec);
+	executable = executable_prepare(hGraph);
+	return executable_made(executable,
+			       real(cuGraphInstantiateWithFlags)(phGraphExec, hGraph, flags),
+			       phGraphExec);
 }
 
 LT_EXPORT CUresult CUDAAPI cuGraphInstantiateWithParams(
@@ -119,10 +121,11 @@ LT_EXPORT CUresult CUDAAPI cuGraphInstantiateWithParams(
 
 	if (!driver_has(cuGraphInstantiateWithParams))
 		return CUDA_ERROR_NOT_FOUND;
-	executable = prepare(hGraph);
-	return made(executable,
-		    real(cuGraphInstantiateWithParams)(phGraphExec, hGraph, instantiateParams),
-		    phGraphExec);
+	executable = executable_prepare(hGraph);
+	return executable_made(
+	    executable,
+	    real(cuGraphInstantiateWithParams)(phGraphExec, hGraph, instantiateParams),
+	    phGraphExec);
 }
 
 LT_EXPORT CUresult CUDAAPI cuGraphInstantiateWithParams_ptsz(
@@ -132,15 +135,15 @@ LT_EXPORT CUresult CUDAAPI cuGraphInstantiateWithParams_ptsz(
 
 	if (!driver_has(cuGraphInstantiateWithParams_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	executable = prepare(hGraph);
-	return made(
+	executable = executable_prepare(hGraph);
+	return executable_made(
 	    executable,
 	    real(cuGraphInstantiateWithParams_ptsz)(phGraphExec, hGraph, instantiateParams),
 	    phGraphExec);
 }
 
 /* The driver refused to destroy it: it may be launched again. */
-static CUresult kept(struct executable *executable, CUresult result)
+static CUresult executable_kept(struct executable *executable, CUresult result)
 {
 	if (!executable)
 		return result;
@@ -162,13 +165,13 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecDestroy(CUgraphExec hGraphExec)
 	if (!driver_has(cuGraphExecDestroy))
 		return CUDA_ERROR_NOT_FOUND;
 	lock_take(&lock);
-	executable = find(hGraphExec);
+	executable = executable_find(hGraphExec);
 	if (executable)
 		HASH_DEL(executables, executable);
 	lock_give(&lock);
 	result = real(cuGraphExecDestroy)(hGraphExec);
 	if (result != CUDA_SUCCESS)
-		return kept(executable, result);
+		return executable_kept(executable, result);
 	if (executable) {
 		graph_nodes_clear(&executable->named);
 		free(executable);
@@ -182,14 +185,15 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecDestroy(CUgraphExec hGraphExec)
 
 /* Of the whole: what is named now replaces what was named before. A launch of the old that is
  * under way is waited for before anything moves. */
-static CUresult replaced(CUgraphExec handle, struct executable *fresh, CUresult result)
+static CUresult executable_replaced(CUgraphExec handle, struct executable *fresh,
+				    CUresult result)
 {
 	struct executable *executable;
 
 	if (!fresh)
 		return result;
 	lock_take(&lock);
-	executable = result == CUDA_SUCCESS ? find(handle) : NULL;
+	executable = result == CUDA_SUCCESS ? executable_find(handle) : NULL;
 	if (executable) {
 		HASH_DEL(executables, executable);
 		fresh->handle = handle;
@@ -215,8 +219,8 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecUpdate(CUgraphExec hGraphExec, CUgraph hGr
 
 	if (!driver_has(cuGraphExecUpdate))
 		return CUDA_ERROR_NOT_FOUND;
-	fresh = prepare(hGraph);
-	return replaced(
+	fresh = executable_prepare(hGraph);
+	return executable_replaced(
 	    hGraphExec, fresh,
 	    real(cuGraphExecUpdate)(hGraphExec, hGraph, hErrorNode_out, updateResult_out));
 }
@@ -228,19 +232,19 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecUpdate_v2(CUgraphExec hGraphExec, CUgraph 
 
 	if (!driver_has(cuGraphExecUpdate_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	fresh = prepare(hGraph);
-	return replaced(hGraphExec, fresh,
-			real(cuGraphExecUpdate_v2)(hGraphExec, hGraph, resultInfo));
+	fresh = executable_prepare(hGraph);
+	return executable_replaced(hGraphExec, fresh,
+				   real(cuGraphExecUpdate_v2)(hGraphExec, hGraph, resultInfo));
 }
 
 /* Of one node: what is named now, besides what was named before. The driver may refuse. */
-static struct executable *hold(CUgraphExec handle)
+static struct executable *executable_hold(CUgraphExec handle)
 {
 	lock_take(&lock);
-	return find(handle);
+	return executable_find(handle);
 }
 
-static CUresult let_go(CUresult result)
+static CUresult executable_let_go(CUresult result)
 {
 	lock_give(&lock);
 	return result;
@@ -254,14 +258,15 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecKernelNodeSetParams(
 
 	if (!driver_has(cuGraphExecKernelNodeSetParams))
 		return CUDA_ERROR_NOT_FOUND;
-	executable = hold(hGraphExec);
+	executable = executable_hold(hGraphExec);
 	if (executable && nodeParams) {
 		kernel.func = nodeParams->func;
 		kernel.kernelParams = nodeParams->kernelParams;
 		kernel.extra = nodeParams->extra;
 		graph_nodes_read_kernel(&executable->named, &kernel);
 	}
-	return let_go(real(cuGraphExecKernelNodeSetParams)(hGraphExec, hNode, nodeParams));
+	return executable_let_go(
+	    real(cuGraphExecKernelNodeSetParams)(hGraphExec, hNode, nodeParams));
 }
 
 LT_EXPORT CUresult CUDAAPI cuGraphExecKernelNodeSetParams_v2(
@@ -271,10 +276,11 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecKernelNodeSetParams_v2(
 
 	if (!driver_has(cuGraphExecKernelNodeSetParams_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	executable = hold(hGraphExec);
+	executable = executable_hold(hGraphExec);
 	if (executable && nodeParams)
 		graph_nodes_read_kernel(&executable->named, nodeParams);
-	return let_go(real(cuGraphExecKernelNodeSetParams_v2)(hGraphExec, hNode, nodeParams));
+	return executable_let_go(
+	    real(cuGraphExecKernelNodeSetParams_v2)(hGraphExec, hNode, nodeParams));
 }
 
 LT_EXPORT CUresult CUDAAPI cuGraphExecMemcpyNodeSetParams(CUgraphExec hGraphExec,
@@ -286,10 +292,11 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecMemcpyNodeSetParams(CUgraphExec hGraphExec
 
 	if (!driver_has(cuGraphExecMemcpyNodeSetParams))
 		return CUDA_ERROR_NOT_FOUND;
-	executable = hold(hGraphExec);
+	executable = executable_hold(hGraphExec);
 	if (executable && copyParams)
 		graph_nodes_read_memcpy(&executable->named, copyParams);
-	return let_go(real(cuGraphExecMemcpyNodeSetParams)(hGraphExec, hNode, copyParams, ctx));
+	return executable_let_go(
+	    real(cuGraphExecMemcpyNodeSetParams)(hGraphExec, hNode, copyParams, ctx));
 }
 
 LT_EXPORT CUresult CUDAAPI
@@ -300,10 +307,10 @@ cuGraphExecMemsetNodeSetParams(CUgraphExec hGraphExec, CUgraphNode hNode,
 
 	if (!driver_has(cuGraphExecMemsetNodeSetParams))
 		return CUDA_ERROR_NOT_FOUND;
-	executable = hold(hGraphExec);
+	executable = executable_hold(hGraphExec);
 	if (executable && memsetParams)
 		graph_nodes_read_memset(&executable->named, memsetParams);
-	return let_go(
+	return executable_let_go(
 	    real(cuGraphExecMemsetNodeSetParams)(hGraphExec, hNode, memsetParams, ctx));
 }
 
@@ -315,10 +322,11 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecChildGraphNodeSetParams(CUgraphExec hGraph
 
 	if (!driver_has(cuGraphExecChildGraphNodeSetParams))
 		return CUDA_ERROR_NOT_FOUND;
-	executable = hold(hGraphExec);
+	executable = executable_hold(hGraphExec);
 	if (executable && childGraph)
 		graph_nodes_read_graph(&executable->named, childGraph);
-	return let_go(real(cuGraphExecChildGraphNodeSetParams)(hGraphExec, hNode, childGraph));
+	return executable_let_go(
+	    real(cuGraphExecChildGraphNodeSetParams)(hGraphExec, hNode, childGraph));
 }
 
 LT_EXPORT CUresult CUDAAPI cuGraphExecBatchMemOpNodeSetParams(
@@ -328,10 +336,11 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecBatchMemOpNodeSetParams(
 
 	if (!driver_has(cuGraphExecBatchMemOpNodeSetParams))
 		return CUDA_ERROR_NOT_FOUND;
-	executable = hold(hGraphExec);
+	executable = executable_hold(hGraphExec);
 	if (executable && nodeParams)
 		graph_nodes_read_memops(&executable->named, nodeParams);
-	return let_go(real(cuGraphExecBatchMemOpNodeSetParams)(hGraphExec, hNode, nodeParams));
+	return executable_let_go(
+	    real(cuGraphExecBatchMemOpNodeSetParams)(hGraphExec, hNode, nodeParams));
 }
 
 LT_EXPORT CUresult CUDAAPI cuGraphExecNodeSetParams(CUgraphExec hGraphExec, CUgraphNode hNode,
@@ -341,10 +350,10 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecNodeSetParams(CUgraphExec hGraphExec, CUgr
 
 	if (!driver_has(cuGraphExecNodeSetParams))
 		return CUDA_ERROR_NOT_FOUND;
-	executable = hold(hGraphExec);
+	executable = executable_hold(hGraphExec);
 	if (executable && nodeParams)
 		graph_nodes_read_params(&executable->named, nodeParams);
-	return let_go(real(cuGraphExecNodeSetParams)(hGraphExec, hNode, nodeParams));
+	return executable_let_go(real(cuGraphExecNodeSetParams)(hGraphExec, hNode, nodeParams));
 }
 
 /* --- launches
@@ -352,7 +361,7 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecNodeSetParams(CUgraphExec hGraphExec, CUgr
  */
 
 /* What the executable names is made known as one launch does it. */
-static CUresult launch_begin(struct work *work, CUstream stream, CUgraphExec handle)
+static CUresult graph_launch_begin(struct work *work, CUstream stream, CUgraphExec handle)
 {
 	const struct graph_nodes nothing = {0}, *named = &nothing;
 	struct executable *executable;
@@ -362,7 +371,7 @@ static CUresult launch_begin(struct work *work, CUstream stream, CUgraphExec han
 	if (!handle || !atomic_load_explicit(&pager_span, memory_order_relaxed))
 		return CUDA_SUCCESS;
 	lock_take(&lock);
-	executable = find(handle);
+	executable = executable_find(handle);
 	if (executable)
 		named = &executable->named;
 	else
@@ -374,15 +383,15 @@ static CUresult launch_begin(struct work *work, CUstream stream, CUgraphExec han
 }
 
 /* `where`: the stream as the pager knows it. */
-static CUresult launch(PFN_cuGraphLaunch_v10000 call, CUgraphExec handle, CUstream stream,
-		       CUstream where)
+static CUresult graph_launch(PFN_cuGraphLaunch_v10000 call, CUgraphExec handle, CUstream stream,
+			     CUstream where)
 {
 	struct work work;
 	CUresult result;
 
 	if (!call)
 		return CUDA_ERROR_NOT_FOUND;
-	result = launch_begin(&work, where, handle);
+	result = graph_launch_begin(&work, where, handle);
 	if (result == CUDA_SUCCESS)
 		result = call(handle, stream);
 	return work_end(&work, result);
@@ -390,11 +399,11 @@ static CUresult launch(PFN_cuGraphLaunch_v10000 call, CUgraphExec handle, CUstre
 
 LT_EXPORT CUresult CUDAAPI cuGraphLaunch(CUgraphExec hGraphExec, CUstream hStream)
 {
-	return launch(DRIVERS(cuGraphLaunch), hGraphExec, hStream, work_legacy(hStream));
+	return graph_launch(DRIVERS(cuGraphLaunch), hGraphExec, hStream, work_legacy(hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuGraphLaunch_ptsz(CUgraphExec hGraphExec, CUstream hStream)
 {
-	return launch(DRIVERS(cuGraphLaunch_ptsz), hGraphExec, hStream,
-		      work_per_thread(hStream));
+	return graph_launch(DRIVERS(cuGraphLaunch_ptsz), hGraphExec, hStream,
+			    work_per_thread(hStream));
 }

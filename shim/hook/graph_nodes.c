@@ -73,7 +73,7 @@ static void add_pinned(struct graph_nodes *named, uint64_t start, uint64_t bytes
 	named->pinned = list;
 }
 
-static uint64_t span(size_t pitch, size_t width, size_t height, size_t rows, size_t depth)
+static uint64_t box_bytes(size_t pitch, size_t width, size_t height, size_t rows, size_t depth)
 {
 	size_t row = pitch ? pitch : width, plane = row * (rows ? rows : height);
 
@@ -83,11 +83,13 @@ static uint64_t span(size_t pitch, size_t width, size_t height, size_t rows, siz
 void graph_nodes_read_memcpy(struct graph_nodes *named, const CUDA_MEMCPY3D *copy)
 {
 	add_pinned(named, copy->srcDevice,
-		   span(copy->srcPitch, copy->srcXInBytes + copy->WidthInBytes,
-			copy->srcY + copy->Height, copy->srcHeight, copy->srcZ + copy->Depth));
+		   box_bytes(copy->srcPitch, copy->srcXInBytes + copy->WidthInBytes,
+			     copy->srcY + copy->Height, copy->srcHeight,
+			     copy->srcZ + copy->Depth));
 	add_pinned(named, copy->dstDevice,
-		   span(copy->dstPitch, copy->dstXInBytes + copy->WidthInBytes,
-			copy->dstY + copy->Height, copy->dstHeight, copy->dstZ + copy->Depth));
+		   box_bytes(copy->dstPitch, copy->dstXInBytes + copy->WidthInBytes,
+			     copy->dstY + copy->Height, copy->dstHeight,
+			     copy->dstZ + copy->Depth));
 }
 
 void graph_nodes_read_kernel(struct graph_nodes *named, const CUDA_KERNEL_NODE_PARAMS *kernel)
@@ -116,7 +118,7 @@ void graph_nodes_read_kernel(struct graph_nodes *named, const CUDA_KERNEL_NODE_P
 void graph_nodes_read_memset(struct graph_nodes *named, const CUDA_MEMSET_NODE_PARAMS *fill)
 {
 	add_pinned(named, fill->dst,
-		   span(fill->pitch, fill->width * fill->elementSize, fill->height, 0, 1));
+		   box_bytes(fill->pitch, fill->width * fill->elementSize, fill->height, 0, 1));
 }
 
 /* Waits for values in memory, and writes them. */
@@ -259,9 +261,9 @@ void graph_nodes_read_params(struct graph_nodes *named, const CUgraphNodeParams 
 		break;
 	case CU_GRAPH_NODE_TYPE_MEMSET:
 		add_pinned(named, params->memset.dst,
-			   span(params->memset.pitch,
-				params->memset.width * params->memset.elementSize,
-				params->memset.height, 0, 1));
+			   box_bytes(params->memset.pitch,
+				     params->memset.width * params->memset.elementSize,
+				     params->memset.height, 0, 1));
 		break;
 	case CU_GRAPH_NODE_TYPE_GRAPH:
 		graph_nodes_read_graph(named, params->graph.graph);

@@ -162,7 +162,7 @@ static void note_kernel(void *context, const struct image_kernel *found)
 		kernel_count++;
 }
 
-static void told(const struct image_sink *sink)
+static void say_unread_parts(const struct image_sink *sink)
 {
 	if (sink->unread)
 		log_info("%zu parts of a module image could not be read for its kernels' "
@@ -179,7 +179,7 @@ void kernel_registry_loaded(const void *module, const void *image, const void *o
 	if (sink.context)
 		image_read_memory(image, &sink);
 	lock_give(&lock);
-	told(&sink);
+	say_unread_parts(&sink);
 }
 
 void kernel_registry_loaded_file(const void *module, const char *path, const void *owner)
@@ -191,7 +191,7 @@ void kernel_registry_loaded_file(const void *module, const char *path, const voi
 	if (sink.context)
 		image_read_file(path, &sink);
 	lock_give(&lock);
-	told(&sink);
+	say_unread_parts(&sink);
 }
 
 void kernel_registry_alias(const void *handle, const void *alias)

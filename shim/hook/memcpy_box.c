@@ -78,7 +78,7 @@ static bool is_ours(const struct side *side)
 }
 
 /* As many bytes as there can be where it is more. */
-static uint64_t span(const struct side *side, const struct memcpy_box *box)
+static uint64_t side_bytes(const struct side *side, const struct memcpy_box *box)
 {
 	uint64_t planes, rows, all;
 
@@ -93,13 +93,14 @@ static uint64_t span(const struct side *side, const struct memcpy_box *box)
 static bool goes_too_far(struct side *side, const struct memcpy_box *box)
 {
 	if (is_ours(side))
-		side->shift = pager_shown_range(side->start, span(side, box)) - side->start;
+		side->shift =
+		    pager_shown_range(side->start, side_bytes(side, box)) - side->start;
 	return side->shift != 0;
 }
 
 static bool all_resident(const struct side *side, const struct memcpy_box *box)
 {
-	uint64_t bytes = span(side, box);
+	uint64_t bytes = side_bytes(side, box);
 	bool cold;
 
 	return !is_ours(side) || (pager_same_home(side->start, bytes, &cold) == bytes && !cold);
@@ -132,8 +133,9 @@ static bool box_begin(struct memcpy_box *box, CUresult *result)
 
 	look_for_pointers(box);
 	if (ours) {
-		const struct pager_range ranges[] = {{box->dst.start, span(&box->dst, box)},
-						     {box->src.start, span(&box->src, box)}};
+		const struct pager_range ranges[] = {
+		    {box->dst.start, side_bytes(&box->dst, box)},
+		    {box->src.start, side_bytes(&box->src, box)}};
 
 		pager_use_ranges(ranges, 2, &box->work.use);
 		if (whole)

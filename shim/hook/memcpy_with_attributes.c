@@ -11,9 +11,9 @@
 
 /* Each body is given the driver's function, NULL where it has none; `where` is the stream as
  * the pager knows it. */
-static CUresult copy(PFN_cuMemcpyWithAttributesAsync_v13020 call, CUstream where,
-		     CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUmemcpyAttributes *attrs,
-		     CUstream stream)
+static CUresult copy_row(PFN_cuMemcpyWithAttributesAsync_v13020 call, CUstream where,
+			 CUdeviceptr dst, CUdeviceptr src, size_t bytes,
+			 CUmemcpyAttributes *attrs, CUstream stream)
 {
 	struct work work;
 	CUresult result;
@@ -27,7 +27,7 @@ static CUresult copy(PFN_cuMemcpyWithAttributesAsync_v13020 call, CUstream where
 	return work_end(&work, result);
 }
 
-static struct pager_range operand(const CUmemcpy3DOperand *side)
+static struct pager_range operand_range(const CUmemcpy3DOperand *side)
 {
 	CUdeviceptr at = side->type == CU_MEMCPY_OPERAND_TYPE_POINTER ? side->op.ptr.ptr : 0;
 
@@ -44,8 +44,8 @@ static CUresult copy_box(PFN_cuMemcpy3DWithAttributesAsync_v13020 call, CUstream
 	if (!call)
 		return CUDA_ERROR_NOT_FOUND;
 	if (box) {
-		ranges[0] = operand(&box->dst);
-		ranges[1] = operand(&box->src);
+		ranges[0] = operand_range(&box->dst);
+		ranges[1] = operand_range(&box->src);
 	}
 	result = work_begin_ranges(&work, where, ranges, 2);
 	if (result == CUDA_SUCCESS)
@@ -53,7 +53,7 @@ static CUresult copy_box(PFN_cuMemcpy3DWithAttributesAsync_v13020 call, CUstream
 	return work_end(&work, result);
 }
 
-static struct pager_range fabric_operand(const CUfabricCpyOperand *side, size_t bytes)
+static struct pager_range fabric_operand_range(const CUfabricCpyOperand *side, size_t bytes)
 {
 	bool here = side->type == CU_FABRIC_COPY_OPERAND_TYPE_POINTER;
 
@@ -70,8 +70,8 @@ static CUresult fabric_begin(struct work *work, CUstream where,
 	CUresult result;
 
 	for (size_t i = 0; ranges && i < count; i++) {
-		ranges[2 * i] = fabric_operand(&copies[i].dst, copies[i].size);
-		ranges[2 * i + 1] = fabric_operand(&copies[i].src, copies[i].size);
+		ranges[2 * i] = fabric_operand_range(&copies[i].dst, copies[i].size);
+		ranges[2 * i + 1] = fabric_operand_range(&copies[i].src, copies[i].size);
 	}
 	result = ranges ? work_begin_ranges(work, where, ranges, 2 * count)
 			: work_begin_unlisted(work, where, count);
@@ -98,8 +98,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyWithAttributesAsync(CUdeviceptr dst, CUdevice
 						       size_t size, CUmemcpyAttributes *attr,
 						       CUstream hStream)
 {
-	return copy(DRIVERS(cuMemcpyWithAttributesAsync), work_legacy(hStream), dst, src, size,
-		    attr, hStream);
+	return copy_row(DRIVERS(cuMemcpyWithAttributesAsync), work_legacy(hStream), dst, src,
+			size, attr, hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyWithAttributesAsync_ptsz(CUdeviceptr dst, CUdeviceptr src,
@@ -107,8 +107,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyWithAttributesAsync_ptsz(CUdeviceptr dst, CUd
 							    CUmemcpyAttributes *attr,
 							    CUstream hStream)
 {
-	return copy(DRIVERS(cuMemcpyWithAttributesAsync_ptsz), work_per_thread(hStream), dst,
-		    src, size, attr, hStream);
+	return copy_row(DRIVERS(cuMemcpyWithAttributesAsync_ptsz), work_per_thread(hStream),
+			dst, src, size, attr, hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DWithAttributesAsync(CUDA_MEMCPY3D_BATCH_OP *op,

@@ -9,7 +9,7 @@
 #include "hook/kernel_registry.h"
 #include "hook/launch_params.h"
 
-static const void *owner(void)
+static const void *owner_now(void)
 {
 	CUcontext context = NULL;
 
@@ -18,10 +18,10 @@ static const void *owner(void)
 	return context;
 }
 
-static CUresult loaded(CUresult result, const CUmodule *module, const void *image)
+static CUresult module_loaded(CUresult result, const CUmodule *module, const void *image)
 {
 	if (result == CUDA_SUCCESS && kernel_registry_wanted())
-		kernel_registry_loaded(*module, image, owner());
+		kernel_registry_loaded(*module, image, owner_now());
 	return result;
 }
 
@@ -33,7 +33,7 @@ LT_EXPORT CUresult CUDAAPI cuModuleLoad(CUmodule *module, const char *fname)
 		return CUDA_ERROR_NOT_FOUND;
 	result = real(cuModuleLoad)(module, fname);
 	if (result == CUDA_SUCCESS && kernel_registry_wanted())
-		kernel_registry_loaded_file(*module, fname, owner());
+		kernel_registry_loaded_file(*module, fname, owner_now());
 	return result;
 }
 
@@ -41,7 +41,7 @@ LT_EXPORT CUresult CUDAAPI cuModuleLoadData(CUmodule *module, const void *image)
 {
 	if (!driver_has(cuModuleLoadData))
 		return CUDA_ERROR_NOT_FOUND;
-	return loaded(real(cuModuleLoadData)(module, image), module, image);
+	return module_loaded(real(cuModuleLoadData)(module, image), module, image);
 }
 
 LT_EXPORT CUresult CUDAAPI cuModuleLoadDataEx(CUmodule *module, const void *image,
@@ -50,7 +50,7 @@ LT_EXPORT CUresult CUDAAPI cuModuleLoadDataEx(CUmodule *module, const void *imag
 {
 	if (!driver_has(cuModuleLoadDataEx))
 		return CUDA_ERROR_NOT_FOUND;
-	return loaded(
+	return module_loaded(
 	    real(cuModuleLoadDataEx)(module, image, numOptions, options, optionValues), module,
 	    image);
 }
@@ -59,7 +59,7 @@ LT_EXPORT CUresult CUDAAPI cuModuleLoadFatBinary(CUmodule *module, const void *f
 {
 	if (!driver_has(cuModuleLoadFatBinary))
 		return CUDA_ERROR_NOT_FOUND;
-	return loaded(real(cuModuleLoadFatBinary)(module, fatCubin), module, fatCubin);
+	return module_loaded(real(cuModuleLoadFatBinary)(module, fatCubin), module, fatCubin);
 }
 
 LT_EXPORT CUresult CUDAAPI cuModuleGetFunction(CUfunction *hfunc, CUmodule hmod,

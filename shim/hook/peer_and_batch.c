@@ -38,14 +38,14 @@ static CUresult copy_begin(struct work *work, CUstream where, CUdeviceptr dst, C
 				 (struct pager_range[]){{dst, bytes}, {src, bytes}}, 2);
 }
 
-static struct pager_range rest_of(CUdeviceptr start)
+static struct pager_range range_from(CUdeviceptr start)
 {
 	return (struct pager_range){start, start ? ONE_HOME_REST : 0};
 }
 
-static struct pager_range operand(const CUmemcpy3DOperand *side)
+static struct pager_range operand_range(const CUmemcpy3DOperand *side)
 {
-	return rest_of(side->type == CU_MEMCPY_OPERAND_TYPE_POINTER ? side->op.ptr.ptr : 0);
+	return range_from(side->type == CU_MEMCPY_OPERAND_TYPE_POINTER ? side->op.ptr.ptr : 0);
 }
 
 /* --- the bodies. Each is given the driver's function, NULL where it has none; `where` is the
@@ -68,8 +68,8 @@ static bool peer_by_detour(CUdeviceptr dst, CUcontext to, CUdeviceptr src, CUcon
 	return true;
 }
 
-static CUresult peer(PFN_cuMemcpyPeer_v4000 call, CUstream where, CUdeviceptr dst, CUcontext to,
-		     CUdeviceptr src, CUcontext from, size_t bytes)
+static CUresult copy_peer(PFN_cuMemcpyPeer_v4000 call, CUstream where, CUdeviceptr dst,
+			  CUcontext to, CUdeviceptr src, CUcontext from, size_t bytes)
 {
 	struct work work;
 	CUresult result;
@@ -85,9 +85,9 @@ static CUresult peer(PFN_cuMemcpyPeer_v4000 call, CUstream where, CUdeviceptr ds
 	return work_end(&work, result);
 }
 
-static CUresult peer_async(PFN_cuMemcpyPeerAsync_v4000 call, CUstream where, CUdeviceptr dst,
-			   CUcontext to, CUdeviceptr src, CUcontext from, size_t bytes,
-			   CUstream stream)
+static CUresult copy_peer_async(PFN_cuMemcpyPeerAsync_v4000 call, CUstream where,
+				CUdeviceptr dst, CUcontext to, CUdeviceptr src, CUcontext from,
+				size_t bytes, CUstream stream)
 {
 	struct work work;
 	CUresult result;
@@ -107,13 +107,13 @@ static CUresult box_peer_begin(struct work *work, CUstream where,
 			       const CUDA_MEMCPY3D_PEER *copy)
 {
 	return work_begin_ranges(work, where,
-				 (struct pager_range[]){rest_of(copy ? copy->dstDevice : 0),
-							rest_of(copy ? copy->srcDevice : 0)},
+				 (struct pager_range[]){range_from(copy ? copy->dstDevice : 0),
+							range_from(copy ? copy->srcDevice : 0)},
 				 2);
 }
 
-static CUresult box_peer(PFN_cuMemcpy3DPeer_v4000 call, CUstream where,
-			 const CUDA_MEMCPY3D_PEER *copy)
+static CUresult copy_box_peer(PFN_cuMemcpy3DPeer_v4000 call, CUstream where,
+			      const CUDA_MEMCPY3D_PEER *copy)
 {
 	struct work work;
 	CUresult result;
@@ -126,8 +126,8 @@ static CUresult box_peer(PFN_cuMemcpy3DPeer_v4000 call, CUstream where,
 	return work_end(&work, result);
 }
 
-static CUresult box_peer_async(PFN_cuMemcpy3DPeerAsync_v4000 call, CUstream where,
-			       const CUDA_MEMCPY3D_PEER *copy, CUstream stream)
+static CUresult copy_box_peer_async(PFN_cuMemcpy3DPeerAsync_v4000 call, CUstream where,
+				    const CUDA_MEMCPY3D_PEER *copy, CUstream stream)
 {
 	struct work work;
 	CUresult result;
@@ -140,8 +140,8 @@ static CUresult box_peer_async(PFN_cuMemcpy3DPeerAsync_v4000 call, CUstream wher
 	return work_end(&work, result);
 }
 
-static CUresult from_array(PFN_cuMemcpyAtoD_v3020 call, CUstream where, CUdeviceptr dst,
-			   CUarray src, size_t offset, size_t bytes)
+static CUresult copy_from_array(PFN_cuMemcpyAtoD_v3020 call, CUstream where, CUdeviceptr dst,
+				CUarray src, size_t offset, size_t bytes)
 {
 	struct work work;
 	CUresult result;
@@ -154,8 +154,8 @@ static CUresult from_array(PFN_cuMemcpyAtoD_v3020 call, CUstream where, CUdevice
 	return work_end(&work, result);
 }
 
-static CUresult to_array(PFN_cuMemcpyDtoA_v3020 call, CUstream where, CUarray dst,
-			 size_t offset, CUdeviceptr src, size_t bytes)
+static CUresult copy_to_array(PFN_cuMemcpyDtoA_v3020 call, CUstream where, CUarray dst,
+			      size_t offset, CUdeviceptr src, size_t bytes)
 {
 	struct work work;
 	CUresult result;
@@ -183,10 +183,10 @@ static CUresult batch_begin(struct work *work, CUstream where, const CUdeviceptr
 	return begin_and_free(work, where, ranges, 2 * count);
 }
 
-static CUresult batch(PFN_cuMemcpyBatchAsync_v12080 call, CUstream where, CUdeviceptr *dsts,
-		      CUdeviceptr *srcs, size_t *sizes, size_t count, CUmemcpyAttributes *attrs,
-		      size_t *attr_indices, size_t attr_count, size_t *fail_index,
-		      CUstream stream)
+static CUresult copy_batch(PFN_cuMemcpyBatchAsync_v12080 call, CUstream where,
+			   CUdeviceptr *dsts, CUdeviceptr *srcs, size_t *sizes, size_t count,
+			   CUmemcpyAttributes *attrs, size_t *attr_indices, size_t attr_count,
+			   size_t *fail_index, CUstream stream)
 {
 	struct work work;
 	CUresult result;
@@ -200,10 +200,10 @@ static CUresult batch(PFN_cuMemcpyBatchAsync_v12080 call, CUstream where, CUdevi
 	return work_end(&work, result);
 }
 
-static CUresult batch_v2(PFN_cuMemcpyBatchAsync_v13000 call, CUstream where, CUdeviceptr *dsts,
-			 CUdeviceptr *srcs, size_t *sizes, size_t count,
-			 CUmemcpyAttributes *attrs, size_t *attr_indices, size_t attr_count,
-			 CUstream stream)
+static CUresult copy_batch_v2(PFN_cuMemcpyBatchAsync_v13000 call, CUstream where,
+			      CUdeviceptr *dsts, CUdeviceptr *srcs, size_t *sizes, size_t count,
+			      CUmemcpyAttributes *attrs, size_t *attr_indices,
+			      size_t attr_count, CUstream stream)
 {
 	struct work work;
 	CUresult result;
@@ -226,15 +226,15 @@ static CUresult boxes_begin(struct work *work, CUstream where,
 		count = 0;
 	ranges = ranges_for(count);
 	for (size_t i = 0; ranges && i < count; i++) {
-		ranges[2 * i] = operand(&boxes[i].dst);
-		ranges[2 * i + 1] = operand(&boxes[i].src);
+		ranges[2 * i] = operand_range(&boxes[i].dst);
+		ranges[2 * i + 1] = operand_range(&boxes[i].src);
 	}
 	return begin_and_free(work, where, ranges, 2 * count);
 }
 
-static CUresult boxes(PFN_cuMemcpy3DBatchAsync_v12080 call, CUstream where, size_t count,
-		      CUDA_MEMCPY3D_BATCH_OP *list, size_t *fail_index,
-		      unsigned long long flags, CUstream stream)
+static CUresult copy_boxes(PFN_cuMemcpy3DBatchAsync_v12080 call, CUstream where, size_t count,
+			   CUDA_MEMCPY3D_BATCH_OP *list, size_t *fail_index,
+			   unsigned long long flags, CUstream stream)
 {
 	struct work work;
 	CUresult result;
@@ -247,9 +247,9 @@ static CUresult boxes(PFN_cuMemcpy3DBatchAsync_v12080 call, CUstream where, size
 	return work_end(&work, result);
 }
 
-static CUresult boxes_v2(PFN_cuMemcpy3DBatchAsync_v13000 call, CUstream where, size_t count,
-			 CUDA_MEMCPY3D_BATCH_OP *list, unsigned long long flags,
-			 CUstream stream)
+static CUresult copy_boxes_v2(PFN_cuMemcpy3DBatchAsync_v13000 call, CUstream where,
+			      size_t count, CUDA_MEMCPY3D_BATCH_OP *list,
+			      unsigned long long flags, CUstream stream)
 {
 	struct work work;
 	CUresult result;
@@ -332,84 +332,85 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyPeer(CUdeviceptr dstDevice, CUcontext dstCont
 					CUdeviceptr srcDevice, CUcontext srcContext,
 					size_t ByteCount)
 {
-	return peer(DRIVERS(cuMemcpyPeer), CU_STREAM_LEGACY, dstDevice, dstContext, srcDevice,
-		    srcContext, ByteCount);
+	return copy_peer(DRIVERS(cuMemcpyPeer), CU_STREAM_LEGACY, dstDevice, dstContext,
+			 srcDevice, srcContext, ByteCount);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyPeer_ptds(CUdeviceptr dstDevice, CUcontext dstContext,
 					     CUdeviceptr srcDevice, CUcontext srcContext,
 					     size_t ByteCount)
 {
-	return peer(DRIVERS(cuMemcpyPeer_ptds), CU_STREAM_PER_THREAD, dstDevice, dstContext,
-		    srcDevice, srcContext, ByteCount);
+	return copy_peer(DRIVERS(cuMemcpyPeer_ptds), CU_STREAM_PER_THREAD, dstDevice,
+			 dstContext, srcDevice, srcContext, ByteCount);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyPeerAsync(CUdeviceptr dstDevice, CUcontext dstContext,
 					     CUdeviceptr srcDevice, CUcontext srcContext,
 					     size_t ByteCount, CUstream hStream)
 {
-	return peer_async(DRIVERS(cuMemcpyPeerAsync), work_legacy(hStream), dstDevice,
-			  dstContext, srcDevice, srcContext, ByteCount, hStream);
+	return copy_peer_async(DRIVERS(cuMemcpyPeerAsync), work_legacy(hStream), dstDevice,
+			       dstContext, srcDevice, srcContext, ByteCount, hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyPeerAsync_ptsz(CUdeviceptr dstDevice, CUcontext dstContext,
 						  CUdeviceptr srcDevice, CUcontext srcContext,
 						  size_t ByteCount, CUstream hStream)
 {
-	return peer_async(DRIVERS(cuMemcpyPeerAsync_ptsz), work_per_thread(hStream), dstDevice,
-			  dstContext, srcDevice, srcContext, ByteCount, hStream);
+	return copy_peer_async(DRIVERS(cuMemcpyPeerAsync_ptsz), work_per_thread(hStream),
+			       dstDevice, dstContext, srcDevice, srcContext, ByteCount,
+			       hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER *pCopy)
 {
-	return box_peer(DRIVERS(cuMemcpy3DPeer), CU_STREAM_LEGACY, pCopy);
+	return copy_box_peer(DRIVERS(cuMemcpy3DPeer), CU_STREAM_LEGACY, pCopy);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeer_ptds(const CUDA_MEMCPY3D_PEER *pCopy)
 {
-	return box_peer(DRIVERS(cuMemcpy3DPeer_ptds), CU_STREAM_PER_THREAD, pCopy);
+	return copy_box_peer(DRIVERS(cuMemcpy3DPeer_ptds), CU_STREAM_PER_THREAD, pCopy);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *pCopy,
 					       CUstream hStream)
 {
-	return box_peer_async(DRIVERS(cuMemcpy3DPeerAsync), work_legacy(hStream), pCopy,
-			      hStream);
+	return copy_box_peer_async(DRIVERS(cuMemcpy3DPeerAsync), work_legacy(hStream), pCopy,
+				   hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DPeerAsync_ptsz(const CUDA_MEMCPY3D_PEER *pCopy,
 						    CUstream hStream)
 {
-	return box_peer_async(DRIVERS(cuMemcpy3DPeerAsync_ptsz), work_per_thread(hStream),
-			      pCopy, hStream);
+	return copy_box_peer_async(DRIVERS(cuMemcpy3DPeerAsync_ptsz), work_per_thread(hStream),
+				   pCopy, hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyAtoD_v2(CUdeviceptr dstDevice, CUarray srcArray,
 					   size_t srcOffset, size_t ByteCount)
 {
-	return from_array(DRIVERS(cuMemcpyAtoD_v2), CU_STREAM_LEGACY, dstDevice, srcArray,
-			  srcOffset, ByteCount);
+	return copy_from_array(DRIVERS(cuMemcpyAtoD_v2), CU_STREAM_LEGACY, dstDevice, srcArray,
+			       srcOffset, ByteCount);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyAtoD_v2_ptds(CUdeviceptr dstDevice, CUarray srcArray,
 						size_t srcOffset, size_t ByteCount)
 {
-	return from_array(DRIVERS(cuMemcpyAtoD_v2_ptds), CU_STREAM_PER_THREAD, dstDevice,
-			  srcArray, srcOffset, ByteCount);
+	return copy_from_array(DRIVERS(cuMemcpyAtoD_v2_ptds), CU_STREAM_PER_THREAD, dstDevice,
+			       srcArray, srcOffset, ByteCount);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoA_v2(CUarray dstArray, size_t dstOffset,
 					   CUdeviceptr srcDevice, size_t ByteCount)
 {
-	return to_array(DRIVERS(cuMemcpyDtoA_v2), CU_STREAM_LEGACY, dstArray, dstOffset,
-			srcDevice, ByteCount);
+	return copy_to_array(DRIVERS(cuMemcpyDtoA_v2), CU_STREAM_LEGACY, dstArray, dstOffset,
+			     srcDevice, ByteCount);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyDtoA_v2_ptds(CUarray dstArray, size_t dstOffset,
 						CUdeviceptr srcDevice, size_t ByteCount)
 {
-	return to_array(DRIVERS(cuMemcpyDtoA_v2_ptds), CU_STREAM_PER_THREAD, dstArray,
-			dstOffset, srcDevice, ByteCount);
+	return copy_to_array(DRIVERS(cuMemcpyDtoA_v2_ptds), CU_STREAM_PER_THREAD, dstArray,
+			     dstOffset, srcDevice, ByteCount);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync(CUdeviceptr *dsts, CUdeviceptr *srcs,
@@ -418,8 +419,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync(CUdeviceptr *dsts, CUdeviceptr *sr
 					      size_t numAttrs, size_t *failIdx,
 					      CUstream hStream)
 {
-	return batch(DRIVERS(cuMemcpyBatchAsync), work_legacy(hStream), dsts, srcs, sizes,
-		     count, attrs, attrIdxs, numAttrs, failIdx, hStream);
+	return copy_batch(DRIVERS(cuMemcpyBatchAsync), work_legacy(hStream), dsts, srcs, sizes,
+			  count, attrs, attrIdxs, numAttrs, failIdx, hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_ptsz(CUdeviceptr *dsts, CUdeviceptr *srcs,
@@ -428,8 +429,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_ptsz(CUdeviceptr *dsts, CUdevicept
 						   size_t numAttrs, size_t *failIdx,
 						   CUstream hStream)
 {
-	return batch(DRIVERS(cuMemcpyBatchAsync_ptsz), work_per_thread(hStream), dsts, srcs,
-		     sizes, count, attrs, attrIdxs, numAttrs, failIdx, hStream);
+	return copy_batch(DRIVERS(cuMemcpyBatchAsync_ptsz), work_per_thread(hStream), dsts,
+			  srcs, sizes, count, attrs, attrIdxs, numAttrs, failIdx, hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_v2(CUdeviceptr *dsts, CUdeviceptr *srcs,
@@ -437,8 +438,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_v2(CUdeviceptr *dsts, CUdeviceptr 
 						 CUmemcpyAttributes *attrs, size_t *attrIdxs,
 						 size_t numAttrs, CUstream hStream)
 {
-	return batch_v2(DRIVERS(cuMemcpyBatchAsync_v2), work_legacy(hStream), dsts, srcs, sizes,
-			count, attrs, attrIdxs, numAttrs, hStream);
+	return copy_batch_v2(DRIVERS(cuMemcpyBatchAsync_v2), work_legacy(hStream), dsts, srcs,
+			     sizes, count, attrs, attrIdxs, numAttrs, hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_v2_ptsz(CUdeviceptr *dsts, CUdeviceptr *srcs,
@@ -447,16 +448,16 @@ LT_EXPORT CUresult CUDAAPI cuMemcpyBatchAsync_v2_ptsz(CUdeviceptr *dsts, CUdevic
 						      size_t *attrIdxs, size_t numAttrs,
 						      CUstream hStream)
 {
-	return batch_v2(DRIVERS(cuMemcpyBatchAsync_v2_ptsz), work_per_thread(hStream), dsts,
-			srcs, sizes, count, attrs, attrIdxs, numAttrs, hStream);
+	return copy_batch_v2(DRIVERS(cuMemcpyBatchAsync_v2_ptsz), work_per_thread(hStream),
+			     dsts, srcs, sizes, count, attrs, attrIdxs, numAttrs, hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync(size_t numParams,
 						CUDA_MEMCPY3D_BATCH_OP *opList, size_t *failIdx,
 						unsigned long long flags, CUstream hStream)
 {
-	return boxes(DRIVERS(cuMemcpy3DBatchAsync), work_legacy(hStream), numParams, opList,
-		     failIdx, flags, hStream);
+	return copy_boxes(DRIVERS(cuMemcpy3DBatchAsync), work_legacy(hStream), numParams,
+			  opList, failIdx, flags, hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync_ptsz(size_t numParams,
@@ -464,16 +465,16 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync_ptsz(size_t numParams,
 						     size_t *failIdx, unsigned long long flags,
 						     CUstream hStream)
 {
-	return boxes(DRIVERS(cuMemcpy3DBatchAsync_ptsz), work_per_thread(hStream), numParams,
-		     opList, failIdx, flags, hStream);
+	return copy_boxes(DRIVERS(cuMemcpy3DBatchAsync_ptsz), work_per_thread(hStream),
+			  numParams, opList, failIdx, flags, hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync_v2(size_t numParams,
 						   CUDA_MEMCPY3D_BATCH_OP *opList,
 						   unsigned long long flags, CUstream hStream)
 {
-	return boxes_v2(DRIVERS(cuMemcpy3DBatchAsync_v2), work_legacy(hStream), numParams,
-			opList, flags, hStream);
+	return copy_boxes_v2(DRIVERS(cuMemcpy3DBatchAsync_v2), work_legacy(hStream), numParams,
+			     opList, flags, hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync_v2_ptsz(size_t numParams,
@@ -481,8 +482,8 @@ LT_EXPORT CUresult CUDAAPI cuMemcpy3DBatchAsync_v2_ptsz(size_t numParams,
 							unsigned long long flags,
 							CUstream hStream)
 {
-	return boxes_v2(DRIVERS(cuMemcpy3DBatchAsync_v2_ptsz), work_per_thread(hStream),
-			numParams, opList, flags, hStream);
+	return copy_boxes_v2(DRIVERS(cuMemcpy3DBatchAsync_v2_ptsz), work_per_thread(hStream),
+			     numParams, opList, flags, hStream);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemPrefetchAsync(CUdeviceptr devPtr, size_t count,

@@ -21,7 +21,7 @@ static bool allocation_at(CUdeviceptr address, struct pager_component *out)
 }
 
 /* What to ask the driver about instead of the address. */
-static CUdeviceptr shown(CUdeviceptr address)
+static CUdeviceptr address_shown(CUdeviceptr address)
 {
 	return driver_slabs_shown(pager_shown(address));
 }
@@ -34,7 +34,7 @@ LT_EXPORT CUresult CUDAAPI cuMemGetAddressRange_v2(CUdeviceptr *pbase, size_t *p
 	if (!driver_has(cuMemGetAddressRange_v2))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!allocation_at(dptr, &component))
-		return real(cuMemGetAddressRange_v2)(pbase, psize, shown(dptr));
+		return real(cuMemGetAddressRange_v2)(pbase, psize, address_shown(dptr));
 	if (pbase)
 		*pbase = component.start;
 	if (psize)
@@ -53,8 +53,8 @@ static bool is_of_one_allocation(CUpointer_attribute attribute)
 }
 
 /* False: the driver knows better than we do. */
-static bool answer(void *data, CUpointer_attribute attribute, CUdeviceptr ptr,
-		   const struct pager_component *component, CUresult *result)
+static bool answer_attribute(void *data, CUpointer_attribute attribute, CUdeviceptr ptr,
+			     const struct pager_component *component, CUresult *result)
 {
 	*result = CUDA_SUCCESS;
 	if (component->in_driver && !is_of_one_allocation(attribute))
@@ -115,9 +115,9 @@ LT_EXPORT CUresult CUDAAPI cuPointerGetAttribute(void *data, CUpointer_attribute
 	if (!driver_has(cuPointerGetAttribute))
 		return CUDA_ERROR_NOT_FOUND;
 	if (data && allocation_at(ptr, &component) &&
-	    answer(data, attribute, ptr, &component, &result))
+	    answer_attribute(data, attribute, ptr, &component, &result))
 		return result;
-	return real(cuPointerGetAttribute)(data, attribute, shown(ptr));
+	return real(cuPointerGetAttribute)(data, attribute, address_shown(ptr));
 }
 
 /* Where the single question fails, this one answers with nothing. */
@@ -130,11 +130,13 @@ LT_EXPORT CUresult CUDAAPI cuPointerGetAttributes(unsigned int numAttributes,
 
 	if (!driver_has(cuPointerGetAttributes))
 		return CUDA_ERROR_NOT_FOUND;
-	result = real(cuPointerGetAttributes)(numAttributes, attributes, data, shown(ptr));
+	result =
+	    real(cuPointerGetAttributes)(numAttributes, attributes, data, address_shown(ptr));
 	if (result != CUDA_SUCCESS || !allocation_at(ptr, &component))
 		return result;
 	for (unsigned int i = 0; i < numAttributes; i++)
-		if (data[i] && answer(data[i], attributes[i], ptr, &component, &single) &&
+		if (data[i] &&
+		    answer_attribute(data[i], attributes[i], ptr, &component, &single) &&
 		    single != CUDA_SUCCESS)
 			*(void **)data[i] = NULL;
 	return CUDA_SUCCESS;
@@ -153,7 +155,7 @@ LT_EXPORT CUresult CUDAAPI cuPointerSetAttribute(const void *value,
 	if (value && attribute == CU_POINTER_ATTRIBUTE_SYNC_MEMOPS &&
 	    driver_slabs_set_sync_memops(ptr, *(const unsigned int *)value != 0, &result))
 		return result;
-	return real(cuPointerSetAttribute)(value, attribute, shown(ptr));
+	return real(cuPointerSetAttribute)(value, attribute, address_shown(ptr));
 }
 
 /* --- what would bind somebody to the physical memory behind an address, which changes
@@ -166,7 +168,7 @@ static bool is_paged(CUdeviceptr address)
 	return allocation_at(address, &component);
 }
 
-static CUresult refuse(const char *function, atomic_flag *said)
+static CUresult refuse_sharing(const char *function, atomic_flag *said)
 {
 	if (!atomic_flag_test_and_set(said))
 		log_warn(
@@ -184,8 +186,8 @@ LT_EXPORT CUresult CUDAAPI cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdevicept
 	if (!driver_has(cuIpcGetMemHandle))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!pHandle || !is_paged(dptr))
-		return real(cuIpcGetMemHandle)(pHandle, shown(dptr));
-	return refuse("cuIpcGetMemHandle", &said);
+		return real(cuIpcGetMemHandle)(pHandle, address_shown(dptr));
+	return refuse_sharing("cuIpcGetMemHandle", &said);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMemGetHandleForAddressRange(void *handle, CUdeviceptr dptr,
@@ -198,9 +200,9 @@ LT_EXPORT CUresult CUDAAPI cuMemGetHandleForAddressRange(void *handle, CUdevicep
 	if (!driver_has(cuMemGetHandleForAddressRange))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!is_paged(dptr))
-		return real(cuMemGetHandleForAddressRange)(handle, shown(dptr), size,
+		return real(cuMemGetHandleForAddressRange)(handle, address_shown(dptr), size,
 							   handleType, flags);
-	return refuse("cuMemGetHandleForAddressRange", &said);
+	return refuse_sharing("cuMemGetHandleForAddressRange", &said);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMulticastBindAddr(CUmemGenericAllocationHandle mcHandle,
@@ -212,9 +214,9 @@ LT_EXPORT CUresult CUDAAPI cuMulticastBindAddr(CUmemGenericAllocationHandle mcHa
 	if (!driver_has(cuMulticastBindAddr))
 		return CUDA_ERROR_NOT_FOUND;
 	if (!is_paged(memptr))
-		return real(cuMulticastBindAddr)(mcHandle, mcOffset, shown(memptr), size,
-						 flags);
-	return refuse("cuMulticastBindAddr", &said);
+		return real(cuMulticastBindAddr)(mcHandle, mcOffset, address_shown(memptr),
+						 size, flags);
+	return refuse_sharing("cuMulticastBindAddr", &said);
 }
 
 LT_EXPORT CUresult CUDAAPI cuMulticastBindAddr_v2(CUmemGenericAllocationHandle mcHandle,
@@ -229,7 +231,7 @@ LT_EXPORT CUresult CUDAAPI cuMulticastBindAddr_v2(CUmemGenericAllocationHandle m
 	if (!is_paged(memptr))
 		return real(cuMulticastBindAddr_v2)(mcHandle, dev, mcOffset, memptr, size,
 						    flags);
-	return refuse("cuMulticastBindAddr", &said);
+	return refuse_sharing("cuMulticastBindAddr", &said);
 }
 
 LT_EXPORT CUresult CUDAAPI cuLogicalEndpointBindAddr(CUlogicalEndpointId leId, CUdevice dev,
@@ -242,7 +244,7 @@ LT_EXPORT CUresult CUDAAPI cuLogicalEndpointBindAddr(CUlogicalEndpointId leId, C
 		return CUDA_ERROR_NOT_FOUND;
 	if (!is_paged((CUdeviceptr)(uintptr_t)ptr))
 		return real(cuLogicalEndpointBindAddr)(leId, dev, offset, ptr, size, flags);
-	return refuse("cuLogicalEndpointBindAddr", &said);
+	return refuse_sharing("cuLogicalEndpointBindAddr", &said);
 }
 
 /* To the program it is memory of cuMemAlloc, which has no handle. */

@@ -113,8 +113,8 @@ static bool in_capture(CUstream stream)
 /* It ended if the driver says so; and after an error, if the stream was being captured before
  * and is not any more. A question may fail too: a capture that ended and still counted would
  * keep everything where it is for ever. */
-static CUresult end(CUresult (*driver_end)(CUstream, CUgraph *), CUstream stream,
-		    CUstream named, CUgraph *graph)
+static CUresult capture_end(CUresult (*driver_end)(CUstream, CUgraph *), CUstream stream,
+			    CUstream named, CUgraph *graph)
 {
 	bool was = real(cuStreamIsCapturing) && in_capture(named);
 	CUresult result = driver_end(stream, graph);
@@ -260,7 +260,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToCig_ptsz(CUstream hStream,
 }
 
 /* Whether the driver calls such a stream captured is not said either. */
-static CUresult cig_ended(CUresult result)
+static CUresult capture_to_cig_ended(CUresult result)
 {
 	if (result == CUDA_SUCCESS)
 		streams_capture_ended();
@@ -271,35 +271,36 @@ LT_EXPORT CUresult CUDAAPI cuStreamEndCaptureToCig(CUstream hStream)
 {
 	if (!driver_has(cuStreamEndCaptureToCig))
 		return CUDA_ERROR_NOT_FOUND;
-	return cig_ended(real(cuStreamEndCaptureToCig)(hStream));
+	return capture_to_cig_ended(real(cuStreamEndCaptureToCig)(hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamEndCaptureToCig_ptsz(CUstream hStream)
 {
 	if (!driver_has(cuStreamEndCaptureToCig_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	return cig_ended(real(cuStreamEndCaptureToCig_ptsz)(hStream));
+	return capture_to_cig_ended(real(cuStreamEndCaptureToCig_ptsz)(hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)
 {
 	if (!driver_has(cuStreamEndCapture))
 		return CUDA_ERROR_NOT_FOUND;
-	return end(real(cuStreamEndCapture), hStream, work_legacy(hStream), phGraph);
+	return capture_end(real(cuStreamEndCapture), hStream, work_legacy(hStream), phGraph);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamEndCapture_ptsz(CUstream hStream, CUgraph *phGraph)
 {
 	if (!driver_has(cuStreamEndCapture_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
-	return end(real(cuStreamEndCapture_ptsz), hStream, work_per_thread(hStream), phGraph);
+	return capture_end(real(cuStreamEndCapture_ptsz), hStream, work_per_thread(hStream),
+			   phGraph);
 }
 
 /* --- waiting
  * -------------------------------------------------------------------------------------------------
  */
 
-static CUresult waited(CUresult result)
+static CUresult program_waited(CUresult result)
 {
 	pools_refresh();
 	ordered_free_settle();
@@ -342,7 +343,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamSynchronize(CUstream hStream)
 	if (!driver_has(cuStreamSynchronize))
 		return CUDA_ERROR_NOT_FOUND;
 	step_until_over(real(cuStreamQuery) ? stream_is_over : NULL, work_legacy(hStream));
-	return waited(real(cuStreamSynchronize)(hStream));
+	return program_waited(real(cuStreamSynchronize)(hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamSynchronize_ptsz(CUstream hStream)
@@ -350,21 +351,21 @@ LT_EXPORT CUresult CUDAAPI cuStreamSynchronize_ptsz(CUstream hStream)
 	if (!driver_has(cuStreamSynchronize_ptsz))
 		return CUDA_ERROR_NOT_FOUND;
 	step_until_over(real(cuStreamQuery) ? stream_is_over : NULL, work_per_thread(hStream));
-	return waited(real(cuStreamSynchronize_ptsz)(hStream));
+	return program_waited(real(cuStreamSynchronize_ptsz)(hStream));
 }
 
 LT_EXPORT CUresult CUDAAPI cuCtxSynchronize(void)
 {
 	if (!driver_has(cuCtxSynchronize))
 		return CUDA_ERROR_NOT_FOUND;
-	return waited(real(cuCtxSynchronize)());
+	return program_waited(real(cuCtxSynchronize)());
 }
 
 LT_EXPORT CUresult CUDAAPI cuCtxSynchronize_v2(CUcontext ctx)
 {
 	if (!driver_has(cuCtxSynchronize_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	return waited(real(cuCtxSynchronize_v2)(ctx));
+	return program_waited(real(cuCtxSynchronize_v2)(ctx));
 }
 
 LT_EXPORT CUresult CUDAAPI cuEventSynchronize(CUevent hEvent)
@@ -372,5 +373,5 @@ LT_EXPORT CUresult CUDAAPI cuEventSynchronize(CUevent hEvent)
 	if (!driver_has(cuEventSynchronize))
 		return CUDA_ERROR_NOT_FOUND;
 	step_until_over(real(cuEventQuery) ? event_is_over : NULL, hEvent);
-	return waited(real(cuEventSynchronize)(hEvent));
+	return program_waited(real(cuEventSynchronize)(hEvent));
 }

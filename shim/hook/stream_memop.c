@@ -11,8 +11,9 @@
 
 /* Each is given the driver's function, NULL where there is none, and the stream as the driver
  * and as the pager knows it. */
-static CUresult value_32(PFN_cuStreamWriteValue32_v11070 call, CUstream stream, CUstream where,
-			 CUdeviceptr addr, cuuint32_t value, unsigned int flags)
+static CUresult wait_or_write_32(PFN_cuStreamWriteValue32_v11070 call, CUstream stream,
+				 CUstream where, CUdeviceptr addr, cuuint32_t value,
+				 unsigned int flags)
 {
 	struct work work;
 	CUresult result;
@@ -25,8 +26,9 @@ static CUresult value_32(PFN_cuStreamWriteValue32_v11070 call, CUstream stream, 
 	return work_end(&work, result);
 }
 
-static CUresult value_64(PFN_cuStreamWriteValue64_v11070 call, CUstream stream, CUstream where,
-			 CUdeviceptr addr, cuuint64_t value, unsigned int flags)
+static CUresult wait_or_write_64(PFN_cuStreamWriteValue64_v11070 call, CUstream stream,
+				 CUstream where, CUdeviceptr addr, cuuint64_t value,
+				 unsigned int flags)
 {
 	struct work work;
 	CUresult result;
@@ -40,7 +42,8 @@ static CUresult value_64(PFN_cuStreamWriteValue64_v11070 call, CUstream stream, 
 }
 
 /* Waits for values in memory, and writes of them. False: what a later CUDA may have. */
-static bool read_operation(const CUstreamBatchMemOpParams *operation, struct pager_range *range)
+static bool operation_range(const CUstreamBatchMemOpParams *operation,
+			    struct pager_range *range)
 {
 	switch ((int)operation->operation) {
 	case CU_STREAM_MEM_OP_WAIT_VALUE_32:
@@ -59,8 +62,9 @@ static bool read_operation(const CUstreamBatchMemOpParams *operation, struct pag
 	}
 }
 
-static CUresult batch_begin(struct work *work, CUstream where,
-			    const CUstreamBatchMemOpParams *operations, unsigned int count)
+static CUresult memop_batch_begin(struct work *work, CUstream where,
+				  const CUstreamBatchMemOpParams *operations,
+				  unsigned int count)
 {
 	struct pager_range *ranges;
 	CUresult result;
@@ -69,7 +73,7 @@ static CUresult batch_begin(struct work *work, CUstream where,
 		count = 0; /* the driver's to refuse */
 	ranges = count && pager_any_made() ? calloc(count, sizeof(*ranges)) : NULL;
 	for (unsigned int i = 0; ranges && i < count; i++) {
-		if (read_operation(&operations[i], &ranges[i]))
+		if (operation_range(&operations[i], &ranges[i]))
 			continue;
 		free(ranges);
 		ranges = NULL;
@@ -80,16 +84,16 @@ static CUresult batch_begin(struct work *work, CUstream where,
 	return result;
 }
 
-static CUresult batch(PFN_cuStreamBatchMemOp_v11070 call, CUstream stream, CUstream where,
-		      unsigned int count, CUstreamBatchMemOpParams *operations,
-		      unsigned int flags)
+static CUresult memop_batch(PFN_cuStreamBatchMemOp_v11070 call, CUstream stream, CUstream where,
+			    unsigned int count, CUstreamBatchMemOpParams *operations,
+			    unsigned int flags)
 {
 	struct work work;
 	CUresult result;
 
 	if (!call)
 		return CUDA_ERROR_NOT_FOUND;
-	result = batch_begin(&work, where, operations, count);
+	result = memop_batch_begin(&work, where, operations, count);
 	if (result == CUDA_SUCCESS)
 		result = call(stream, count, operations, flags);
 	return work_end(&work, result);
@@ -100,73 +104,73 @@ static CUresult batch(PFN_cuStreamBatchMemOp_v11070 call, CUstream stream, CUstr
 LT_EXPORT CUresult CUDAAPI cuStreamWriteValue32(CUstream stream, CUdeviceptr addr,
 						cuuint32_t value, unsigned int flags)
 {
-	return value_32(DRIVERS(cuStreamWriteValue32), stream, work_legacy(stream), addr, value,
-			flags);
+	return wait_or_write_32(DRIVERS(cuStreamWriteValue32), stream, work_legacy(stream),
+				addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWriteValue32_ptsz(CUstream stream, CUdeviceptr addr,
 						     cuuint32_t value, unsigned int flags)
 {
-	return value_32(DRIVERS(cuStreamWriteValue32_ptsz), stream, work_per_thread(stream),
-			addr, value, flags);
+	return wait_or_write_32(DRIVERS(cuStreamWriteValue32_ptsz), stream,
+				work_per_thread(stream), addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWriteValue64(CUstream stream, CUdeviceptr addr,
 						cuuint64_t value, unsigned int flags)
 {
-	return value_64(DRIVERS(cuStreamWriteValue64), stream, work_legacy(stream), addr, value,
-			flags);
+	return wait_or_write_64(DRIVERS(cuStreamWriteValue64), stream, work_legacy(stream),
+				addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWriteValue64_ptsz(CUstream stream, CUdeviceptr addr,
 						     cuuint64_t value, unsigned int flags)
 {
-	return value_64(DRIVERS(cuStreamWriteValue64_ptsz), stream, work_per_thread(stream),
-			addr, value, flags);
+	return wait_or_write_64(DRIVERS(cuStreamWriteValue64_ptsz), stream,
+				work_per_thread(stream), addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWaitValue32(CUstream stream, CUdeviceptr addr,
 					       cuuint32_t value, unsigned int flags)
 {
-	return value_32(DRIVERS(cuStreamWaitValue32), stream, work_legacy(stream), addr, value,
-			flags);
+	return wait_or_write_32(DRIVERS(cuStreamWaitValue32), stream, work_legacy(stream), addr,
+				value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWaitValue32_ptsz(CUstream stream, CUdeviceptr addr,
 						    cuuint32_t value, unsigned int flags)
 {
-	return value_32(DRIVERS(cuStreamWaitValue32_ptsz), stream, work_per_thread(stream),
-			addr, value, flags);
+	return wait_or_write_32(DRIVERS(cuStreamWaitValue32_ptsz), stream,
+				work_per_thread(stream), addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWaitValue64(CUstream stream, CUdeviceptr addr,
 					       cuuint64_t value, unsigned int flags)
 {
-	return value_64(DRIVERS(cuStreamWaitValue64), stream, work_legacy(stream), addr, value,
-			flags);
+	return wait_or_write_64(DRIVERS(cuStreamWaitValue64), stream, work_legacy(stream), addr,
+				value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWaitValue64_ptsz(CUstream stream, CUdeviceptr addr,
 						    cuuint64_t value, unsigned int flags)
 {
-	return value_64(DRIVERS(cuStreamWaitValue64_ptsz), stream, work_per_thread(stream),
-			addr, value, flags);
+	return wait_or_write_64(DRIVERS(cuStreamWaitValue64_ptsz), stream,
+				work_per_thread(stream), addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBatchMemOp(CUstream stream, unsigned int count,
 					      CUstreamBatchMemOpParams *paramArray,
 					      unsigned int flags)
 {
-	return batch(DRIVERS(cuStreamBatchMemOp), stream, work_legacy(stream), count,
-		     paramArray, flags);
+	return memop_batch(DRIVERS(cuStreamBatchMemOp), stream, work_legacy(stream), count,
+			   paramArray, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBatchMemOp_ptsz(CUstream stream, unsigned int count,
 						   CUstreamBatchMemOpParams *paramArray,
 						   unsigned int flags)
 {
-	return batch(DRIVERS(cuStreamBatchMemOp_ptsz), stream, work_per_thread(stream), count,
-		     paramArray, flags);
+	return memop_batch(DRIVERS(cuStreamBatchMemOp_ptsz), stream, work_per_thread(stream),
+			   count, paramArray, flags);
 }
 
 /* --- as of CUDA 11.7 */
@@ -174,71 +178,71 @@ LT_EXPORT CUresult CUDAAPI cuStreamBatchMemOp_ptsz(CUstream stream, unsigned int
 LT_EXPORT CUresult CUDAAPI cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr addr,
 						   cuuint32_t value, unsigned int flags)
 {
-	return value_32(DRIVERS(cuStreamWriteValue32_v2), stream, work_legacy(stream), addr,
-			value, flags);
+	return wait_or_write_32(DRIVERS(cuStreamWriteValue32_v2), stream, work_legacy(stream),
+				addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWriteValue32_v2_ptsz(CUstream stream, CUdeviceptr addr,
 							cuuint32_t value, unsigned int flags)
 {
-	return value_32(DRIVERS(cuStreamWriteValue32_v2_ptsz), stream, work_per_thread(stream),
-			addr, value, flags);
+	return wait_or_write_32(DRIVERS(cuStreamWriteValue32_v2_ptsz), stream,
+				work_per_thread(stream), addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr addr,
 						   cuuint64_t value, unsigned int flags)
 {
-	return value_64(DRIVERS(cuStreamWriteValue64_v2), stream, work_legacy(stream), addr,
-			value, flags);
+	return wait_or_write_64(DRIVERS(cuStreamWriteValue64_v2), stream, work_legacy(stream),
+				addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWriteValue64_v2_ptsz(CUstream stream, CUdeviceptr addr,
 							cuuint64_t value, unsigned int flags)
 {
-	return value_64(DRIVERS(cuStreamWriteValue64_v2_ptsz), stream, work_per_thread(stream),
-			addr, value, flags);
+	return wait_or_write_64(DRIVERS(cuStreamWriteValue64_v2_ptsz), stream,
+				work_per_thread(stream), addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWaitValue32_v2(CUstream stream, CUdeviceptr addr,
 						  cuuint32_t value, unsigned int flags)
 {
-	return value_32(DRIVERS(cuStreamWaitValue32_v2), stream, work_legacy(stream), addr,
-			value, flags);
+	return wait_or_write_32(DRIVERS(cuStreamWaitValue32_v2), stream, work_legacy(stream),
+				addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWaitValue32_v2_ptsz(CUstream stream, CUdeviceptr addr,
 						       cuuint32_t value, unsigned int flags)
 {
-	return value_32(DRIVERS(cuStreamWaitValue32_v2_ptsz), stream, work_per_thread(stream),
-			addr, value, flags);
+	return wait_or_write_32(DRIVERS(cuStreamWaitValue32_v2_ptsz), stream,
+				work_per_thread(stream), addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWaitValue64_v2(CUstream stream, CUdeviceptr addr,
 						  cuuint64_t value, unsigned int flags)
 {
-	return value_64(DRIVERS(cuStreamWaitValue64_v2), stream, work_legacy(stream), addr,
-			value, flags);
+	return wait_or_write_64(DRIVERS(cuStreamWaitValue64_v2), stream, work_legacy(stream),
+				addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamWaitValue64_v2_ptsz(CUstream stream, CUdeviceptr addr,
 						       cuuint64_t value, unsigned int flags)
 {
-	return value_64(DRIVERS(cuStreamWaitValue64_v2_ptsz), stream, work_per_thread(stream),
-			addr, value, flags);
+	return wait_or_write_64(DRIVERS(cuStreamWaitValue64_v2_ptsz), stream,
+				work_per_thread(stream), addr, value, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBatchMemOp_v2(CUstream stream, unsigned int count,
 						 CUstreamBatchMemOpParams *paramArray,
 						 unsigned int flags)
 {
-	return batch(DRIVERS(cuStreamBatchMemOp_v2), stream, work_legacy(stream), count,
-		     paramArray, flags);
+	return memop_batch(DRIVERS(cuStreamBatchMemOp_v2), stream, work_legacy(stream), count,
+			   paramArray, flags);
 }
 
 LT_EXPORT CUresult CUDAAPI cuStreamBatchMemOp_v2_ptsz(CUstream stream, unsigned int count,
 						      CUstreamBatchMemOpParams *paramArray,
 						      unsigned int flags)
 {
-	return batch(DRIVERS(cuStreamBatchMemOp_v2_ptsz), stream, work_per_thread(stream),
-		     count, paramArray, flags);
+	return memop_batch(DRIVERS(cuStreamBatchMemOp_v2_ptsz), stream, work_per_thread(stream),
+			   count, paramArray, flags);
 }

@@ -23,7 +23,7 @@ atomic_bool tensor_maps_remembered;
 static struct lock lock = LOCK(RANK_TENSOR_MAPS);
 static struct remembered table[1u << TABLE_BITS]; /* guarded by lock */
 
-static struct remembered *place(const uint64_t *words)
+static struct remembered *slot_of(const uint64_t *words)
 {
 	uint64_t hash = 0;
 
@@ -32,13 +32,13 @@ static struct remembered *place(const uint64_t *words)
 	return &table[hash >> (64 - TABLE_BITS)];
 }
 
-static void remember(const uint64_t *words, uint64_t address)
+static void map_remember(const uint64_t *words, uint64_t address)
 {
 	static atomic_flag said = ATOMIC_FLAG_INIT;
 	struct remembered *at;
 
 	lock_take(&lock);
-	at = place(words);
+	at = slot_of(words);
 	memcpy(at->words, words, sizeof(at->words));
 	at->address = address;
 	lock_give(&lock);
@@ -50,7 +50,7 @@ static void remember(const uint64_t *words, uint64_t address)
 
 /* Looked at map by map, so nothing is assumed of which word it is, nor that it is always the
  * same one: what the scans will compare is what is compared here. */
-static CUresult encoded(CUresult result, const CUtensorMap *map, const void *global)
+static CUresult map_encoded(CUresult result, const CUtensorMap *map, const void *global)
 {
 	uint64_t words[WORDS], address = (uint64_t)(uintptr_t)global;
 
@@ -62,7 +62,7 @@ static CUresult encoded(CUresult result, const CUtensorMap *map, const void *glo
 	for (size_t i = 0; i < WORDS; i++)
 		if (words[i] == address)
 			return result;
-	remember(words, address);
+	map_remember(words, address);
 	return result;
 }
 
@@ -77,7 +77,7 @@ size_t tensor_maps_named(const unsigned char *bytes, size_t count, size_t step,
 		const struct remembered *it;
 
 		memcpy(words, bytes + at, sizeof(words));
-		it = place(words);
+		it = slot_of(words);
 		if (it->address && !memcmp(it->words, words, sizeof(words)))
 			addresses[found++] = it->address;
 	}
@@ -104,11 +104,11 @@ LT_EXPORT CUresult CUDAAPI cuTensorMapEncodeTiled(
 {
 	if (!driver_has(cuTensorMapEncodeTiled))
 		return CUDA_ERROR_NOT_FOUND;
-	return encoded(real(cuTensorMapEncodeTiled)(tensorMap, tensorDataType, tensorRank,
-						    globalAddress, globalDim, globalStrides,
-						    boxDim, elementStrides, interleave, swizzle,
-						    l2Promotion, oobFill),
-		       tensorMap, globalAddress);
+	return map_encoded(real(cuTensorMapEncodeTiled)(tensorMap, tensorDataType, tensorRank,
+							globalAddress, globalDim, globalStrides,
+							boxDim, elementStrides, interleave,
+							swizzle, l2Promotion, oobFill),
+			   tensorMap, globalAddress);
 }
 
 LT_EXPORT CUresult CUDAAPI cuTensorMapEncodeIm2col(
@@ -121,12 +121,12 @@ LT_EXPORT CUresult CUDAAPI cuTensorMapEncodeIm2col(
 {
 	if (!driver_has(cuTensorMapEncodeIm2col))
 		return CUDA_ERROR_NOT_FOUND;
-	return encoded(real(cuTensorMapEncodeIm2col)(
-			   tensorMap, tensorDataType, tensorRank, globalAddress, globalDim,
-			   globalStrides, pixelBoxLowerCorner, pixelBoxUpperCorner,
-			   channelsPerPixel, pixelsPerColumn, elementStrides, interleave,
-			   swizzle, l2Promotion, oobFill),
-		       tensorMap, globalAddress);
+	return map_encoded(real(cuTensorMapEncodeIm2col)(
+			       tensorMap, tensorDataType, tensorRank, globalAddress, globalDim,
+			       globalStrides, pixelBoxLowerCorner, pixelBoxUpperCorner,
+			       channelsPerPixel, pixelsPerColumn, elementStrides, interleave,
+			       swizzle, l2Promotion, oobFill),
+			   tensorMap, globalAddress);
 }
 
 LT_EXPORT CUresult CUDAAPI cuTensorMapEncodeIm2colWide(
@@ -140,12 +140,12 @@ LT_EXPORT CUresult CUDAAPI cuTensorMapEncodeIm2colWide(
 {
 	if (!driver_has(cuTensorMapEncodeIm2colWide))
 		return CUDA_ERROR_NOT_FOUND;
-	return encoded(real(cuTensorMapEncodeIm2colWide)(
-			   tensorMap, tensorDataType, tensorRank, globalAddress, globalDim,
-			   globalStrides, pixelBoxLowerCornerWidth, pixelBoxUpperCornerWidth,
-			   channelsPerPixel, pixelsPerColumn, elementStrides, interleave, mode,
-			   swizzle, l2Promotion, oobFill),
-		       tensorMap, globalAddress);
+	return map_encoded(real(cuTensorMapEncodeIm2colWide)(
+			       tensorMap, tensorDataType, tensorRank, globalAddress, globalDim,
+			       globalStrides, pixelBoxLowerCornerWidth,
+			       pixelBoxUpperCornerWidth, channelsPerPixel, pixelsPerColumn,
+			       elementStrides, interleave, mode, swizzle, l2Promotion, oobFill),
+			   tensorMap, globalAddress);
 }
 
 LT_EXPORT CUresult CUDAAPI cuTensorMapReplaceAddress(CUtensorMap *tensorMap,
@@ -153,8 +153,8 @@ LT_EXPORT CUresult CUDAAPI cuTensorMapReplaceAddress(CUtensorMap *tensorMap,
 {
 	if (!driver_has(cuTensorMapReplaceAddress))
 		return CUDA_ERROR_NOT_FOUND;
-	return encoded(real(cuTensorMapReplaceAddress)(tensorMap, globalAddress), tensorMap,
-		       globalAddress);
+	return map_encoded(real(cuTensorMapReplaceAddress)(tensorMap, globalAddress), tensorMap,
+			   globalAddress);
 }
 
 /* It writes the map anew: one that does not show its address is remembered as it is now. */
@@ -171,5 +171,5 @@ LT_EXPORT CUresult CUDAAPI cuTensorMapSetAllocationClass(CUtensorMap *tensorMap,
 		tensor_maps_named((const unsigned char *)tensorMap, TENSOR_MAP_BYTES,
 				  TENSOR_MAP_BYTES, &address, 1);
 	result = real(cuTensorMapSetAllocationClass)(tensorMap, allocClass, outAllocClass);
-	return address ? encoded(result, tensorMap, (void *)(uintptr_t)address) : result;
+	return address ? map_encoded(result, tensorMap, (void *)(uintptr_t)address) : result;
 }

@@ -6,7 +6,7 @@
 #include "driver/export.h"
 #include "pager/pager.h"
 
-static CUresult bound(CUresult result, uint64_t address)
+static CUresult memory_bound(CUresult result, uint64_t address)
 {
 	if (result == CUDA_SUCCESS && pager_may_hold(address))
 		pager_bar(&address, 1);
@@ -14,7 +14,7 @@ static CUresult bound(CUresult result, uint64_t address)
 }
 
 /* 0: an array, which is never paged. */
-static CUdeviceptr address_of(const CUDA_RESOURCE_DESC *resource)
+static CUdeviceptr resource_address(const CUDA_RESOURCE_DESC *resource)
 {
 	if (resource && resource->resType == CU_RESOURCE_TYPE_LINEAR)
 		return resource->res.linear.devPtr;
@@ -30,8 +30,9 @@ LT_EXPORT CUresult CUDAAPI cuTexObjectCreate(CUtexObject *pTexObject,
 {
 	if (!driver_has(cuTexObjectCreate))
 		return CUDA_ERROR_NOT_FOUND;
-	return bound(real(cuTexObjectCreate)(pTexObject, pResDesc, pTexDesc, pResViewDesc),
-		     address_of(pResDesc));
+	return memory_bound(
+	    real(cuTexObjectCreate)(pTexObject, pResDesc, pTexDesc, pResViewDesc),
+	    resource_address(pResDesc));
 }
 
 /* The driver takes only arrays so far. */
@@ -40,7 +41,8 @@ LT_EXPORT CUresult CUDAAPI cuSurfObjectCreate(CUsurfObject *pSurfObject,
 {
 	if (!driver_has(cuSurfObjectCreate))
 		return CUDA_ERROR_NOT_FOUND;
-	return bound(real(cuSurfObjectCreate)(pSurfObject, pResDesc), address_of(pResDesc));
+	return memory_bound(real(cuSurfObjectCreate)(pSurfObject, pResDesc),
+			    resource_address(pResDesc));
 }
 
 LT_EXPORT CUresult CUDAAPI cuTexRefSetAddress_v2(size_t *ByteOffset, CUtexref hTexRef,
@@ -48,7 +50,8 @@ LT_EXPORT CUresult CUDAAPI cuTexRefSetAddress_v2(size_t *ByteOffset, CUtexref hT
 {
 	if (!driver_has(cuTexRefSetAddress_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	return bound(real(cuTexRefSetAddress_v2)(ByteOffset, hTexRef, dptr, bytes), dptr);
+	return memory_bound(real(cuTexRefSetAddress_v2)(ByteOffset, hTexRef, dptr, bytes),
+			    dptr);
 }
 
 LT_EXPORT CUresult CUDAAPI cuTexRefSetAddress2D_v2(CUtexref hTexRef,
@@ -57,7 +60,7 @@ LT_EXPORT CUresult CUDAAPI cuTexRefSetAddress2D_v2(CUtexref hTexRef,
 {
 	if (!driver_has(cuTexRefSetAddress2D_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	return bound(real(cuTexRefSetAddress2D_v2)(hTexRef, desc, dptr, Pitch), dptr);
+	return memory_bound(real(cuTexRefSetAddress2D_v2)(hTexRef, desc, dptr, Pitch), dptr);
 }
 
 LT_EXPORT CUresult CUDAAPI cuTexRefSetAddress2D_v3(CUtexref hTexRef,
@@ -66,5 +69,5 @@ LT_EXPORT CUresult CUDAAPI cuTexRefSetAddress2D_v3(CUtexref hTexRef,
 {
 	if (!driver_has(cuTexRefSetAddress2D_v3))
 		return CUDA_ERROR_NOT_FOUND;
-	return bound(real(cuTexRefSetAddress2D_v3)(hTexRef, desc, dptr, Pitch), dptr);
+	return memory_bound(real(cuTexRefSetAddress2D_v3)(hTexRef, desc, dptr, Pitch), dptr);
 }
