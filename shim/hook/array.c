@@ -4,7 +4,8 @@
 #include "account/admission.h"
 #include "account/arrays.h"
 
-/* Of the descriptors of a flat array, and of CUDA 2's, the members have the same names. */
+/* The descriptor of a flat array as one of three dimensions. CUDA 2's has members of the same
+ * names. */
 #define FLAT(desc)                                                                             \
 	(CUDA_ARRAY3D_DESCRIPTOR)                                                              \
 	{                                                                                      \

@@ -55,7 +55,7 @@ LT_EXPORT CUresult CUDAAPI cuCtxCreate_v4(CUcontext *pctx, CUctxCreateParams *ct
 	return context_made(real(cuCtxCreate_v4)(pctx, ctxCreateParams, flags, dev), dev);
 }
 
-/* The device of a context that is about to end; -1: unknown. */
+/* The device of a living context; -1: it has ended, or the driver does not say. */
 static int device_of(CUcontext context)
 {
 	CUdevice device = -1;
@@ -69,8 +69,8 @@ static int device_of(CUcontext context)
 	return device;
 }
 
-/* Before the driver's own call: the handles of a context's functions may come again for others
- * as soon as it has gone. */
+/* Called before the driver's own call: as soon as a context has ended, other functions may get
+ * the handles that its functions had. */
 static void context_may_go(void)
 {
 	pager_context_ending();
@@ -137,9 +137,7 @@ LT_EXPORT CUresult CUDAAPI cuCtxDetach(CUcontext ctx)
 }
 
 /* --- green contexts: parts of the primary one, with default streams that nobody else can ask.
- * As a second context would, a living one keeps everything where it is.
- * -------------------------------------------------------------------------------------------------
- */
+ * As a second context would, a living one keeps everything where it is. */
 
 #define GREEN 64
 static struct {
@@ -169,7 +167,7 @@ LT_EXPORT CUresult CUDAAPI cuGreenCtxCreate(CUgreenCtx *phCtx, CUdevResourceDesc
 	result = context_made(real(cuGreenCtxCreate)(phCtx, desc, dev, flags), dev);
 	if (result != CUDA_SUCCESS)
 		return result;
-	/* One that finds no place is taken to live for ever. */
+	/* A green context that finds no place in the table is taken to live for ever. */
 	lock_take(&green_lock);
 	while (i < GREEN && green[i].context)
 		i++;
@@ -187,7 +185,8 @@ LT_EXPORT CUresult CUDAAPI cuGreenCtxDestroy(CUgreenCtx hCtx)
 
 	if (!driver_has(cuGreenCtxDestroy))
 		return CUDA_ERROR_NOT_FOUND;
-	/* The lock is held meanwhile: its handle may come again at once. */
+	/* The lock is held across the driver's call: another thread may be given the same
+	 * handle as soon as this one has ended. */
 	lock_take(&green_lock);
 	context_may_go();
 	result = real(cuGreenCtxDestroy)(hCtx);
@@ -216,8 +215,7 @@ LT_EXPORT CUresult CUDAAPI cuCtxEnablePeerAccess(CUcontext peerContext, unsigned
 	return result;
 }
 
-/* --- the primary context
- * --------------------------------------------------------------------------------- */
+/* --- the primary context */
 
 static bool primary_is_active(CUdevice dev)
 {
@@ -228,7 +226,8 @@ static bool primary_is_active(CUdevice dev)
 	       real(cuDevicePrimaryCtxGetState)(dev, &flags, &active) == CUDA_SUCCESS && active;
 }
 
-/* Its name, without making one that is not there. NULL if unknown. */
+/* The device's primary context, without making one. NULL: there is none, or the driver does not
+ * say. */
 static CUcontext primary_context(CUdevice dev)
 {
 	CUcontext context = NULL;
@@ -280,7 +279,7 @@ LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease_v2(CUdevice dev)
 	return result;
 }
 
-/* The symbol before 11.0, which is the one the 13.0 runtime still asks for. */
+/* The symbol of before CUDA 11.0, which the runtime of 13.0 still asks for. */
 LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease(CUdevice dev)
 {
 	CUcontext context;
@@ -297,8 +296,8 @@ LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRelease(CUdevice dev)
 	return result;
 }
 
-/* A reset takes the context's memory whoever holds it; on some drivers it stays "active" for
- * its holders. */
+/* A reset frees the context's memory whoever holds the context; some drivers go on calling it
+ * active for its holders, so its state is not asked for afterwards. */
 static CUresult primary_reset(CUresult (*driver_reset)(CUdevice), CUdevice dev)
 {
 	CUcontext context = primary_context(dev);

@@ -28,7 +28,8 @@ static CUevent event_in(CUstream stream)
 	return NULL;
 }
 
-/* Everything in `stream` so far is waited for by `waits`, whose context is the current one. */
+/* `waits`, whose context is the current one, waits for all that is in `stream` by now: for
+ * `event`, or here and now if there is none. */
 static void stream_follow(CUstream waits, CUstream stream, CUevent event)
 {
 	if (!event || real(cuStreamWaitEvent)(waits, event, 0) != CUDA_SUCCESS)
@@ -84,7 +85,7 @@ CUresult detour_begin(struct detour *detour, CUstream stream, CUdeviceptr one,
 	return result;
 }
 
-/* Which of the carriers is the owner's of the address; -1: nobody's. */
+/* The carrier whose card owns the address; -1: none of them. */
 static int carrier_of(const struct detour *detour, CUdeviceptr address)
 {
 	const struct pager *pager = pager_of(address);
@@ -174,7 +175,8 @@ void detour_end(struct detour *detour, struct pager_use *use)
 	CUevent over = NULL;
 	CUstream last = NULL;
 
-	/* Each waits for the one before, in both directions: a fence in either tells of all. */
+	/* There and back, each carrier waits for the one before it: a fence in any of them
+	 * closes only when the work of all is over. */
 	for (unsigned int pass = 0; pass + 1 < 2 * detour->count; pass++) {
 		unsigned int i = pass < detour->count ? pass : 2 * detour->count - 2 - pass;
 

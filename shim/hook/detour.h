@@ -38,7 +38,7 @@ CUresult detour_copy(const struct detour *detour, const struct detour_side *dst,
 /* `unit`: 1, 2 or 4 bytes. */
 CUresult detour_memset(const struct detour *detour, CUdeviceptr start, unsigned int unit,
 		       unsigned int value, size_t bytes);
-/* What was used is kept where it is until the work is over. */
+/* Memory that was used keeps its home until the work is over. */
 void detour_end(struct detour *detour, struct pager_use *use);
 
 #endif

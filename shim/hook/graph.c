@@ -42,8 +42,8 @@ void graph_fork_done(void)
 	lock_give(&lock);
 }
 
-/* Before the driver resolves its addresses. Without a pager it names nothing yet, but updates
- * may come. */
+/* Called before the driver resolves the graph's addresses. Without a pager the graph names
+ * nothing yet, but updates of it may. */
 static struct executable *executable_prepare(CUgraph graph)
 {
 	struct executable *executable = graph ? calloc(1, sizeof(*executable)) : NULL;
@@ -142,7 +142,7 @@ LT_EXPORT CUresult CUDAAPI cuGraphInstantiateWithParams_ptsz(
 	    phGraphExec);
 }
 
-/* The driver refused to destroy it: it may be launched again. */
+/* The driver refused to destroy the executable: it may be launched again. */
 static CUresult executable_kept(struct executable *executable, CUresult result)
 {
 	if (!executable)
@@ -179,12 +179,10 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecDestroy(CUgraphExec hGraphExec)
 	return result;
 }
 
-/* --- updates
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- updates */
 
-/* Of the whole: what is named now replaces what was named before. A launch of the old that is
- * under way is waited for before anything moves. */
+/* An update of the whole: what it names replaces what was named before. A launch of the old
+ * that is under way is waited for before anything moves. */
 static CUresult executable_replaced(CUgraphExec handle, struct executable *fresh,
 				    CUresult result)
 {
@@ -237,7 +235,9 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecUpdate_v2(CUgraphExec hGraphExec, CUgraph 
 				   real(cuGraphExecUpdate_v2)(hGraphExec, hGraph, resultInfo));
 }
 
-/* Of one node: what is named now, besides what was named before. The driver may refuse. */
+/* An update of one node: what it names is added to what was named before, because the driver
+ * may refuse the update. NULL: not seen being made. The lock is held until executable_let_go.
+ */
 static struct executable *executable_hold(CUgraphExec handle)
 {
 	lock_take(&lock);
@@ -356,11 +356,9 @@ LT_EXPORT CUresult CUDAAPI cuGraphExecNodeSetParams(CUgraphExec hGraphExec, CUgr
 	return executable_let_go(real(cuGraphExecNodeSetParams)(hGraphExec, hNode, nodeParams));
 }
 
-/* --- launches
- * --------------------------------------------------------------------------------------------------
- */
+/* --- launches */
 
-/* What the executable names is made known as one launch does it. */
+/* All that the executable names is made known as if one kernel named it. */
 static CUresult graph_launch_begin(struct work *work, CUstream stream, CUgraphExec handle)
 {
 	const struct graph_nodes nothing = {0}, *named = &nothing;

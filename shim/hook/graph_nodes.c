@@ -121,7 +121,7 @@ void graph_nodes_read_memset(struct graph_nodes *named, const CUDA_MEMSET_NODE_P
 		   box_bytes(fill->pitch, fill->width * fill->elementSize, fill->height, 0, 1));
 }
 
-/* Waits for values in memory, and writes them. */
+/* Operations that wait for values in memory, or write them. */
 void graph_nodes_read_memops(struct graph_nodes *named,
 			     const CUDA_BATCH_MEM_OP_NODE_PARAMS *batch)
 {
@@ -143,8 +143,7 @@ static void cannot_read(struct graph_nodes *named)
 		return;
 	named->unread = true;
 	pager_unknown_work("a graph that cannot be read");
-	/* The last moment at which anything can move: what stays out will have its use refused.
-	 */
+	/* Nothing moves after this: work that uses what is still in RAM will be refused. */
 	if (work_needs_residence())
 		unmapped_bring(NULL, 0, REACH_ALL);
 	streams_freeze(1);
@@ -170,7 +169,7 @@ static bool read_kernel_node(struct graph_nodes *named, CUgraphNode node)
 	return true;
 }
 
-/* False: it may touch memory, and nobody says which. */
+/* False: the node may use memory, and nobody says which. */
 static bool read_node(struct graph_nodes *named, CUgraphNode node)
 {
 	CUDA_BATCH_MEM_OP_NODE_PARAMS batch;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of all modules together: what comes after is unknown. */
+/* Kernels of all modules together; those that come after are unknown. */
 #define KERNELS_MOST ((size_t)1 << 20)
 #define TELLS_SINCE 12040
 
@@ -31,7 +31,7 @@ struct module {
 
 struct function {
 	const void *handle;
-	const struct module *module; /* with which it goes */
+	const struct module *module; /* at whose end it goes */
 	const struct param_layout *layout;
 	bool lost;
 	UT_hash_handle hh;
@@ -261,7 +261,7 @@ void kernel_registry_got(const void *handle, const char *name, const void *funct
 		HASH_FIND(hh, whose->kernels, name, strlen(name), kernel);
 		function_add(function, module, kernel ? kernel->layout : &param_layout_unknown);
 	} else {
-		/* Whatever had this handle before is gone. */
+		/* A function that had this handle before is gone. */
 		function_drop(function);
 	}
 	lock_give(&lock);

@@ -11,21 +11,22 @@
 
 #include "hook/param_layout.h"
 
-/* The driver does not tell: images are read. */
+/* Does the driver not tell how parameters lie, so that images have to be read? */
 bool kernel_registry_wanted(void);
 
 /* A module or library was loaded, from memory (its length unknown) or from a file. It ends with
  * `owner`, a context; NULL: with none. */
 void kernel_registry_loaded(const void *module, const void *image, const void *owner);
 void kernel_registry_loaded_file(const void *module, const char *path, const void *owner);
-/* `alias` stands for the same kernels. */
+/* `alias` is another handle of the same kernels. */
 void kernel_registry_alias(const void *module, const void *alias);
 /* The program got `function` by its name. */
 void kernel_registry_got(const void *module, const char *name, const void *function);
-/* `function` is what `kernel` is in some context. */
+/* `function` is the handle of `kernel` in some context. */
 void kernel_registry_got_from(const void *kernel, const void *function);
 
-/* Called before the driver lets go of the handles: afterwards they may come again at once. */
+/* Called before the driver's own call: as soon as the handles have gone, others may get them.
+ */
 void kernel_registry_unload(const void *module);
 void kernel_registry_context_ends(const void *owner);
 

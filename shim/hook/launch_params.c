@@ -12,13 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of a packed buffer: members may be packed to 4. */
+/* Members of a packed buffer may be packed to 4. */
 #define PACKED_STEP 4
 /* Tensor maps are aligned to 64 from the constant bank's start, which is a multiple of 16. */
 #define PACKED_MAP_STEP 16
 #define MAP_STEP 64
 
-/* What was found for a function; the cache has the newest of these. */
+/* The layout that was found for a function; the cache has the newest of these. */
 struct entry {
 	CUfunction function;
 	const struct param_layout *layout;
@@ -56,7 +56,7 @@ static CUresult ask_kernel(CUfunction function, size_t index, size_t *offset, si
 		   : CUDA_ERROR_NOT_FOUND;
 }
 
-/* The lock is held: what is gathered is too large for a small stack. */
+/* The lock is held: it guards `params`, which is too large for a small stack. */
 static const struct param_layout *layout_told(CUfunction function)
 {
 	CUresult (*ask)(CUfunction, size_t, size_t *, size_t *) = ask_function;
@@ -123,7 +123,7 @@ static const struct param_layout *layout_of(CUfunction function)
 	return layout;
 }
 
-/* Where managed memory is: read once a launch. */
+/* Bounds of managed memory, which a launch reads once. */
 struct span {
 	uint64_t low, bytes;
 };
@@ -195,7 +195,7 @@ static size_t named_by_maps(const struct param_layout *layout, void **params,
 	return count;
 }
 
-/* All of a packed buffer, whatever the layout is. */
+/* Every word of a packed buffer: no layout is needed. */
 static size_t named_in_packed(void **extra, uint64_t *addresses, size_t room)
 {
 	const unsigned char *packed = NULL;

@@ -20,10 +20,11 @@
 size_t launch_params_named(CUfunction function, void **params, void **extra,
 			   uint64_t *addresses, size_t room, bool *unknown);
 
-/* Functions are about to go: their handles may come again for others. */
+/* Called before functions go: others may then get their handles. */
 void launch_params_forget(void);
 
-/* Of which nothing could be known; of all devices, since the process began. */
+/* Kernels, and launches of them, of whose parameters nothing could be known: on all devices,
+ * since the process began. */
 struct launch_params_unknown {
 	uint64_t kernels, launches;
 };

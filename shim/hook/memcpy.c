@@ -12,7 +12,7 @@
 #include "pager/copy_kernel.h"
 #include "base/settings.h"
 
-/* Nobody's memory of ours: not our business. */
+/* Is the address in memory that we page? The rest is the driver's business alone. */
 static bool is_ours(CUdeviceptr address)
 {
 	return pager_may_hold(address) && pager_of(address);
@@ -30,7 +30,7 @@ static bool all_resident(CUdeviceptr start, size_t bytes)
 
 #define MAPS_MOST 64
 
-/* Of tensor maps that do not show their address. */
+/* Tensor maps that do not show their address. */
 static void look_for_maps(const unsigned char *bytes, size_t count)
 {
 	uint64_t addresses[MAPS_MOST];
@@ -38,7 +38,7 @@ static void look_for_maps(const unsigned char *bytes, size_t count)
 	if (!atomic_load(&tensor_maps_remembered))
 		return;
 	for (size_t at = 0; at + TENSOR_MAP_BYTES <= count; at += 8) {
-		/* All that begin at this word: one. */
+		/* At most one map begins at this word. */
 		size_t found = tensor_maps_named(bytes + at, TENSOR_MAP_BYTES, TENSOR_MAP_BYTES,
 						 addresses, MAPS_MOST);
 
@@ -61,7 +61,7 @@ void memcpy_look_for_pointers(const void *bytes, size_t count)
 		look_for_maps(bytes, count);
 }
 
-/* Past what was allocated: the driver must be asked to refuse it. */
+/* True: one of the ranges ends past what was allocated. The driver is asked, to refuse it. */
 static bool goes_too_far(struct memcpy_work *copy)
 {
 	CUdeviceptr dst = pager_shown_range(copy->dst, copy->bytes),
@@ -133,9 +133,10 @@ static CUdeviceptr reached(const struct side *side, size_t done)
 	return side->place == MEMCPY_PINNED ? side->gpu + done : pager_reach(side->at + done);
 }
 
-/* Into a graph, by the program's own addresses: where it lies now is not where it will lie. The
- * pager knows what kernels of a graph name; a copy of memory that has no mapping now is the
- * driver's to accept or refuse. */
+/* A captured copy keeps the program's own addresses: when the graph runs, memory may lie
+ * elsewhere than it does now. Where neither side is pageable a kernel copies, because the pager
+ * knows what kernels of a graph name; a copy that the driver makes of memory that has no
+ * mapping now is the driver's to accept or refuse. */
 static CUresult memcpy_captured(const struct memcpy_work *copy, const struct side *dst,
 				const struct side *src, size_t done, size_t bytes)
 {

@@ -23,7 +23,8 @@ struct memcpy_work {
 	struct work work;
 };
 
-/* Where the program thinks an address is: what of ours is cold is still the device's to it. */
+/* What kind of memory the program takes an address for: paged memory is device memory to it,
+ * wherever it is now. */
 enum memcpy_place { MEMCPY_DEVICE, MEMCPY_PINNED, MEMCPY_PAGEABLE };
 enum memcpy_place memcpy_place_of(CUdeviceptr address);
 /* Does a synchronous copy between the two wait, as the driver documents it? */
@@ -38,13 +39,13 @@ static inline bool memcpy_is_of_other_card(CUdeviceptr dst, CUdeviceptr src)
 	return detour_needed(dst) || detour_needed(src);
 }
 
-/* Should what is copied from there, so much in all, be looked through for a table of pointers?
- */
+/* Should `bytes` that are copied from there be searched for pointers? */
 bool memcpy_may_hold_pointers(CUdeviceptr src, uint64_t bytes);
-/* Then, each row of it. */
+/* Searches one row of such a copy. */
 void memcpy_look_for_pointers(const void *bytes, size_t count);
 
-/* True: the driver may do it whole. Always followed by memcpy_end. */
+/* True: the driver may make the copy whole; false: memcpy_in_parts makes it. Either way
+ * memcpy_end follows. */
 bool memcpy_begin(struct memcpy_work *copy);
 CUresult memcpy_in_parts(struct memcpy_work *copy);
 CUresult memcpy_end(struct memcpy_work *copy, CUresult result);

@@ -77,7 +77,7 @@ static bool is_ours(const struct side *side)
 	return side->start && pager_may_hold(side->start) && pager_of(side->start);
 }
 
-/* As many bytes as there can be where it is more. */
+/* From the first byte of a side to its last; UINT64_MAX where that is more than fits. */
 static uint64_t side_bytes(const struct side *side, const struct memcpy_box *box)
 {
 	uint64_t planes, rows, all;
@@ -122,8 +122,8 @@ static void look_for_pointers(const struct memcpy_box *box)
 		    box->width);
 }
 
-/* True: the driver may do it whole, unless *result says otherwise. Always followed by box_end.
- */
+/* True: the driver may make the copy whole, if *result is still success. Always followed by
+ * box_end. */
 static bool box_begin(struct memcpy_box *box, CUresult *result)
 {
 	bool ours = box->width && box->height && box->depth &&
@@ -143,7 +143,7 @@ static bool box_begin(struct memcpy_box *box, CUresult *result)
 		else
 			work_enter(&box->work);
 	}
-	/* What the driver refuses, it must be asked to refuse. */
+	/* The driver is asked for what it will refuse, so that the program gets its answer. */
 	if (ours && (goes_too_far(&box->dst, box) | goes_too_far(&box->src, box) |
 		     (int)(box->dst.odd || box->src.odd)))
 		return true;
@@ -197,7 +197,7 @@ static CUresult box_end(struct memcpy_box *box, CUresult result)
 	return result;
 }
 
-/* What the driver is given. */
+/* The copy that the driver is given: its starts are shifted where it goes too far. */
 static CUDA_MEMCPY2D shown_2d(const CUDA_MEMCPY2D *copy, const struct memcpy_box *box)
 {
 	CUDA_MEMCPY2D shown = *copy;

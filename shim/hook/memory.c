@@ -24,7 +24,7 @@ LT_EXPORT CUresult CUDAAPI cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
 
 	if (!driver_has(cuMemAlloc_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	if (!dptr) /* here and below: the driver's to refuse, whatever room there is */
+	if (!dptr) /* here and below: the driver refuses it, whatever room there is */
 		return real(cuMemAlloc_v2)(dptr, bytesize);
 	return allocate(bytesize, dptr, &result) != PAGER_DECLINED
 		   ? result
@@ -50,7 +50,7 @@ LT_EXPORT CUresult CUDAAPI cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch,
 		return real(cuMemAllocPitch_v2)(dptr, pPitch, WidthInBytes, Height,
 						ElementSizeBytes);
 	pitch = pitch / PITCH_BYTES * PITCH_BYTES;
-	/* An element size that the driver would refuse, it must be asked to refuse. */
+	/* Other element sizes are the driver's to refuse. */
 	if ((ElementSizeBytes == 4 || ElementSizeBytes == 8 || ElementSizeBytes == 16) &&
 	    allocate(bytes, dptr, &result) != PAGER_DECLINED) {
 		if (result == CUDA_SUCCESS)
@@ -107,7 +107,7 @@ LT_EXPORT CUresult CUDAAPI cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
 
 	if (!driver_has(cuMemGetInfo_v2))
 		return CUDA_ERROR_NOT_FOUND;
-	/* Whether either may be left out is the driver's to say. */
+	/* The driver says whether either may be NULL. */
 	result = real(cuMemGetInfo_v2)(free_bytes, total);
 	if (result != CUDA_SUCCESS ||
 	    real(cuMemGetInfo_v2)(&free_shown, &total_shown) != CUDA_SUCCESS)

@@ -38,7 +38,7 @@ static struct memset_work memset_row(CUdeviceptr start, unsigned int unit, unsig
 	return memset_rows(start, 0, unit, value, count, 1, stream);
 }
 
-/* As many as there can be where it is more. */
+/* From the first byte to the last; UINT64_MAX where that is more than fits. */
 static uint64_t memset_bytes(const struct memset_work *set)
 {
 	uint64_t row, rows, all;
@@ -62,7 +62,7 @@ static bool memset_begin(struct memset_work *set)
 		pager_use_ranges(&(struct pager_range){set->start, bytes}, 1, &set->work.use);
 		work_enter(&set->work);
 	}
-	/* What the driver refuses, it must be asked to refuse. */
+	/* The driver is asked for what it will refuse, so that the program gets its answer. */
 	if (shown != set->start) {
 		set->start = shown;
 		return true;

@@ -20,7 +20,7 @@ static bool allocation_at(CUdeviceptr address, struct pager_component *out)
 		   : driver_slabs_at(address, out);
 }
 
-/* What to ask the driver about instead of the address. */
+/* The address that the driver is asked about in place of this one. */
 static CUdeviceptr address_shown(CUdeviceptr address)
 {
 	return driver_slabs_shown(pager_shown(address));
@@ -42,7 +42,7 @@ LT_EXPORT CUresult CUDAAPI cuMemGetAddressRange_v2(CUdeviceptr *pbase, size_t *p
 	return CUDA_SUCCESS;
 }
 
-/* What the driver would answer of all of a slab. */
+/* Would the driver answer for the slab as a whole, rather than for one allocation in it? */
 static bool is_of_one_allocation(CUpointer_attribute attribute)
 {
 	return attribute == CU_POINTER_ATTRIBUTE_BUFFER_ID ||
@@ -52,7 +52,7 @@ static bool is_of_one_allocation(CUpointer_attribute attribute)
 	       attribute == CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE;
 }
 
-/* False: the driver knows better than we do. */
+/* False: the driver must answer. */
 static bool answer_attribute(void *data, CUpointer_attribute attribute, CUdeviceptr ptr,
 			     const struct pager_component *component, CUresult *result)
 {
@@ -120,7 +120,7 @@ LT_EXPORT CUresult CUDAAPI cuPointerGetAttribute(void *data, CUpointer_attribute
 	return real(cuPointerGetAttribute)(data, attribute, address_shown(ptr));
 }
 
-/* Where the single question fails, this one answers with nothing. */
+/* Where cuPointerGetAttribute fails, this call succeeds and answers with NULL. */
 LT_EXPORT CUresult CUDAAPI cuPointerGetAttributes(unsigned int numAttributes,
 						  CUpointer_attribute *attributes, void **data,
 						  CUdeviceptr ptr)
@@ -158,8 +158,7 @@ LT_EXPORT CUresult CUDAAPI cuPointerSetAttribute(const void *value,
 	return real(cuPointerSetAttribute)(value, attribute, address_shown(ptr));
 }
 
-/* --- what would bind somebody to the physical memory behind an address, which changes
- * --------------------- */
+/* --- what would bind somebody to the physical memory behind an address, which changes */
 
 static bool is_paged(CUdeviceptr address)
 {
@@ -247,7 +246,7 @@ LT_EXPORT CUresult CUDAAPI cuLogicalEndpointBindAddr(CUlogicalEndpointId leId, C
 	return refuse_sharing("cuLogicalEndpointBindAddr", &said);
 }
 
-/* To the program it is memory of cuMemAlloc, which has no handle. */
+/* Paged memory is memory of cuMemAlloc to the program, and such memory has no handle. */
 LT_EXPORT CUresult CUDAAPI cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle,
 						       void *addr)
 {

@@ -80,12 +80,10 @@ LT_EXPORT CUresult CUDAAPI cuStreamDestroy_v2(CUstream hStream)
 	return result;
 }
 
-/* --- capture
- * ----------------------------------------------------------------------------------------------
- */
+/* --- capture */
 
-/* Inside the gate, and while nobody else asks: a question that is under way may be about this
- * very stream, which would spoil the capture. */
+/* A capture begins inside the gate, and while no thread of ours queries a stream: a query of
+ * this very stream would invalidate the capture. */
 static bool capture_begin(void)
 {
 	streams_capture_hold();
@@ -110,9 +108,9 @@ static bool in_capture(CUstream stream)
 	       status != CU_STREAM_CAPTURE_STATUS_NONE;
 }
 
-/* It ended if the driver says so; and after an error, if the stream was being captured before
- * and is not any more. A question may fail too: a capture that ended and still counted would
- * keep everything where it is for ever. */
+/* The capture has ended if the driver says so; and after an error, if the stream was being
+ * captured before the call and is not any more. A query may fail too: a capture that has ended
+ * and still counted would keep everything where it is for ever. */
 static CUresult capture_end(CUresult (*driver_end)(CUstream, CUgraph *), CUstream stream,
 			    CUstream named, CUgraph *graph)
 {
@@ -124,7 +122,7 @@ static CUresult capture_end(CUresult (*driver_end)(CUstream, CUgraph *), CUstrea
 	return result;
 }
 
-/* Of 10.0: its captures are global. */
+/* The symbol of CUDA 10.0, whose captures are global. */
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCapture(CUstream hStream)
 {
 	bool held;
@@ -234,7 +232,8 @@ cuStreamBeginRecaptureToGraph_ptsz(CUstream hStream, CUstreamCaptureMode mode, C
 			     mode);
 }
 
-/* For graphics; what may be called meanwhile is not said, so nothing is. */
+/* Captures for graphics. What may be called meanwhile is not documented, so they are taken for
+ * global ones, during which we call nothing. */
 LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToCig(CUstream hStream,
 						     CUstreamCigCaptureParams *params)
 {
@@ -259,7 +258,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToCig_ptsz(CUstream hStream,
 			     CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
-/* Whether the driver calls such a stream captured is not said either. */
+/* Whether a query calls such a stream captured is not documented: only success ends it. */
 static CUresult capture_to_cig_ended(CUresult result)
 {
 	if (result == CUDA_SUCCESS)
@@ -296,9 +295,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamEndCapture_ptsz(CUstream hStream, CUgraph *ph
 			   phGraph);
 }
 
-/* --- waiting
- * -------------------------------------------------------------------------------------------------
- */
+/* --- waiting */
 
 static CUresult program_waited(CUresult result)
 {
@@ -309,9 +306,9 @@ static CUresult program_waited(CUresult result)
 	return result;
 }
 
-/* Where no thread of ours goes on with what is on its way, the one that waits does. Whether it
- * still has to wait is asked after each step; any answer but "not yet" is for the driver's own
- * call, which follows, to give. */
+/* Where no thread of ours brings on the moves that are under way, the thread that waits does.
+ * After each step it queries whether it still has to wait; any answer but "not ready" is left
+ * to the driver's own call, which follows. */
 static void step_until_over(CUresult (*query)(void *), void *handle)
 {
 	CUstreamCaptureMode mode;

@@ -8,8 +8,8 @@
 #include "account/pools.h"
 #include "order/streams.h"
 
-/* Memory of cuMemAlloc may be freed in stream order, but not by a graph: that takes only what a
- * graph allocated. */
+/* True: *result is the answer. Memory of cuMemAlloc may be freed in stream order, but not by a
+ * graph, which frees only what a graph allocated. */
 static bool freed_by_us(CUdeviceptr dptr, CUstream stream, CUresult *result)
 {
 	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;

@@ -48,8 +48,8 @@ static void map_remember(const uint64_t *words, uint64_t address)
 			 "remembered");
 }
 
-/* Looked at map by map, so nothing is assumed of which word it is, nor that it is always the
- * same one: what the scans will compare is what is compared here. */
+/* Each map is compared word by word, as the scans will compare it: nothing is assumed of which
+ * word holds the address, nor that it is the same one in every map. */
 static CUresult map_encoded(CUresult result, const CUtensorMap *map, const void *global)
 {
 	uint64_t words[WORDS], address = (uint64_t)(uintptr_t)global;
@@ -157,7 +157,8 @@ LT_EXPORT CUresult CUDAAPI cuTensorMapReplaceAddress(CUtensorMap *tensorMap,
 			   globalAddress);
 }
 
-/* It writes the map anew: one that does not show its address is remembered as it is now. */
+/* The call writes the map anew: one that does not show its address is remembered as it is then.
+ */
 LT_EXPORT CUresult CUDAAPI cuTensorMapSetAllocationClass(CUtensorMap *tensorMap,
 							 CUtensorMapAllocClass allocClass,
 							 CUtensorMapAllocClass *outAllocClass)

@@ -35,7 +35,7 @@ LT_EXPORT CUresult CUDAAPI cuTexObjectCreate(CUtexObject *pTexObject,
 	    resource_address(pResDesc));
 }
 
-/* The driver takes only arrays so far. */
+/* The driver makes surfaces of arrays only, so far. */
 LT_EXPORT CUresult CUDAAPI cuSurfObjectCreate(CUsurfObject *pSurfObject,
 					      const CUDA_RESOURCE_DESC *pResDesc)
 {
