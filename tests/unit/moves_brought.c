@@ -511,7 +511,8 @@ Test(brought, is_the_error_that_memory_is_lost_with_meanwhile, .init = start)
 	frame_give(&rig.pager.memory.frames, frame_take(&rig.pager.memory.frames, false, 0));
 	rig_fail(CALL_ACCESS, 1, 2); /* for the run, and for the block alone */
 	rig_fail(CALL_UNMAP, 1, 1);  /* so that it cannot be taken down again */
-	check_refused(b, REACH_ALL, CUDA_ERROR_UNKNOWN);
+	cr_assert(eq(int, (int)unmapped_bring(NULL, 0, REACH_ALL), CUDA_ERROR_UNKNOWN));
+	check_at_rest();
 	CHECK_HOME(b, HOME_NONE);
 	cr_assert(eq(u64, rig.pager.mover.stats.windows, 1));
 }

@@ -263,7 +263,7 @@ Test(launch, has_no_hope_of_a_block_that_no_frame_is_coming_for, .init = overlap
 {
 	struct mover *mover = &rig.pager.mover;
 	uint32_t out = known_component(1, 0, HOME_DEVICE, 1);
-	uint32_t in = known_component(3, 0, HOME_HOST, 7);
+	uint32_t in = known_component(2, 0, HOME_HOST, 7);
 
 	cr_assert_not(overlap_hopeless(mover, in), "it is not on its way");
 	want(POLICY_EVICT, out, 1);
@@ -275,11 +275,18 @@ Test(launch, has_no_hope_of_a_block_that_no_frame_is_coming_for, .init = overlap
 		fence_close(&mover->fences, fence_open(&mover->fences), NULL, true);
 	step();
 	cr_assert_not(overlap_hopeless(mover, in), "it has a frame");
+}
+
+/* That work may have to end first, and does. */
+Test(launch, may_hope_for_a_block_that_work_uses_in_place, .init = overlap_start)
+{
+	uint32_t in = known_component(1, 0, HOME_HOST, 7);
+
 	launched(in);
-	want(POLICY_PAGE_IN, in + 2, 1);
+	want(POLICY_PAGE_IN, in, 1);
 	step();
-	cr_assert_not(overlap_hopeless(mover, in + 2),
-		      "the work that uses it there is not over");
+	cr_assert(eq(int, way_of(in), IN_WAIT));
+	cr_assert_not(overlap_hopeless(&rig.pager.mover, in));
 }
 
 /* --- at rest, before a component goes */
