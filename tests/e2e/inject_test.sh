@@ -42,6 +42,9 @@ unmapped_churn 20 2M lru strict unmapped 13000 churn --mb $mb --steps 3
 deferred_frees 52 8M balanced overlap mapped 13000 capture --mb $((mb * 5)) --tensors 6 --steps 3 --stride 16
 large_overlap 44 8M balanced overlap mapped 13000 diffusion --mb $((mb * 5)) --tensors 6 --steps 3 --stride 16
 large_exchange 44 8M sequential strict mapped 13000 decode --mb $((mb * 5)) --tensors 6 --steps 2 --stride 16
+large_older 44 8M lru strict mapped 12030 diffusion --mb $((mb * 5)) --tensors 6 --steps 2 --stride 16
+large_churn 44 8M lru strict mapped 13000 churn --mb $((mb * 5)) --steps 2
+large_onebuffer 44 8M lru strict mapped 13000 onebuffer --mb $((mb * 5)) --steps 2 --stride 16
 largest 76 32M lru strict mapped 13000 diffusion --mb $((mb * 9)) --tensors 2 --steps 2 --stride 64"
 
 # Never failed: questions that only the program asks, and what has no answer but one.
