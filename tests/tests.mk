@@ -257,9 +257,9 @@ fuzz: $(FUZZ_OF) ## feed parsers, copies, launches and policies whatever a fuzze
 	$(Q)O=$(O) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(FUZZ_NAMES)
 
 # --- coverage --------------------------------------------------------------------------------------
-# Units first; then as many whole programs as show the pager's states. COVERAGE_SCRIPTS= names others.
+# What must be whole, units take; the whole programs show what they reach of the rest. COVERAGE_SCRIPTS= names others, or none.
 COVERAGE_SCRIPTS ?= edges life extents stamps pending
-coverage: ## lines and branches by folder that tests run; policy/ whole but for tests/coverage/exceptions
+coverage: ## lines and branches by folder that tests run; policy/ and the pager's states whole but for tests/coverage/exceptions
 	$(Q)$(MAKE) --no-print-directory O=$(O)/cov CFLAGS='-O0 -g --coverage' test-programs
 	$(Q)find $(O)/cov -name '*.gcda' -delete
 	$(Q)tests/run-units $(O)/cov $(patsubst $(O)/%,$(O)/cov/%,$(filter-out $(O)/unit/sim_% $(O)/unit/probe_%,$(UNITS)))
