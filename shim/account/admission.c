@@ -6,6 +6,7 @@
 #include "account/ledger.h"
 #include "account/ordered_free.h"
 #include "order/streams.h"
+#include "order/captures.h"
 #include "base/settings.h"
 
 #include <inttypes.h>
@@ -67,7 +68,7 @@ static bool is_news(_Atomic uint64_t *told_bytes, uint64_t bytes)
 void admission_say_refused(int device, size_t bytes)
 {
 	static _Atomic uint64_t told_bytes[LEDGER_DEVICES][2];
-	bool capturing = streams_capturing();
+	bool capturing = captures_any();
 
 	if (device < 0 || device >= LEDGER_DEVICES ||
 	    !is_news(&told_bytes[device][capturing], bytes))

@@ -4,6 +4,7 @@
 #include "base/lock.h"
 #include "account/ledger.h"
 #include "order/streams.h"
+#include "order/captures.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -176,7 +177,7 @@ uint64_t arrays_bytes(const CUDA_ARRAY3D_DESCRIPTOR *desc, unsigned int levels)
 	guess = estimate(desc, levels);
 	/* What may share a page is not worth asking for, and the rest not in a capture, which
 	 * the question would spoil. */
-	if (guess < LEDGER_SMALL_BYTES || streams_capturing())
+	if (guess < LEDGER_SMALL_BYTES || captures_any())
 		return guess;
 	memset(&shape, 0, sizeof(shape)); /* its padding is part of the key */
 	shape.desc.Width = desc->Width;

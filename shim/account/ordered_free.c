@@ -4,6 +4,7 @@
 #include "base/lock.h"
 #include "account/unmanaged.h"
 #include "order/streams.h"
+#include "order/captures.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -129,7 +130,7 @@ void ordered_free_settle(void)
 	CUcontext context;
 
 	/* A capture forbids the question, and ends in an error. */
-	if (!atomic_load_explicit(&any, memory_order_relaxed) || streams_capturing() ||
+	if (!atomic_load_explicit(&any, memory_order_relaxed) || captures_any() ||
 	    real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
 		return;
 	list = take_of(context);

@@ -138,7 +138,7 @@ static void remember(const struct account *account, CUdeviceptr address, CUstrea
 {
 	CUcontext context = NULL;
 
-	if (!account->outstanding || streams_is_captured(stream))
+	if (!account->outstanding || captures_include(stream))
 		return;
 	if (!real(cuCtxGetCurrent) || real(cuCtxGetCurrent)(&context) != CUDA_SUCCESS)
 		context = NULL;

@@ -13,6 +13,7 @@
 #include "pager/driver_slabs.h"
 #include "pager/pager.h"
 #include "order/streams.h"
+#include "order/contexts.h"
 
 static atomic_bool
     primary_lives[PAGER_DEVICES]; /* as far as this process has retained it; atomic */
@@ -20,7 +21,7 @@ static atomic_bool
 static CUresult context_made(CUresult result, CUdevice device)
 {
 	if (result == CUDA_SUCCESS)
-		streams_context_made(device, 1);
+		contexts_made(device, 1);
 	return result;
 }
 
@@ -84,7 +85,7 @@ static void context_gone(CUcontext context, int device)
 	account_context_ended(context);
 	pager_context_ended(context);
 	streams_context_ended(context);
-	streams_context_made(device, -1);
+	contexts_made(device, -1);
 }
 
 LT_EXPORT CUresult CUDAAPI cuCtxDestroy_v2(CUcontext ctx)
@@ -193,7 +194,7 @@ LT_EXPORT CUresult CUDAAPI cuGreenCtxDestroy(CUgreenCtx hCtx)
 	for (int i = 0; i < GREEN && result == CUDA_SUCCESS; i++)
 		if (hCtx && green[i].context == hCtx) {
 			green[i].context = NULL;
-			streams_context_made(green[i].device, -1);
+			contexts_made(green[i].device, -1);
 			break;
 		}
 	pager_context_may_have_ended();
@@ -249,7 +250,7 @@ LT_EXPORT CUresult CUDAAPI cuDevicePrimaryCtxRetain(CUcontext *pctx, CUdevice de
 	result = real(cuDevicePrimaryCtxRetain)(pctx, dev);
 	if (result == CUDA_SUCCESS && dev >= 0 && dev < PAGER_DEVICES &&
 	    !atomic_exchange(&primary_lives[dev], true))
-		streams_context_made(dev, 1);
+		contexts_made(dev, 1);
 	return result;
 }
 

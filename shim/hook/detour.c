@@ -3,13 +3,14 @@
 #include "driver/driver.h"
 #include "pager/copy_kernel.h"
 #include "order/streams.h"
+#include "order/contexts.h"
 
 bool detour_needed(CUdeviceptr address)
 {
 	const struct pager *pager;
 	CUdevice device;
 
-	if (!streams_many_devices() || !pager_may_hold(address))
+	if (!contexts_on_many_devices() || !pager_may_hold(address))
 		return false;
 	pager = pager_of(address);
 	return pager && real(cuCtxGetDevice)(&device) == CUDA_SUCCESS &&

@@ -1,4 +1,5 @@
 #include "hook/graph_nodes.h"
+#include "order/freezes.h"
 
 #include "driver/driver.h"
 #include "hook/launch_params.h"
@@ -146,7 +147,7 @@ static void cannot_read(struct graph_nodes *named)
 	/* Nothing moves after this: work that uses what is still in RAM will be refused. */
 	if (work_needs_residence())
 		unmapped_bring(NULL, 0, REACH_ALL);
-	streams_freeze(1);
+	freezes_add(1);
 }
 
 static bool read_kernel_node(struct graph_nodes *named, CUgraphNode node)
@@ -290,6 +291,6 @@ void graph_nodes_clear(struct graph_nodes *named)
 	}
 	free(named->addresses);
 	if (named->unread)
-		streams_freeze(-1);
+		freezes_add(-1);
 	*named = (struct graph_nodes){0};
 }

@@ -5,6 +5,7 @@
  * RAM), with the blocking behaviour of the original.
  */
 #include "hook/memcpy.h"
+#include "order/captures.h"
 
 #include "driver/driver.h"
 #include "driver/export.h"
@@ -91,7 +92,7 @@ bool memcpy_begin(struct memcpy_work *copy)
 	if (ours && goes_too_far(copy))
 		return true;
 	copy->other_card = copy->work.inside && memcpy_is_of_other_card(copy->dst, copy->src) &&
-			   !streams_is_captured(copy->work.stream);
+			   !captures_include(copy->work.stream);
 	return !copy->work.inside ||
 	       (!copy->other_card && all_resident(copy->dst, copy->bytes) &&
 		all_resident(copy->src, copy->bytes));
@@ -178,7 +179,7 @@ static CUresult memcpy_part(const struct memcpy_work *copy, const struct detour 
 
 	if (detour)
 		return memcpy_by_detour(detour, dst, src, done, bytes, ram_to_ram);
-	if (work_needs_residence() && streams_is_captured(copy->work.stream))
+	if (work_needs_residence() && captures_include(copy->work.stream))
 		return memcpy_captured(copy, dst, src, done, bytes);
 	if (ram_to_ram && copy_kernel_can(pager))
 		return copy_kernel_launch(pager, &row, copy->work.stream);

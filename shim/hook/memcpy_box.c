@@ -4,6 +4,7 @@
  * other side in one home.
  */
 #include "hook/memcpy.h"
+#include "order/captures.h"
 
 #include "driver/driver.h"
 #include "driver/export.h"
@@ -149,7 +150,7 @@ static bool box_begin(struct memcpy_box *box, CUresult *result)
 		return true;
 	box->other_card = box->work.inside && !whole &&
 			  memcpy_is_of_other_card(box->dst.start, box->src.start) &&
-			  !streams_is_captured(box->work.stream);
+			  !captures_include(box->work.stream);
 	return !box->work.inside || whole ||
 	       (!box->other_card && all_resident(&box->dst, box) &&
 		all_resident(&box->src, box));

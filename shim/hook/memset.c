@@ -4,6 +4,7 @@
  * memory returns at once, and so do its parts.
  */
 #include "driver/driver.h"
+#include "order/captures.h"
 #include "driver/export.h"
 #include "hook/detour.h"
 #include "hook/work.h"
@@ -68,7 +69,7 @@ static bool memset_begin(struct memset_work *set)
 		return true;
 	}
 	set->other_card = set->work.inside && detour_needed(set->start) &&
-			  !streams_is_captured(set->work.stream);
+			  !captures_include(set->work.stream);
 	return !set->work.inside || set->start % set->unit ||
 	       (set->height > 1 &&
 		(set->pitch < set->width * set->unit || set->pitch % set->unit)) ||
@@ -109,8 +110,7 @@ static CUresult memset_in_parts(struct memset_work *set)
 			bool cold;
 			size_t part = pager_same_home(at, left, &cold);
 			/* A graph keeps the program's own address. */
-			bool own =
-			    work_needs_residence() && streams_is_captured(set->work.stream);
+			bool own = work_needs_residence() && captures_include(set->work.stream);
 
 			result = memset_part(set, &detour, own ? at : pager_reach(at), part);
 			at += part;

@@ -3,6 +3,7 @@
  * waits.
  */
 #include "driver/driver.h"
+#include "order/captures.h"
 #include "driver/export.h"
 #include "hook/work.h"
 #include "account/ordered_free.h"
@@ -86,7 +87,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamDestroy_v2(CUstream hStream)
  * this very stream would invalidate the capture. */
 static bool capture_begin(void)
 {
-	streams_capture_hold();
+	captures_hold();
 	return work_hold_mappings();
 }
 
@@ -94,9 +95,9 @@ static bool capture_begin(void)
 static CUresult capture_began(bool held, CUresult result, CUstreamCaptureMode mode)
 {
 	if (result == CUDA_SUCCESS)
-		streams_capture_began(mode);
+		captures_began(mode);
 	work_let_mappings(held);
-	streams_capture_let();
+	captures_let();
 	return result;
 }
 
@@ -118,7 +119,7 @@ static CUresult capture_end(CUresult (*driver_end)(CUstream, CUgraph *), CUstrea
 	CUresult result = driver_end(stream, graph);
 
 	if (result == CUDA_SUCCESS || (was && !in_capture(named)))
-		streams_capture_ended();
+		captures_ended();
 	return result;
 }
 
@@ -262,7 +263,7 @@ LT_EXPORT CUresult CUDAAPI cuStreamBeginCaptureToCig_ptsz(CUstream hStream,
 static CUresult capture_to_cig_ended(CUresult result)
 {
 	if (result == CUDA_SUCCESS)
-		streams_capture_ended();
+		captures_ended();
 	return result;
 }
 
@@ -301,7 +302,7 @@ static CUresult program_waited(CUresult result)
 {
 	pools_refresh();
 	ordered_free_settle();
-	if (result == CUDA_SUCCESS && !streams_capturing())
+	if (result == CUDA_SUCCESS && !captures_any())
 		pager_quiet();
 	return result;
 }
@@ -315,9 +316,9 @@ static void step_until_over(CUresult (*query)(void *), void *handle)
 	CUresult result = CUDA_ERROR_NOT_READY;
 
 	while (query && result == CUDA_ERROR_NOT_READY && pager_wants_steps()) {
-		mode = streams_relax();
+		mode = captures_relax();
 		result = query(handle);
-		streams_unrelax(mode);
+		captures_unrelax(mode);
 		if (result != CUDA_ERROR_NOT_READY)
 			break;
 		pager_step();

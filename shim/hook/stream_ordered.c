@@ -7,6 +7,7 @@
 #include "pager/pager.h"
 #include "account/pools.h"
 #include "order/streams.h"
+#include "order/captures.h"
 
 /* True: *result is the answer. Memory of cuMemAlloc may be freed in stream order, but not by a
  * graph, which frees only what a graph allocated. */
@@ -17,7 +18,7 @@ static bool freed_by_us(CUdeviceptr dptr, CUstream stream, CUresult *result)
 	if (!pager_of(dptr) && !driver_slabs_hold(dptr))
 		return false;
 	*result = CUDA_SUCCESS;
-	if (streams_capturing() && real(cuStreamIsCapturing))
+	if (captures_any() && real(cuStreamIsCapturing))
 		*result = real(cuStreamIsCapturing)(stream, &status);
 	if (*result == CUDA_SUCCESS && status != CU_STREAM_CAPTURE_STATUS_NONE)
 		*result = CUDA_ERROR_INVALID_VALUE;

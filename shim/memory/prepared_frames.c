@@ -2,6 +2,7 @@
 
 #include "base/lock.h"
 #include "order/streams.h"
+#include "order/captures.h"
 
 #include <sched.h>
 
@@ -55,7 +56,7 @@ void prepared_frames_make(struct memory *memory, bool let_go)
 
 	if (!frame)
 		return;
-	mode = streams_relax();
+	mode = captures_relax();
 	if (let_go) {
 		memory->frame_making = true;
 		lock_give(&memory->lock);
@@ -65,7 +66,7 @@ void prepared_frames_make(struct memory *memory, bool let_go)
 		lock_take(&memory->lock);
 		memory->frame_making = false;
 	}
-	streams_unrelax(mode);
+	captures_unrelax(mode);
 	if (made) {
 		frame_give(&memory->frames, frame);
 		/* The last of what it was for was freed meanwhile. */

@@ -4,6 +4,7 @@
 #include "base/lock.h"
 #include "memory/mapping.h"
 #include "order/streams.h"
+#include "order/captures.h"
 #include "move/switching.h"
 #include "move/transfer.h"
 #include "base/settings.h"
@@ -249,7 +250,7 @@ void overlap_step(struct mover *mover)
 
 	if (!overlap_busy(mover))
 		return;
-	mode = streams_relax();
+	mode = captures_relax();
 	look_around(mover);
 	begin_arrivals(mover);
 	while (bus_wants_frames(mover) && switch_one_out(mover))
@@ -257,7 +258,7 @@ void overlap_step(struct mover *mover)
 	finish_arrivals(mover);
 	if (switch_one_out(mover))
 		begin_arrivals(mover);
-	streams_unrelax(mode);
+	captures_unrelax(mode);
 }
 
 /* A spare frame of that size, of the room there is or of spare frames of other sizes. The lock
@@ -334,9 +335,9 @@ bool overlap_step_apart(struct mover *mover)
 
 	if (!overlap_busy(mover) || mover->apart)
 		return false;
-	mode = streams_relax();
+	mode = captures_relax();
 	done = step_apart(mover);
-	streams_unrelax(mode);
+	captures_unrelax(mode);
 	return done;
 }
 
@@ -436,9 +437,9 @@ bool overlap_make_place(struct mover *mover, const struct policy_action *actions
 	CUstreamCaptureMode mode;
 	bool free;
 
-	mode = streams_relax();
+	mode = captures_relax();
 	free = free_a_place(mover, actions, count, frame_bytes(size_class));
-	streams_unrelax(mode);
+	captures_unrelax(mode);
 	return free;
 }
 
@@ -523,12 +524,12 @@ void overlap_settle(struct mover *mover)
 
 	if (!overlap_busy(mover))
 		return;
-	mode = streams_relax();
+	mode = captures_relax();
 	real(cuStreamSynchronize)(mover->stream_in);
 	real(cuStreamSynchronize)(mover->stream_out);
 	real(cuStreamSynchronize)(mover->stream_hash_in);
 	real(cuStreamSynchronize)(mover->stream_hash_out);
-	streams_unrelax(mode);
+	captures_unrelax(mode);
 	for (size_t i = 0; i < overlap->queued; i++) {
 		struct transfer *transfer = &overlap->transfers[overlap->queue[i]];
 

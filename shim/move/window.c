@@ -4,6 +4,9 @@
 #include "driver/driver.h"
 #include "base/log.h"
 #include "order/gate.h"
+#include "order/captures.h"
+#include "order/freezes.h"
+#include "order/contexts.h"
 #include "order/streams.h"
 #include "base/settings.h"
 
@@ -36,8 +39,8 @@ bool window_open(struct mover *mover)
 	uint64_t now_ns;
 	enum drained drained;
 
-	if (streams_capturing() || streams_frozen() ||
-	    !streams_one_context(mover->memory->device) || atomic_load(&mover->memory->lost)) {
+	if (captures_any() || freezes_any() || !contexts_only_one(mover->memory->device) ||
+	    atomic_load(&mover->memory->lost)) {
 		mover->stats.windows_refused++;
 		return false;
 	}
@@ -55,7 +58,7 @@ bool window_open(struct mover *mover)
 		goto leave_context;
 	}
 	/* One may have begun before the gate was shut. */
-	if (streams_capturing() || streams_frozen()) {
+	if (captures_any() || freezes_any()) {
 		gate_open();
 		mover->stats.windows_refused++;
 		goto leave_context;

@@ -25,7 +25,7 @@ void fences_finish(struct fences *fences)
  * waiting. */
 static void advance(struct fences *fences)
 {
-	CUstreamCaptureMode mode = streams_relax();
+	CUstreamCaptureMode mode = captures_relax();
 
 	while (fences->done_upto + 1 < fences->next) {
 		uint64_t serial = fences->done_upto + 1;
@@ -39,7 +39,7 @@ static void advance(struct fences *fences)
 		fences->ring[serial % FENCES].state = FENCE_NONE;
 		fences->done_upto = serial;
 	}
-	streams_unrelax(mode);
+	captures_unrelax(mode);
 }
 
 uint64_t fence_open(struct fences *fences)

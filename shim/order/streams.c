@@ -1,4 +1,6 @@
 #include "order/streams.h"
+#include "order/captures.h"
+#include "order/freezes.h"
 
 #include "base/clock.h"
 #include "driver/driver.h"
@@ -92,9 +94,9 @@ static void spend(struct source *source)
 {
 	CUstreamCaptureMode mode;
 
-	mode = streams_relax();
+	mode = captures_relax();
 	prune();
-	streams_unrelax(mode);
+	captures_unrelax(mode);
 	link_out(source);
 	source->kind = SPENT;
 	link_in(source);
@@ -108,7 +110,7 @@ void streams_created(CUstream stream)
 
 	if (!source) {
 		/* A stream nobody can ask: nothing moves any more. */
-		streams_freeze(1);
+		freezes_add(1);
 		return;
 	}
 	*source =
@@ -146,7 +148,7 @@ struct source *streams_destroying(CUstream stream)
 	CUstreamCaptureMode mode;
 	struct source *source;
 
-	if (streams_is_captured(stream))
+	if (captures_include(stream))
 		return NULL; /* the driver will refuse */
 	lock_take(&lock);
 	source = living.next;
@@ -157,13 +159,13 @@ struct source *streams_destroying(CUstream stream)
 	lock_give(&lock);
 	if (source == &living)
 		return NULL;
-	mode = streams_relax();
+	mode = captures_relax();
 	if (!leave_event(source)) {
 		lock_take(&lock);
 		link_out(source);
 		lock_give(&lock);
 	}
-	streams_unrelax(mode);
+	captures_unrelax(mode);
 	return source;
 }
 
@@ -229,12 +231,12 @@ static struct source *source_of_thread(CUcontext context)
 		source = NULL;
 	} else {
 		*source = (struct source){.kind = THREAD, .context = context, .event = event};
-		mode = streams_relax();
+		mode = captures_relax();
 		lock_take(&lock);
 		prune();
 		link_in(source);
 		lock_give(&lock);
-		streams_unrelax(mode);
+		captures_unrelax(mode);
 	}
 	lock_once(&key_once, make_key);
 	pthread_setspecific(leaving_key, source);
@@ -245,16 +247,16 @@ static void wait_for_own(void)
 {
 	CUstreamCaptureMode mode;
 
-	mode = streams_relax();
+	mode = captures_relax();
 	real(cuStreamSynchronize)(CU_STREAM_PER_THREAD);
-	streams_unrelax(mode);
+	captures_unrelax(mode);
 }
 
 void streams_thread_worked(void)
 {
 	CUcontext context = current_context();
 
-	if (streams_is_captured(CU_STREAM_PER_THREAD))
+	if (captures_include(CU_STREAM_PER_THREAD))
 		return;
 	if (!of_this_thread || of_this_thread->context != context)
 		of_this_thread = source_of_thread(context);
@@ -366,12 +368,12 @@ CUevent streams_event_behind(CUstream stream, CUresult *result)
 
 void streams_fork_prepare(void)
 {
-	streams_capture_hold();
+	captures_hold();
 	lock_take(&lock);
 }
 
 void streams_fork_done(void)
 {
 	lock_give(&lock);
-	streams_capture_let();
+	captures_let();
 }

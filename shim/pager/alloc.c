@@ -9,6 +9,8 @@
 #include "memory/mapping.h"
 #include "pager/free.h"
 #include "order/worker.h"
+#include "order/captures.h"
+#include "order/contexts.h"
 #include "order/streams.h"
 #include "move/batch.h"
 #include "base/settings.h"
@@ -21,8 +23,7 @@ static bool make_place(struct pager *pager, const struct block *block)
 {
 	size_t actions;
 
-	if (!pager->mover.overlap || streams_capturing() ||
-	    !streams_one_context(pager->memory.device))
+	if (!pager->mover.overlap || captures_any() || !contexts_only_one(pager->memory.device))
 		return false;
 	actions = policy_make_place(pager->policy, pager->actions, PAGER_ACTIONS);
 	return actions &&
@@ -171,8 +172,7 @@ enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 	bool addresses = true;
 	uint64_t address;
 
-	if (!out || !bytes || bytes < settings_get()->driver_below_bytes ||
-	    streams_capture_forbids())
+	if (!out || !bytes || bytes < settings_get()->driver_below_bytes || captures_forbid())
 		return PAGER_DECLINED;
 	pager = pager_here();
 	if (!pager)

@@ -3,6 +3,8 @@
 #include "memory/content_hash.h"
 #include "move/overlap.h"
 #include "order/streams.h"
+#include "order/captures.h"
+#include "order/contexts.h"
 #include "move/window.h"
 #include "base/settings.h"
 
@@ -43,10 +45,10 @@ static bool hash_cold(struct pager *pager, uint32_t id, uint64_t hash[2])
 	CUresult result = CUDA_ERROR_NOT_READY;
 	const uint64_t *hashes;
 
-	streams_capture_hold();
-	if (!streams_capturing())
+	captures_hold();
+	if (!captures_any())
 		result = streams_ask(pager->memory.context);
-	streams_capture_let();
+	captures_let();
 	if (result != CUDA_SUCCESS || !window_open(&pager->mover))
 		return false;
 	content_hash_name(&pager->memory, 0, pager->memory.table.blocks[id].host);
@@ -78,7 +80,7 @@ void audit_step(struct pager *pager)
 	uint64_t hash[2];
 
 	if (settings_get()->dirty != DIRTY_HASH || !content_hash_can(&pager->memory) ||
-	    pager->memory.frames.plain_host || !streams_one_context(pager->memory.device) ||
+	    pager->memory.frames.plain_host || !contexts_only_one(pager->memory.device) ||
 	    overlap_busy(&pager->mover))
 		return;
 	pager->audit.block = NO_BLOCK;

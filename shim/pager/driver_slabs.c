@@ -6,6 +6,7 @@
 #include "pager/free.h"
 #include "memory/slab.h"
 #include "order/streams.h"
+#include "order/captures.h"
 #include "base/settings.h"
 
 #include <stdatomic.h>
@@ -211,8 +212,7 @@ static bool serves(uint64_t bytes)
 	const struct settings *settings = settings_get();
 
 	return slab_serves(bytes) && bytes < settings->min_bytes &&
-	       bytes >= settings->driver_below_bytes && !streams_capture_forbids() &&
-	       driver_can();
+	       bytes >= settings->driver_below_bytes && !captures_forbid() && driver_can();
 }
 
 /* 0: no slab has room. */
@@ -466,7 +466,7 @@ static bool give_back_empty(int device, uint64_t bytes)
 	bool gone = false;
 
 	(void)bytes;
-	if (!atomic_load_explicit(&any, memory_order_relaxed) || streams_capturing())
+	if (!atomic_load_explicit(&any, memory_order_relaxed) || captures_any())
 		return false;
 	while ((start = forget_empty(device, &context)))
 		gone = give_to_driver(context, start) == CUDA_SUCCESS || gone;

@@ -11,6 +11,8 @@
 #include "move/overlap.h"
 #include "pager/free.h"
 #include "order/worker.h"
+#include "order/captures.h"
+#include "order/contexts.h"
 #include "order/streams.h"
 #include "move/window.h"
 
@@ -140,8 +142,7 @@ bool pager_make_room(int device, uint64_t bytes)
 		lock_give(&pager->memory.lock);
 		if (freed)
 			continue;
-		if (gone >= bytes || !refused || streams_capturing() ||
-		    !streams_one_context(device))
+		if (gone >= bytes || !refused || captures_any() || !contexts_only_one(device))
 			break;
 		lock_nap(ROOM_PAUSE_NS);
 	}
@@ -155,7 +156,7 @@ static bool step_in_context(struct pager *pager)
 	CUcontext current = NULL;
 	bool pushed = false, switched = false;
 
-	if (streams_capturing() || !streams_one_context(pager->memory.device) ||
+	if (captures_any() || !contexts_only_one(pager->memory.device) ||
 	    real(cuCtxGetCurrent)(&current) != CUDA_SUCCESS)
 		return false;
 	if (current != pager->memory.context) {
@@ -189,8 +190,7 @@ bool pager_step(void)
 		}
 		while (pager_on(i) && overlap_busy(&pager->mover) && step_in_context(pager))
 			;
-		if (pager_on(i) && !streams_capturing() &&
-		    prepared_frames_wanted(&pager->memory))
+		if (pager_on(i) && !captures_any() && prepared_frames_wanted(&pager->memory))
 			prepared_frames_make(&pager->memory, !worker_is_absent());
 		busy = busy || (pager_on(i) && (overlap_busy(&pager->mover) ||
 						prepared_frames_wanted(&pager->memory)));
@@ -203,7 +203,7 @@ bool pager_wants_steps(void)
 {
 	bool busy = false;
 
-	if (streams_capturing() || !worker_is_absent())
+	if (captures_any() || !worker_is_absent())
 		return false;
 	for (int i = 0; i < PAGER_DEVICES && !busy; i++) {
 		struct pager *pager = pager_on(i);
@@ -221,7 +221,7 @@ bool pager_wants_steps(void)
 
 void trim_frames(struct pager *pager, bool all)
 {
-	if (streams_capturing() || (!all && ++pager->quiets < TRIM_QUIETS))
+	if (captures_any() || (!all && ++pager->quiets < TRIM_QUIETS))
 		return;
 	pager->quiets = 0;
 	if (all) {

@@ -7,6 +7,7 @@
 #include "memory/mapping.h"
 #include "pager/pager_internal.h"
 #include "order/streams.h"
+#include "order/captures.h"
 #include "pager/pin.h"
 
 #include <sched.h>
@@ -38,17 +39,17 @@ CUresult free_await_idle(CUcontext context, bool *captured)
 
 	*captured = false;
 	for (unsigned int polls = 0; result == CUDA_ERROR_NOT_READY && !*captured; polls++) {
-		streams_capture_hold();
-		if (!streams_capturing()) {
+		captures_hold();
+		if (!captures_any()) {
 			result = idle_or_error(context);
-		} else if (streams_capture_forbids()) {
+		} else if (captures_forbid()) {
 			/* The driver would refuse, and spoil the capture: so be it. */
 			result = real(cuCtxSynchronize)();
 		} else {
 			*captured = true;
 			result = CUDA_SUCCESS;
 		}
-		streams_capture_let();
+		captures_let();
 		if (result == CUDA_ERROR_NOT_READY)
 			streams_nap(polls);
 	}
@@ -137,8 +138,8 @@ static void find_ripe(struct pager *pager)
 	bool entered;
 	CUresult all;
 
-	streams_capture_hold();
-	if (!streams_capturing()) {
+	captures_hold();
+	if (!captures_any()) {
 		entered = enter(pager->memory.context);
 		all = CUDA_ERROR_UNKNOWN; /* not asked yet */
 		for (uint32_t at = pager->parked; at;) {
@@ -153,7 +154,7 @@ static void find_ripe(struct pager *pager)
 		}
 		leave(entered);
 	}
-	streams_capture_let();
+	captures_let();
 }
 
 void free_mark_ripe(struct slabs *slabs, CUcontext context)
@@ -163,8 +164,8 @@ void free_mark_ripe(struct slabs *slabs, CUcontext context)
 
 	if (!slabs->parked)
 		return;
-	streams_capture_hold();
-	if (!streams_capturing()) {
+	captures_hold();
+	if (!captures_any()) {
 		entered = enter(context);
 		for (struct slab_piece *piece = slabs->parked; piece;
 		     piece = piece->next_parked) {
@@ -175,7 +176,7 @@ void free_mark_ripe(struct slabs *slabs, CUcontext context)
 		}
 		leave(entered);
 	}
-	streams_capture_let();
+	captures_let();
 }
 
 static void free_ripe_pieces(struct pager *pager, bool idle)
@@ -225,7 +226,7 @@ bool free_wait(struct pager *pager, uint64_t until_ns)
 	CUcontext context = pager->memory.context;
 	unsigned int count = atomic_load(&pager->parked_count);
 
-	while (pager->memory.context == context && count && !streams_capturing()) {
+	while (pager->memory.context == context && count && !captures_any()) {
 		free_ripe(pager, false);
 		if (atomic_load(&pager->parked_count) < count)
 			return true;

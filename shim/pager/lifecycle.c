@@ -9,6 +9,7 @@
 #include "account/admission.h"
 #include "memory/content_hash.h"
 #include "order/gate.h"
+#include "order/contexts.h"
 #include "move/overlap.h"
 #include "account/ledger.h"
 #include "pager/free.h"
@@ -319,7 +320,7 @@ void pager_peer_enabled(int owner, int accessor)
 	    !access_add_peer(owner, accessor))
 		return;
 	/* As with a second context: its work is not asked for when mappings would change. */
-	streams_context_made(owner, 1);
+	contexts_made(owner, 1);
 	log_info("device %d: device %d may reach its memory; nothing moves there any more",
 		 owner, accessor);
 	pager = pager_on(owner);

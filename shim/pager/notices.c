@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "account/ledger.h"
 #include "order/streams.h"
+#include "order/freezes.h"
+#include "order/contexts.h"
 #include "base/settings.h"
 
 #include <inttypes.h>
@@ -21,9 +23,9 @@ static const char *const still_reasons[] = {
 /* -1: nothing keeps blocks where they are. */
 static int still_reason(const struct pager *pager)
 {
-	if (!streams_one_context(pager->memory.device))
+	if (!contexts_only_one(pager->memory.device))
 		return OTHERS_MAY_REACH;
-	return streams_frozen() ? UNREADABLE_GRAPH : -1;
+	return freezes_any() ? UNREADABLE_GRAPH : -1;
 }
 
 void tell_if_still(struct pager *pager)

@@ -6,6 +6,9 @@
 #include "base/log.h"
 #include "move/pipeline.h"
 #include "order/gate.h"
+#include "order/captures.h"
+#include "order/freezes.h"
+#include "order/contexts.h"
 #include "account/ledger.h"
 #include "pager/free.h"
 #include "order/streams.h"
@@ -326,7 +329,7 @@ static CUresult driver_says(void)
 	CUresult result = CUDA_SUCCESS;
 
 	gate_enter();
-	if (!streams_capturing())
+	if (!captures_any())
 		result = real(cuStreamQuery)(CU_STREAM_LEGACY);
 	gate_leave();
 	return result == CUDA_ERROR_NOT_READY ? CUDA_SUCCESS : result;
@@ -334,10 +337,10 @@ static CUresult driver_says(void)
 
 static const char *what_forbids(void)
 {
-	if (streams_frozen())
+	if (freezes_any())
 		return "a graph lives that nobody can read";
 	for (int i = 0; i < PAGER_DEVICES; i++)
-		if (pager_on(i) && !streams_one_context(i))
+		if (pager_on(i) && !contexts_only_one(i))
 			return "the device has more than one context";
 	return NULL;
 }
@@ -362,7 +365,7 @@ CUresult unmapped_begin(const uint64_t *addresses, size_t count, enum unmapped_r
 
 	gate_enter();
 	while (!unmapped_all_resident(addresses, count, reach)) {
-		if (streams_is_captured(stream))
+		if (captures_include(stream))
 			return CUDA_SUCCESS; /* nothing runs yet */
 		gate_leave();
 		if (!began_ns)
@@ -383,7 +386,7 @@ CUresult unmapped_begin(const uint64_t *addresses, size_t count, enum unmapped_r
 			return result;
 		if (what_forbids())
 			return give_up(what_forbids());
-		if (streams_capturing() && waited_ns > CAPTURE_PATIENCE_NS)
+		if (captures_any() && waited_ns > CAPTURE_PATIENCE_NS)
 			return give_up("a capture does not end");
 		if (waited_ns > PATIENCE_NS)
 			return give_up("work under way does not end");

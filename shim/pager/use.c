@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "memory/prepared_frames.h"
 #include "order/fence.h"
+#include "order/captures.h"
+#include "order/contexts.h"
 #include "move/overlap.h"
 #include "pager/unmapped.h"
 #include "order/worker.h"
@@ -43,7 +45,7 @@ static size_t name_address(struct pager *pager, uint64_t address, size_t count)
 /* A fence for the operation that is about to be launched; 0: its end cannot be known. */
 static uint64_t open_fence(struct pager *pager, struct pager_use *use)
 {
-	uint64_t fence = streams_capturing() ? 0 : fence_open(&pager->mover.fences);
+	uint64_t fence = captures_any() ? 0 : fence_open(&pager->mover.fences);
 
 	if (!fence)
 		return FENCE_NEVER;
@@ -75,7 +77,7 @@ static bool await(struct pager *pager, const uint32_t *blocks, size_t count)
 			i++;
 			continue;
 		}
-		if (streams_capturing())
+		if (captures_any())
 			return false;
 		overlap_step(&pager->mover);
 		if (!pager->memory.table.blocks[blocks[i]].transfer)
@@ -114,7 +116,7 @@ static size_t hold_still(struct pager *pager, const uint64_t *addresses, size_t 
 			 size_t named)
 {
 	uint32_t arriving[AWAITED_MOST];
-	bool patient = !streams_capturing();
+	bool patient = !captures_any();
 
 	while (overlap_busy(&pager->mover)) {
 		size_t waiting;
@@ -143,7 +145,7 @@ static void use_with_overlap(struct pager *pager, const uint64_t *addresses, siz
 {
 	uint64_t fence;
 
-	if (!streams_capturing() && streams_one_context(pager->memory.device)) {
+	if (!captures_any() && contexts_only_one(pager->memory.device)) {
 		if (overlap_want(&pager->mover, pager->actions, actions) &&
 		    ++pager->owed >= pager->owed_limit) {
 			/* What overlap cannot move holds frames that are wanted: a window, ever

@@ -4,6 +4,7 @@
  * each goes to the stream of its flavour, when it waits, and that a late error is told.
  */
 #include "driver/driver.h"
+#include "order/captures.h"
 #include "hook/memcpy.h"
 #include "pager/copy_kernel.h"
 #include "base/settings.h"
@@ -122,7 +123,7 @@ void unmapped_table(uint64_t address)
 	(void)address;
 }
 
-bool streams_is_captured(CUstream which)
+bool captures_include(CUstream which)
 {
 	(void)which;
 	return false;

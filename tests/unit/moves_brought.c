@@ -3,6 +3,8 @@
 #include "beside_rig.h"
 #include "base/lock.h"
 #include "order/captures.h"
+#include "order/freezes.h"
+#include "order/contexts.h"
 #include "order/gate.h"
 #include "pager/free.h"
 #include "pager/registry.h"
@@ -610,14 +612,14 @@ Test(brought, is_not_given_up_once_it_is_there, .init = start)
 
 static void capture_ends(void)
 {
-	streams_capture_ended();
+	captures_ended();
 }
 
 Test(brought, waits_for_the_end_of_a_capture, .init = start)
 {
 	uint32_t b = rig_component(1, 0, HOME_HOST, 7);
 
-	streams_capture_began(CU_STREAM_CAPTURE_MODE_RELAXED);
+	captures_began(CU_STREAM_CAPTURE_MODE_RELAXED);
 	next_time(&at_nap, 3, capture_ends);
 	check_brought(b, REACH_NAMED);
 	CHECK_HOME(b, HOME_DEVICE);
@@ -628,7 +630,7 @@ Test(brought, asks_the_driver_nothing_amid_a_capture, .init = start)
 {
 	uint32_t b = rig_component(1, 0, HOME_HOST, 7);
 
-	streams_capture_began(CU_STREAM_CAPTURE_MODE_RELAXED);
+	captures_began(CU_STREAM_CAPTURE_MODE_RELAXED);
 	driver_answer = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	check_refused(b, REACH_NAMED, CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES);
 	cr_assert(lt(u64, now_ns, 10000000000ull), "which may be this thread's own");
@@ -641,12 +643,12 @@ Test(brought, is_nothing_for_work_that_is_only_captured, .init = start)
 	uint32_t b = rig_component(1, 0, HOME_HOST, 7);
 	const uint64_t address = rig_block(b)->address;
 
-	streams_capture_began(CU_STREAM_CAPTURE_MODE_RELAXED);
+	captures_began(CU_STREAM_CAPTURE_MODE_RELAXED);
 	cr_assert(eq(int, (int)unmapped_begin(&address, 1, REACH_NAMED, STREAM), CUDA_SUCCESS));
 	CHECK_HOME(b, HOME_HOST);
 	check_inside();
 	gate_leave();
-	streams_capture_ended();
+	captures_ended();
 	check_at_rest();
 }
 
@@ -661,13 +663,13 @@ static void check_is_not_waited_for(void)
 
 Test(brought, is_refused_while_memory_is_used_that_nobody_can_tell_of, .init = start)
 {
-	streams_freeze(1);
+	freezes_add(1);
 	check_is_not_waited_for();
 }
 
 Test(brought, is_refused_while_the_device_has_another_context, .init = start)
 {
-	streams_context_made(0, 2);
+	contexts_made(0, 2);
 	check_is_not_waited_for();
 }
 

@@ -1,6 +1,7 @@
 /* What of the policy's actions is carried out, where memory goes meanwhile, on the rig. */
 #include "moves_rig.h"
 #include "order/captures.h"
+#include "order/freezes.h"
 #include "pager/pager_internal.h"
 #include "pager/free.h"
 
@@ -90,7 +91,7 @@ Test(carry_out, leaves_all_where_it_is_while_no_window_opens, .init = rig_start)
 		 in = rig_component(1, 0, HOME_HOST, 8);
 	uint64_t before = rig.pager.memory.frames.device_bytes;
 
-	streams_freeze(1);
+	freezes_add(1);
 	carried_out(POLICY_EVICT, &out, 1);
 	carried_out(POLICY_PAGE_IN, &in, 1);
 	CHECK_HOME(out, HOME_DEVICE);
@@ -100,7 +101,7 @@ Test(carry_out, leaves_all_where_it_is_while_no_window_opens, .init = rig_start)
 	cr_assert(zero(u64, rig.pager.mover.stats.windows));
 	cr_assert(eq(u64, rig.pager.memory.frames.device_bytes, before));
 	cr_assert(zero(sz, rig.calls[CALL_COPY]));
-	streams_freeze(-1);
+	freezes_add(-1);
 	carried_out(POLICY_EVICT, &out, 1);
 	carried_out(POLICY_PAGE_IN, &in, 1);
 	CHECK_HOME(out, HOME_HOST);
@@ -186,12 +187,12 @@ Test(trim, lets_all_spare_frames_go_at_once_where_nothing_is_held, .init = rig_s
 Test(trim, lets_no_frame_go_while_a_stream_is_captured, .init = rig_start)
 {
 	some_are_spare();
-	streams_capture_began(CU_STREAM_CAPTURE_MODE_RELAXED);
+	captures_began(CU_STREAM_CAPTURE_MODE_RELAXED);
 	for (int i = 0; i < 4 * QUIETS; i++)
 		trim_frames(&rig.pager, false);
 	trim_frames(&rig.pager, true);
 	check_spare(2, 2);
-	streams_capture_ended();
+	captures_ended();
 	for (int i = 0; i < QUIETS; i++)
 		trim_frames(&rig.pager, false);
 	check_spare(2, 2);

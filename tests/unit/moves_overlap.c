@@ -1,6 +1,7 @@
 /* Moves beside the program's work, on the rig: step by step, each stopped where it may be. */
 #include "overlap_rig.h"
 #include "order/captures.h"
+#include "order/freezes.h"
 
 #define PROGRAMS ((CUstream)(uintptr_t)0x91)
 
@@ -259,9 +260,9 @@ Test(overlap, moves_it_again_after_a_window_and_not_before, .init = overlap_star
 	rig_block(unknown)->fence = FENCE_NEVER;
 	pager->memory.table.components[rig_block(of_launches)->component].fence = FENCE_NEVER;
 	pager->actions[0] = (struct policy_action){.verb = POLICY_EVICT, .block = other};
-	streams_freeze(1);
+	freezes_add(1);
 	carry_out(pager, 1);
-	streams_freeze(-1);
+	freezes_add(-1);
 	want(POLICY_EVICT, unknown, 1);
 	want(POLICY_EVICT, of_launches, 1);
 	cr_assert_not(overlap_busy(&pager->mover));

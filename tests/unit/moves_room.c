@@ -5,6 +5,8 @@
 #include "base/settings.h"
 #include "memory/prepared_frames.h"
 #include "order/captures.h"
+#include "order/freezes.h"
+#include "order/contexts.h"
 #include "overlap_rig.h"
 #include "pager/free.h"
 #include "pager/registry.h"
@@ -123,7 +125,7 @@ Test(room, is_not_made_where_nothing_can_leave, .init = start)
 
 static void thaw(void)
 {
-	streams_freeze(-1);
+	freezes_add(-1);
 }
 
 /* Another thread's call ends. */
@@ -131,7 +133,7 @@ Test(room, is_tried_again_where_a_window_was_refused, .init = start)
 {
 	uint32_t b = rig_component(1, 0, HOME_DEVICE, 7);
 
-	streams_freeze(1);
+	freezes_add(1);
 	next_time(&at_nap, 3, thaw);
 	check_room(GRANULE, true);
 	cr_assert(eq(u64, naps, 3));
@@ -143,7 +145,7 @@ Test(room, is_given_up_where_no_window_ever_opens, .init = start)
 {
 	uint32_t b = rig_component(1, 0, HOME_DEVICE, 7);
 
-	streams_freeze(1);
+	freezes_add(1);
 	check_room(GRANULE, false);
 	cr_assert(eq(u64, naps, 500));
 	CHECK_HOME(b, HOME_DEVICE);
@@ -152,12 +154,12 @@ Test(room, is_given_up_where_no_window_ever_opens, .init = start)
 
 static void begin_capture(void)
 {
-	streams_capture_began(CU_STREAM_CAPTURE_MODE_RELAXED);
+	captures_began(CU_STREAM_CAPTURE_MODE_RELAXED);
 }
 
 static void make_context(void)
 {
-	streams_context_made(0, 2);
+	contexts_made(0, 2);
 }
 
 /* These last: nobody waits for them. */
@@ -335,14 +337,14 @@ Test(step, is_not_taken_where_the_driver_does_not_tell_the_context, .init = star
 
 Test(step, is_not_taken_amid_a_capture, .init = start_beside_work)
 {
-	streams_capture_began(CU_STREAM_CAPTURE_MODE_RELAXED);
+	captures_began(CU_STREAM_CAPTURE_MODE_RELAXED);
 	check_takes_no_step();
 	cr_assert_not(pager_wants_steps());
 }
 
 Test(step, is_not_taken_beside_another_context, .init = start_beside_work)
 {
-	streams_context_made(0, 2);
+	contexts_made(0, 2);
 	check_takes_no_step();
 }
 
@@ -393,7 +395,7 @@ Test(step, makes_frames_ahead_where_nothing_is_on_its_way, .init = start_beside_
 Test(step, makes_no_frames_amid_a_capture, .init = start_beside_work)
 {
 	paging();
-	streams_capture_began(CU_STREAM_CAPTURE_MODE_RELAXED);
+	captures_began(CU_STREAM_CAPTURE_MODE_RELAXED);
 	cr_assert(pager_step());
 	cr_assert(zero(u64, rig.pager.memory.frames.host_spare_bytes));
 }

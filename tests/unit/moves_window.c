@@ -2,6 +2,9 @@
  * rig. */
 #include "moves_rig.h"
 #include "order/gate.h"
+#include "order/captures.h"
+#include "order/freezes.h"
+#include "order/contexts.h"
 #include "pager/pager_internal.h"
 #include "order/streams.h"
 #include "move/window.h"
@@ -309,26 +312,26 @@ Test(window, is_refused_if_what_is_left_of_a_stream_has_failed, .init = start)
 
 Test(window, is_refused_while_a_stream_is_captured, .init = start)
 {
-	streams_capture_began(CU_STREAM_CAPTURE_MODE_RELAXED);
+	captures_began(CU_STREAM_CAPTURE_MODE_RELAXED);
 	check_refused();
 	cr_assert(eq(u64, rig.pager.mover.stats.windows_refused, 1));
-	streams_capture_ended();
+	captures_ended();
 	check_opens();
 }
 
 Test(window, is_refused_while_memory_is_used_that_nobody_can_tell_of, .init = start)
 {
-	streams_freeze(1);
+	freezes_add(1);
 	check_refused();
-	streams_freeze(-1);
+	freezes_add(-1);
 	check_opens();
 }
 
 Test(window, is_refused_while_the_device_has_another_context, .init = start)
 {
-	streams_context_made(0, 2);
+	contexts_made(0, 2);
 	check_refused();
-	streams_context_made(0, -1);
+	contexts_made(0, -1);
 	check_opens();
 }
 
@@ -392,9 +395,9 @@ Test(window, does_not_shut_the_gate_while_a_stream_is_captured, .init = start)
 {
 	pthread_t thread = somebody_stays();
 
-	streams_capture_began(CU_STREAM_CAPTURE_MODE_RELAXED);
+	captures_began(CU_STREAM_CAPTURE_MODE_RELAXED);
 	check_refused();
-	streams_capture_ended();
+	captures_ended();
 	atomic_store(&may_leave, true);
 	pthread_join(thread, NULL);
 	cr_assert(eq(u64, rig.pager.mover.unpaged_since_ns, 0));
@@ -403,22 +406,22 @@ Test(window, does_not_shut_the_gate_while_a_stream_is_captured, .init = start)
 
 static void begin_capture(void)
 {
-	streams_capture_began(CU_STREAM_CAPTURE_MODE_RELAXED);
+	captures_began(CU_STREAM_CAPTURE_MODE_RELAXED);
 }
 
 static void freeze(void)
 {
-	streams_freeze(1);
+	freezes_add(1);
 }
 
 static void end_capture(void)
 {
-	streams_capture_ended();
+	captures_ended();
 }
 
 static void thaw(void)
 {
-	streams_freeze(-1);
+	freezes_add(-1);
 }
 
 /* While the gate was being shut. On a busy machine whoever is inside may be waited for in vain:

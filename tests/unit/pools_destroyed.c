@@ -365,11 +365,11 @@ Test(destroyed_pools, know_nothing_of_what_graphs_allocate, .init = start)
 {
 	CUdeviceptr last = alloc_pages(&card.own[0], 2);
 
-	streams_capture_began(CU_STREAM_CAPTURE_MODE_RELAXED);
+	captures_began(CU_STREAM_CAPTURE_MODE_RELAXED);
 	card.captured = true;
 	alloc_pages(&card.own[0], 1);
 	card.captured = false;
-	streams_capture_ended();
+	captures_ended();
 	destroy_pool(&card.own[0]);
 	free_in_order(last);
 	wait_for_all();
