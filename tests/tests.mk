@@ -139,6 +139,10 @@ $(call floors,$(FLOORS)):
 	$(call say,AR,$@)
 	$(Q)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $(linked)
 
+# What only debug builds do, compiled for one.
+DEBUG_OBJ := $(patsubst %,$(O)/obj/debug/%.o,shim/base/ranks shim/base/lock shim/order/gate)
+$(DEBUG_OBJ): $(O)/obj/debug/%.o: %.c $(HARDENING)
+	$(Q)mkdir -p $(@D) && $(insider) -DLOWTIDE_DEBUG $(LIB) -c $< -o $@
 UNITS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(filter-out %/sim_image.c,$(wildcard tests/unit/*.c tests/unit/*/*.c)))
 units  = $(foreach name,$(1),$(filter $(O)/unit/$(name)_% $(O)/unit/$(name)/%,$(UNITS)))
 PROBE_PARTS := $(filter-out %/main.o,$(PROBE_OBJ))
@@ -152,6 +156,7 @@ $(call units,own):      $(call floors,shim/memory shim/image)
 $(call units,hook):     $(call floors,shim/hook shim/image shim/base)
 $(call units,launch moves pools door): $(SHIM_OBJ) $(POLICY_OBJ)
 $(call units,probe):    $(PROBE_PARTS)
+$(call units,ranks):    $(DEBUG_OBJ) $(call floors,shim/base)
 $(call units,sim):      | $(SIM)
 $(call units,sim door): | $(UNIT_HELP)
 # What the fuzz targets hold is held by units too.
@@ -168,6 +173,7 @@ $(O)/unit/moves_brought: UNIT_LIBS += -Wl,--wrap=malloc
 $(O)/unit/moves_place:   UNIT_LIBS += -Wl,--wrap=calloc
 $(O)/unit/moves_tables:  UNIT_LIBS = -Wl,--wrap=mmap
 $(call units,sim):       UNIT_LIBS = $(ON_SIM)
+$(call units,ranks):    UNIT_CC = $(insider) -DLOWTIDE_DEBUG
 $(call units,sim):       UNIT_CC = $(program)
 UNIT_CC = $(insider) -Itests/gpu/probe
 $(UNITS): $(O)/unit/%: tests/unit/%.c $(O)/flags | $(O)/have/tests
@@ -204,6 +210,15 @@ check-san: ## unit tests under ASan and UBSan, whole programs under UBSan, each 
 check-unit-san: $(call units,policy settings driver pager image hook own)
 	$(Q)tests/run-units $(O) $^
 .PHONY: check-unit-san
+
+check-debug: ## units, a small matrix and whole programs with a library that checks its own locks
+	$(Q)$(MAKE) --no-print-directory O=$(O)/debug DEBUG=1 check-debug-programs
+check-debug-programs: all $(call units,driver pager hook launch moves pools door) $(UNIT_HELP) $(addprefix $(O)/e2e/sim_,life life_8m graphs streams clone)
+	$(Q)tests/run-units $(O) $(filter $(O)/unit/%,$(filter-out $(UNIT_HELP),$^))
+	$(Q)MB=32 CAPS=50 SCHEDS='virtual threads' POLICIES='lru balanced group' O=$(abspath $(O)) tests/e2e/matrix_test.sh
+	$(Q)O=$(abspath $(O)) tests/e2e/graphs_test.sh
+	$(Q)O=$(abspath $(O)) tests/e2e/clone_test.sh
+.PHONY: check-debug check-debug-programs
 
 # --- ThreadSanitizer ------------------------------------------------------------------------------
 STRESS_OF := $(addprefix $(O)/stress/,gate_stress gate_stress_planted ledger_stress launch_params_stress launch_params_stress_planted \
