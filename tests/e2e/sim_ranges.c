@@ -44,6 +44,15 @@ static CUresult any_to(CUdeviceptr at, size_t n)
 	return cuMemcpy(at, other, n);
 }
 
+/* As programs call it that are built with a default stream for each thread. */
+CUresult CUDAAPI cuMemcpyPeerAsync_ptsz(CUdeviceptr dst, CUcontext to, CUdeviceptr src,
+					CUcontext from, size_t bytes, CUstream stream);
+
+static CUresult peer_to(CUdeviceptr at, size_t n)
+{
+	return cuMemcpyPeerAsync_ptsz(at, context, other, context, n, NULL);
+}
+
 static CUresult set8(CUdeviceptr at, size_t n)
 {
 	return cuMemsetD8(at, 1, n);
@@ -168,6 +177,7 @@ static const struct {
     {"d2h", d2h, false},
     {"d2d from", d2d_from, false},
     {"any to", any_to, false},
+    {"peer to", peer_to, false},
     {"set8", set8, false},
     {"set32", set32, false},
     {"set rows", set_rows, false},
