@@ -140,7 +140,7 @@ $(call floors,$(FLOORS)):
 	$(Q)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $(linked)
 
 # What only debug builds do, compiled for one.
-DEBUG_OBJ := $(patsubst %,$(O)/obj/debug/%.o,shim/base/ranks shim/base/lock shim/order/gate)
+DEBUG_OBJ := $(patsubst %,$(O)/obj/debug/%.o,shim/base/ranks shim/base/lock shim/order/gate shim/memory/valid)
 $(DEBUG_OBJ): $(O)/obj/debug/%.o: %.c $(HARDENING)
 	$(Q)mkdir -p $(@D) && $(insider) -DLOWTIDE_DEBUG $(LIB) -c $< -o $@
 UNITS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(filter-out %/sim_image.c,$(wildcard tests/unit/*.c tests/unit/*/*.c)))
@@ -156,7 +156,8 @@ $(call units,own):      $(call floors,shim/memory shim/image)
 $(call units,hook):     $(call floors,shim/hook shim/image shim/base)
 $(call units,launch moves pools door): $(SHIM_OBJ) $(POLICY_OBJ)
 $(call units,probe):    $(PROBE_PARTS)
-$(call units,ranks):    $(DEBUG_OBJ) $(call floors,shim/base)
+$(call units,ranks):    $(filter-out %/valid.o,$(DEBUG_OBJ)) $(call floors,shim/base)
+$(call units,valid):    $(filter %/valid.o,$(DEBUG_OBJ)) $(call floors,shim/base)
 $(call units,sim):      | $(SIM)
 $(call units,sim door): | $(UNIT_HELP)
 # What the fuzz targets hold is held by units too.
@@ -173,7 +174,7 @@ $(O)/unit/moves_brought: UNIT_LIBS += -Wl,--wrap=malloc
 $(O)/unit/moves_place:   UNIT_LIBS += -Wl,--wrap=calloc
 $(O)/unit/moves_tables:  UNIT_LIBS = -Wl,--wrap=mmap
 $(call units,sim):       UNIT_LIBS = $(ON_SIM)
-$(call units,ranks):    UNIT_CC = $(insider) -DLOWTIDE_DEBUG
+$(call units,ranks valid): UNIT_CC = $(insider) -DLOWTIDE_DEBUG
 $(call units,sim):       UNIT_CC = $(program)
 UNIT_CC = $(insider) -Itests/gpu/probe
 $(UNITS): $(O)/unit/%: tests/unit/%.c $(O)/flags | $(O)/have/tests
@@ -211,7 +212,7 @@ check-unit-san: $(call units,policy settings driver pager image hook own)
 	$(Q)tests/run-units $(O) $^
 .PHONY: check-unit-san
 
-check-debug: ## units, a small matrix and whole programs with a library that checks its own locks
+check-debug: ## units, a small matrix and whole programs with a library that checks its own locks and tables
 	$(Q)$(MAKE) --no-print-directory O=$(O)/debug DEBUG=1 check-debug-programs
 check-debug-programs: all $(call units,driver pager hook launch moves pools door) $(UNIT_HELP) $(addprefix $(O)/e2e/sim_,life life_8m graphs streams clone)
 	$(Q)tests/run-units $(O) $(filter $(O)/unit/%,$(filter-out $(UNIT_HELP),$^))

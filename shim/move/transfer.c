@@ -2,6 +2,7 @@
 
 #include "driver/driver.h"
 #include "memory/content_hash.h"
+#include "move/mover_valid.h"
 #include "order/worker.h"
 
 /* Named so often by launches before it may move beside other work. */
@@ -105,6 +106,7 @@ void transfer_end(struct mover *mover, struct transfer *transfer)
 	transfer->state = TRANSFER_NONE;
 	transfer->frame = NULL;
 	mover->overlap->busy--;
+	mover_see_valid(mover);
 }
 
 void transfer_stop(struct mover *mover, struct transfer *transfer)

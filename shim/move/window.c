@@ -1,5 +1,6 @@
 #include "move/window.h"
 
+#include "move/mover_valid.h"
 #include "base/clock.h"
 #include "driver/driver.h"
 #include "base/log.h"
@@ -88,6 +89,7 @@ leave_context:
 
 void window_close(struct mover *mover)
 {
+	mover_see_valid(mover);
 	gate_open();
 	mover->stats.window_ns += clock_now_ns() - mover->window_since_ns;
 	if (mover->pushed)

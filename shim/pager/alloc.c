@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "driver/driver.h"
+#include "memory/valid.h"
 #include "memory/prepared_frames.h"
 #include "move/overlap.h"
 #include "memory/mapping.h"
@@ -185,6 +186,7 @@ enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 		*out = address;
 	else
 		tell_refused(pager, bytes, addresses);
+	memory_see_valid(&pager->memory);
 	lock_give(&pager->memory.lock);
 	return address ? PAGER_DONE : PAGER_REFUSED;
 }
@@ -242,6 +244,7 @@ enum pager_answer pager_free(CUdeviceptr address, CUresult *result)
 	free_ripe(pager, false);
 	if (pager_holds_nothing(pager))
 		trim_frames(pager, true);
+	memory_see_valid(&pager->memory);
 	lock_give(&pager->memory.lock);
 	return PAGER_DONE;
 }
