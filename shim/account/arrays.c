@@ -2,6 +2,7 @@
 
 #include "driver/driver.h"
 #include "base/lock.h"
+#include "base/table.h"
 #include "account/ledger.h"
 #include "order/streams.h"
 #include "order/captures.h"
@@ -10,10 +11,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((entry)->lost = true)
-#include <uthash.h>
 
 struct shape {
 	CUDA_ARRAY3D_DESCRIPTOR desc;

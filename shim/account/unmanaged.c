@@ -1,6 +1,7 @@
 #include "account/unmanaged.h"
 
 #include "base/lock.h"
+#include "base/table.h"
 #include "account/ledger.h"
 #include "account/outstanding.h"
 
@@ -9,10 +10,6 @@
 
 /* A preloaded library does not end its host: an entry that finds no memory is not added, and
  * its charge then stays on the account (too much rather than too little). */
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((entry)->lost = true)
-#include <uthash.h>
-
 struct linear {
 	uint64_t address;
 	struct unmanaged held;

@@ -2,6 +2,7 @@
 
 #include "driver/driver.h"
 #include "base/lock.h"
+#include "base/table.h"
 #include "account/admission.h"
 #include "pager/free.h"
 #include "memory/slab.h"
@@ -18,10 +19,6 @@ struct owner {
 	struct slabs slabs;
 	struct owner *next;
 };
-
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((entry)->lost = true)
-#include <uthash.h>
 
 struct chunk {
 	uint64_t granule; /* where it starts: the driver need not align it */
