@@ -105,6 +105,18 @@ static inline uint32_t block_find(const struct block_table *table, uint64_t addr
 	       1;
 }
 
+/* The component that holds the address; NULL: none. Any thread, no lock: another thread may
+ * free it meanwhile, if the program names what it frees, and its block then is nobody's. */
+static inline struct component *component_find(const struct block_table *table,
+					       uint64_t address)
+{
+	uint32_t id = block_find(table, address), index = NO_BLOCK;
+
+	if (id != NO_BLOCK)
+		index = __atomic_load_n(&table->blocks[id].component, __ATOMIC_RELAXED);
+	return index == NO_BLOCK ? NULL : &table->components[index];
+}
+
 /* A component of so many bytes, cut greedily into blocks of at most 2^largest_class granules;
  * nothing is mapped. NULL: no room. */
 struct component *component_make(struct block_table *table, uint64_t bytes,

@@ -43,13 +43,9 @@ void tell_refused(struct pager *pager, uint64_t bytes, bool addresses);
 uint64_t cold_bytes_of(const struct pager *pager, uint64_t *managed_bytes);
 
 /* The component that holds the address; NULL: none. */
-static inline struct component *component_at(struct pager *pager, uint64_t address)
+static inline struct component *component_at(const struct pager *pager, uint64_t address)
 {
-	uint32_t id = block_find(&pager->memory.table, address);
-
-	return id == NO_BLOCK
-		   ? NULL
-		   : &pager->memory.table.components[pager->memory.table.blocks[id].component];
+	return component_find(&pager->memory.table, address);
 }
 
 /* Nothing of the program's: there may be empty slabs. */

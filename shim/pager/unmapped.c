@@ -11,6 +11,7 @@
 #include "order/contexts.h"
 #include "account/ledger.h"
 #include "pager/free.h"
+#include "pager/pager_internal.h"
 #include "order/streams.h"
 #include "move/batch.h"
 #include "move/window.h"
@@ -30,15 +31,6 @@ atomic_bool unmapped_mode;
 
 /* --- what must be there
  * --------------------------------------------------------------------------------------- */
-
-static struct component *component_at(const struct pager *pager, uint64_t address)
-{
-	uint32_t id = block_find(&pager->memory.table, address);
-
-	return id == NO_BLOCK
-		   ? NULL
-		   : &pager->memory.table.components[pager->memory.table.blocks[id].component];
-}
 
 bool unmapped_all_resident(const uint64_t *addresses, size_t count, enum unmapped_reach reach)
 {

@@ -181,3 +181,17 @@ Test(tables, keep_their_place_when_another_context_comes, .init = start)
 	cr_assert(eq(ptr, (void *)table.components, (void *)components));
 	check_found(make(3, 0), (const unsigned int[]){0, 0, 0}, 3);
 }
+
+/* Without the lock, the index is read before the block: in between another thread may free the
+ * component that an address of the program's lies in. */
+Test(tables, find_no_component_in_a_block_that_was_freed_meanwhile, .init = start)
+{
+	struct component *component = make(2, 0);
+	uint64_t address = component->start + GRANULE;
+	uint32_t *block = &table.blocks[component->first_block + 1].component;
+
+	cr_assert(eq(ptr, component_find(&table, address), component));
+	*block = NO_BLOCK;
+	cr_assert(eq(ptr, component_find(&table, address), NULL));
+	cr_assert(eq(ptr, component_find(&table, component->start), component));
+}
