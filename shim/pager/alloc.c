@@ -179,6 +179,11 @@ enum pager_answer pager_alloc(uint64_t bytes, CUdeviceptr *out)
 	if (!pager)
 		return PAGER_DECLINED;
 	lock_take(&pager->memory.lock);
+	/* Its context may have ended meanwhile, by another thread: the driver says so. */
+	if (!pager_on(pager->memory.device)) {
+		lock_give(&pager->memory.lock);
+		return PAGER_DECLINED;
+	}
 	free_ripe(pager, false);
 	refresh_cap(pager);
 	address = allocate(pager, bytes, &addresses);

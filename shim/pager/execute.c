@@ -243,6 +243,17 @@ static bool any_to_do(const struct pager *pager)
 				    memory_order_relaxed);
 }
 
+static void see_to_what_was_put_off(struct pager *pager)
+{
+	free_ripe(pager, false);
+	if (!pager->quiets)
+		audit_step(pager);
+	trim_frames(pager, pager_holds_nothing(pager));
+	refresh_cap(pager);
+	carry_out(pager,
+		  policy_quiet(pager->policy, clock_now_ns(), pager->actions, PAGER_ACTIONS));
+}
+
 void pager_quiet(void)
 {
 	CUcontext context = NULL;
@@ -257,13 +268,9 @@ void pager_quiet(void)
 		if (pager->memory.context != context)
 			continue;
 		lock_take(&pager->memory.lock);
-		free_ripe(pager, false);
-		if (!pager->quiets)
-			audit_step(pager);
-		trim_frames(pager, pager_holds_nothing(pager));
-		refresh_cap(pager);
-		carry_out(pager, policy_quiet(pager->policy, clock_now_ns(), pager->actions,
-					      PAGER_ACTIONS));
+		/* It may have ended meanwhile, by another thread. */
+		if (pager_on(i))
+			see_to_what_was_put_off(pager);
 		lock_give(&pager->memory.lock);
 	}
 }

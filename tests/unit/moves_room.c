@@ -443,6 +443,26 @@ Test(quiet, does_nothing_in_another_context, .init = start)
 	check_nothing_is_done();
 }
 
+Test(quiet, does_nothing_for_a_pager_that_ends_meanwhile, .init = start)
+{
+	atomic_store(&rig.pager.pressed, true);
+	next_time(&at_lock, 1, it_ends);
+	check_nothing_is_done();
+	cr_assert(lock_is_free());
+}
+
+Test(allocation, is_left_to_the_driver_by_a_pager_that_ends_meanwhile, .init = start)
+{
+	CUdeviceptr at = 1;
+
+	next_time(&at_lock, 1, it_ends);
+	cr_assert(eq(int, pager_alloc(32 * MIB, &at), PAGER_DECLINED));
+	cr_assert(eq(u64, at, 1));
+	cr_assert(zero(u64, rig.pager.policy_cap_bytes));
+	cr_assert(lock_is_free());
+	rig_check();
+}
+
 Test(quiet, does_nothing_where_the_driver_does_not_tell_the_context, .init = start)
 {
 	atomic_store(&rig.pager.pressed, true);
