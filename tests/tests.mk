@@ -140,7 +140,7 @@ $(call floors,$(FLOORS)):
 	$(Q)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $(linked)
 
 # What only debug builds do, compiled for one.
-DEBUG_OBJ := $(patsubst %,$(O)/obj/debug/%.o,shim/base/ranks shim/base/lock shim/order/gate shim/memory/valid)
+DEBUG_OBJ := $(patsubst %,$(O)/obj/debug/%.o,shim/base/ranks shim/base/lock shim/order/gate shim/memory/valid shim/move/mover_valid)
 $(DEBUG_OBJ): $(O)/obj/debug/%.o: %.c $(HARDENING)
 	$(Q)mkdir -p $(@D) && $(insider) -DLOWTIDE_DEBUG $(LIB) -c $< -o $@
 UNITS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(filter-out %/sim_image.c,$(wildcard tests/unit/*.c tests/unit/*/*.c)))
@@ -156,8 +156,8 @@ $(call units,own):      $(call floors,shim/memory shim/image)
 $(call units,hook):     $(call floors,shim/hook shim/image shim/base)
 $(call units,launch moves pools door): $(SHIM_OBJ) $(POLICY_OBJ)
 $(call units,probe):    $(PROBE_PARTS)
-$(call units,ranks):    $(filter-out %/valid.o,$(DEBUG_OBJ)) $(call floors,shim/base)
-$(call units,valid):    $(filter %/valid.o,$(DEBUG_OBJ)) $(call floors,shim/base)
+$(call units,ranks):    $(filter-out %valid.o,$(DEBUG_OBJ)) $(call floors,shim/base)
+$(call units,valid):    $(filter %valid.o,$(DEBUG_OBJ)) $(call floors,shim/base)
 $(call units,sim):      | $(SIM)
 $(call units,sim door): | $(UNIT_HELP)
 # What the fuzz targets hold is held by units too.

@@ -1,42 +1,16 @@
 /* Debug builds say where locks are taken the wrong way round. The parts of the library that do
  * are compiled for a debug build here, whatever the rest is. */
 #include "base/lock.h"
+#include "done_apart.h"
 #include "order/gate.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 static struct lock pools = LOCK(RANK_POOLS), streams = LOCK(RANK_STREAMS);
 static struct lock pagers[2] = {LOCK(RANK_PAGER), LOCK(RANK_PAGER)};
-
-/* What a process of its own said until it ended, in `said`. Returns how it ended. */
-static int done_apart(void (*what)(void), char said[1000])
-{
-	ssize_t count, used = 0;
-	int ends[2], status;
-	pid_t child;
-
-	cr_assert(zero(int, pipe(ends)));
-	child = fork();
-	if (!child) {
-		dup2(ends[1], STDERR_FILENO);
-		alarm(20); /* where nothing is said, some of these wait for ever */
-		what();
-		_exit(0);
-	}
-	close(ends[1]);
-	while ((count = read(ends[0], said + used, (size_t)(999 - used))) > 0)
-		used += count;
-	said[used] = 0;
-	close(ends[0]);
-	cr_assert(eq(int, waitpid(child, &status, 0), child));
-	return status;
-}
 
 static void check_aborts(void (*what)(void), const char *why)
 {
